@@ -1,0 +1,77 @@
+"""Writing results so that a crash leaves either the old or the new one, and reading them back.
+
+Covers files and folders written beside their place and renamed, JSON and JSON Lines. Does not know what is in them.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """Yields a path beside `path` to write to; it takes `path`'s place when the block ends without an error."""
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(f".{final.name}.partial")
+    try:
+        yield partial
+        with open(partial, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, final)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yields an empty folder beside `path`; it takes `path`'s place when the block ends without an error."""
+    final = Path(path)
+    partial, old = (final.with_name(f".{final.name}.{state}") for state in ("partial", "old"))
+    if old.exists() and not final.exists():  # killed between the two renames below
+        os.rename(old, final)
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if final.exists():
+            os.rename(final, old)
+        os.rename(partial, final)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes `value` as indented JSON in the order of its keys; NaN and infinity are refused with ValueError."""
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """The value in a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
+    """Writes one JSON value a line."""
+    with atomic_file(path) as partial, open(partial, "w", encoding="utf-8", newline="\n") as lines:
+        lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def read_jsonl(path: str | Path) -> list[Any]:
+    """The values of a JSON Lines file, in order."""
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def write_tsv(path: str | Path, rows: list[dict[str, Any]]) -> None:
+    """Writes rows of equal keys as tab-separated values under a header, the form `dvc plots` reads."""
+    with atomic_file(path) as partial, open(partial, "w", encoding="utf-8", newline="\n") as lines:
+        lines.write("\t".join(rows[0]) + "\n")
+        lines.writelines("\t".join(str(value) for value in row.values()) + "\n" for row in rows)

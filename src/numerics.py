@@ -1,0 +1,37 @@
+"""Floats that come out the same on another machine, as far as a CPU allows it.
+
+Covers the number of threads, the instruction set and the seeds. Does not cover GPUs, whose kernels differ by model:
+there two runs agree within rounding only.
+"""
+
+import os
+
+THREADS = 2  # sums are split over threads, so their number is part of the result
+
+CPU_SETTINGS = {
+    "OMP_NUM_THREADS": str(THREADS),
+    "MKL_NUM_THREADS": str(THREADS),
+    "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits by spinning slows the other one down on a busy machine
+    "MKL_DYNAMIC": "FALSE",  # else MKL takes fewer threads where it sees fewer cores
+    "MKL_CBWR": "AVX2",  # the same kernels on every processor with AVX2
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "TOKENIZERS_PARALLELISM": "false",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
+
+def fix_cpu() -> None:
+    """Sets what the numeric libraries read when they load; call it before torch is imported."""
+    os.environ.update(CPU_SETTINGS)
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds every generator that training draws from, and refuses algorithms that are not deterministic on the CPU."""
+    import torch
+    from transformers import set_seed
+
+    set_seed(seed)
+    if not torch.cuda.is_available():
+        torch.set_num_threads(THREADS)
+        torch.use_deterministic_algorithms(True)

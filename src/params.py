@@ -1,0 +1,346 @@
+"""The typed schema of params.yaml: reading, checking, and laying a recipe over it.
+
+Covers what single values may be and which values contradict each other. Does not look at files or at hardware: the
+stages do, when they come to it. Imports nothing heavy, so that a check takes a second.
+
+    python -m src.params check          # params.yaml and every recipe, all faults at once
+    python -m src.params recipe         # the recipes, a line each
+    python -m src.params recipe NAME    # lay recipes/NAME.yaml over params.yaml, comments kept
+"""
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.comments import CommentedMap
+
+from src.errors import UserError
+from src.files import atomic_file
+
+PARAMS, RECIPES, PIPELINE = Path("params.yaml"), Path("recipes"), Path("dvc.yaml")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+HeldOutShare = Annotated[float, Field(ge=0, le=0.5)]
+Count = Annotated[int, Field(ge=1)]
+CountOrAll = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """One section of params.yaml: no key may be missing, unknown or of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class DataParams(Section):
+    raw: Text
+    max_rejected_share: Share
+    min_title_chars: Count
+    min_content_chars: Count
+
+
+class CleanParams(Section):
+    ascii: bool
+
+
+class SampleParams(Section):
+    records: CountOrAll
+    quantiles: Annotated[int, Field(ge=1, le=20)]
+    validation_share: HeldOutShare
+    test_share: HeldOutShare
+    seed: CountOrAll
+
+
+class FormatParams(Section):
+    template: Literal["chat", "alpaca", "plain"]
+    instruction: Text
+    question: Text
+
+
+class BaseParams(Section):
+    source: Literal["tiny", "hub", "local"]
+    repository: Text
+    revision: Text
+    folder: Text
+    pretrain_steps: Count
+    seed: CountOrAll
+
+
+class AuditParams(Section):
+    max_truncated_share: Share
+
+
+class TrainParams(Section):
+    backend: Literal["transformers", "unsloth"]
+    four_bit: bool
+    max_length: Annotated[int, Field(ge=16)]
+    packing: bool
+    epochs: Positive
+    max_steps: CountOrAll
+    batch_size: Count
+    accumulation: Count
+    lr: Positive
+    scheduler: Literal["cosine", "linear", "constant_with_warmup"]
+    warmup_steps: CountOrAll
+    optimizer: Literal["paged_adamw_8bit", "adamw_8bit", "adamw_torch"]
+    weight_decay: NotNegative
+    max_grad_norm: Positive
+    lora_r: Count
+    lora_alpha: Count
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)]
+    gradient_checkpointing: bool
+    log_steps: Count
+    eval_steps: Count
+    eval_records: CountOrAll
+    save_steps: Count
+    seed: CountOrAll
+
+
+class GenerateParams(Section):
+    records: CountOrAll
+    max_new_tokens: Count
+    batch_size: Count
+
+
+class ExportParams(Section):
+    check_prompts: Count
+    check_tokens: Count
+
+
+class Params(Section):
+    """The whole of params.yaml, one field a section."""
+
+    data: DataParams
+    clean: CleanParams
+    sample: SampleParams
+    format: FormatParams
+    base: BaseParams
+    audit: AuditParams
+    train: TrainParams
+    generate: GenerateParams
+    export: ExportParams
+
+
+def load() -> Params:
+    """Reads and checks params.yaml.
+
+    Raises:
+        UserError: naming every fault with its line.
+    """
+    document = read_yaml(PARAMS)
+    if found := list(faults(document, str(PARAMS))):
+        raise UserError("\n".join(found))
+    return Params.model_validate(plain(document))
+
+
+def for_stage(stage: str) -> Params:
+    """The parameters that `stage` declares in dvc.yaml; reading any other raises AttributeError.
+
+    Raises:
+        UserError: if params.yaml has faults, all of them named.
+    """
+    whole = load()
+    sections: dict[str, dict[str, Any]] = {}
+    for section, key in declared(stage):
+        sections.setdefault(section, {})[key] = getattr(getattr(whole, section), key)
+    types = {name: field.annotation for name, field in Params.model_fields.items()}
+    return Params.model_construct(**{name: types[name].model_construct(**keys) for name, keys in sections.items()})
+
+
+def declared(stage: str) -> list[tuple[str, str]]:
+    """The (section, key) pairs that `stage` declares under `params` in dvc.yaml."""
+    definition = read_yaml(PIPELINE)["stages"][stage]
+    return [tuple(entry.split(".")) for entry in definition.get("do", definition).get("params", [])]
+
+
+def read_yaml(path: Path) -> CommentedMap:
+    """A YAML mapping with its comments and line numbers (YAML 1.2, so that 1e-5 is a number).
+
+    Raises:
+        UserError: if the file is missing or is no mapping.
+    """
+    try:
+        document = YAML().load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run from the project's root, or restore it with git.") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UserError(
+            f"{path}{line}: is no valid YAML ({getattr(error, 'problem', error)}): mend that line."
+        ) from None
+    if not isinstance(document, CommentedMap):
+        raise UserError(f"{path}: has no sections: it needs `section:` lines with indented `key: value` lines below.")
+    return document
+
+
+def plain(document: Any) -> Any:
+    """The values of a YAML document without ruamel's wrappers, which strict types would refuse."""
+    if isinstance(document, dict):
+        return {str(key): plain(value) for key, value in document.items()}
+    for kind in (bool, int, float, str):
+        if isinstance(document, kind):
+            return kind(document)
+    return document
+
+
+def faults(document: CommentedMap, name: str) -> Iterator[str]:
+    """One sentence for each fault of a document: what was set, why it fails, what to change."""
+    values = plain(document)
+    try:
+        Params.model_validate(values)
+    except ValidationError as error:
+        yield from (f"{name}:{line_of(document, fault['loc'])}: {explain(fault)}" for fault in error.errors())
+    for location, sentence in contradictions(values):
+        yield f"{name}:{line_of(document, location)}: {sentence}"
+
+
+def explain(fault: Any) -> str:
+    """A pydantic error as a sentence with its fix."""
+    path, given = ".".join(map(str, fault["loc"])), fault["input"]
+    if fault["type"] == "extra_forbidden":
+        return f"{path} is no known parameter: {suggestion(fault['loc'])}."
+    if fault["type"] == "missing":
+        return f"{path} is missing: add it, `git diff {PARAMS}` shows the value it had."
+    if fault["type"] == "float_type" and isinstance(given, str) and re.fullmatch(r"[\d.]+e[-+]?\d+", given):
+        return f"{path} is the text {given!r}: write it as a number without quotes, such as 1.0e-5."
+    wanted = fault["msg"].removeprefix("Input should be ")
+    return f"{path} is {given!r}, and must be {wanted}: change it."
+
+
+def suggestion(location: tuple[Any, ...]) -> str:
+    """The closest known name for a misspelt section or key."""
+    annotation = Params.model_fields[location[0]].annotation if len(location) > 1 else Params
+    known = list(getattr(annotation, "model_fields", {}))
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"write {close[0]}" if close else f"remove it, known are {', '.join(known)}"
+
+
+def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
+    """Where single values are fine and together make no sense, as location and sentence."""
+    base, sample, prompt = (values.get(section) or {} for section in ("base", "sample", "format"))
+    if base.get("source") == "hub" and not re.fullmatch(r"[0-9a-f]{40}", str(base.get("revision"))):
+        yield (
+            ("base", "revision"),
+            f"base.revision is {base.get('revision')!r}, which can change under you: "
+            "set the commit hash of 40 hexadecimal digits that the repository's page shows.",
+        )
+    if base.get("source") == "hub" and not re.fullmatch(r"[\w.-]+/[\w.-]+", str(base.get("repository"))):
+        yield ("base", "repository"), f"base.repository is {base.get('repository')!r}: write it as owner/name."
+    if str(prompt.get("question", "{title}")).count("{title}") != 1:
+        yield (
+            ("format", "question"),
+            f"format.question is {prompt.get('question')!r} and has to hold {{title}} once: put it in the title's place.",
+        )
+    shares = [sample.get("validation_share"), sample.get("test_share")]
+    if all(isinstance(share, int | float) for share in shares) and sum(shares) >= 0.9:
+        yield ("sample", "test_share"), f"sample.validation_share and test_share add up to {sum(shares)}: leave some."
+
+
+def line_of(document: CommentedMap, location: tuple[Any, ...]) -> int:
+    """The line a parameter stands on, counted from 1; its section's where the key is missing."""
+    line, node = 1, document
+    for key in location:
+        if not isinstance(node, CommentedMap) or key not in node:
+            break
+        line, node = node.lc.key(key)[0] + 1, node[key]
+    return line
+
+
+def overlay(document: CommentedMap, recipe: CommentedMap) -> CommentedMap:
+    """`document` with the values of `recipe` in place of its own; comments and order are kept."""
+    for section, keys in recipe.items():
+        for key, value in keys.items():
+            document.setdefault(section, CommentedMap())[key] = value
+    return document
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    path = RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.yaml")))
+        raise UserError(f"recipe {name!r} does not exist: choose one of {known}.")
+    return path
+
+
+def dump(document: CommentedMap) -> str:
+    """A YAML document as text, as DVC writes it."""
+    yaml, text = YAML(), StringIO()
+    yaml.width = 120
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+def check() -> None:
+    """Checks params.yaml, and params.yaml under every recipe.
+
+    Raises:
+        UserError: naming every fault of every file.
+    """
+    found = list(faults(read_yaml(PARAMS), str(PARAMS)))
+    recipes = sorted(RECIPES.glob("*.yaml"))
+    for path in recipes:
+        found += faults(overlay(read_yaml(PARAMS), read_yaml(path)), f"{PARAMS} under {path}")
+    if found:
+        raise UserError("\n".join(found))
+    print(f"{PARAMS} and {len(recipes)} recipe{'s' * (len(recipes) != 1)} are valid.")
+
+
+def apply_recipe(name: str) -> None:
+    """Lays a recipe over params.yaml.
+
+    Raises:
+        UserError: if the recipe does not exist, or the result would have faults; params.yaml is then left as it was.
+    """
+    path = recipe_path(name)
+    document = overlay(read_yaml(PARAMS), read_yaml(path))
+    if found := list(faults(document, f"{PARAMS} under {path}")):
+        raise UserError("\n".join(found))
+    with atomic_file(PARAMS) as partial:
+        partial.write_text(dump(document), encoding="utf-8")
+    print(f"Laid {path} over {PARAMS}: `git diff {PARAMS}` shows what changed, `dvc repro` runs it.")
+
+
+def list_recipes() -> None:
+    """Prints each recipe's name and the first line of its comment."""
+    for path in sorted(RECIPES.glob("*.yaml")):
+        print(f"{path.stem:24} {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
+
+
+def main() -> None:
+    """The commands `check` and `recipe`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m src.params", description="Checks params.yaml, lays recipes over it."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="validate params.yaml and every recipe, all faults at once")
+    recipe = commands.add_parser("recipe", help="lay recipes/NAME.yaml over params.yaml; without NAME list them")
+    recipe.add_argument("name", nargs="?", metavar="NAME")
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "check":
+            check()
+        elif arguments.name:
+            apply_recipe(arguments.name)
+        else:
+            list_recipes()
+    except UserError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

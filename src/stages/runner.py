@@ -1,0 +1,69 @@
+"""Starts a stage: its parameters, its errors, its duration.
+
+Covers what every stage needs around its `main`. Does not know what a stage does.
+"""
+
+import argparse
+import inspect
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from src import numerics, params
+from src.errors import UserError
+from src.files import read_json, write_json
+
+RUNTIME = Path("metrics/runtime.json")
+
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "0",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+}
+
+
+def run(main: Callable[..., dict[str, Any] | None], variants: Sequence[str] = ()) -> None:
+    """Runs a stage's `main(params)`, or `main(params, variant)` where the stage has variants, as a process.
+
+    What `main` returns differs between two identical runs (tokens per second, say) and goes, with the duration and the
+    peak memory, to metrics/runtime.json. A UserError ends the process with its sentence and exit status 1.
+    """
+    stage, variant = parse_arguments(main, variants)
+    os.environ.update(QUIET)
+    numerics.fix_cpu()
+    start = time.perf_counter()
+    try:
+        measured = main(params.for_stage(stage), *variant) or {}
+    except UserError as error:
+        sys.exit(f"{stage}: {error}")
+    except OSError as error:
+        sys.exit(f"{stage}: {error.filename or 'a file'}: {error.strerror}: the last good result is left as it was.")
+    except KeyboardInterrupt:
+        sys.exit(f"{stage}: interrupted: `dvc repro` goes on from here.")
+    record("@".join([stage, *variant]), time.perf_counter() - start, measured)
+
+
+def parse_arguments(main: Callable[..., Any], variants: Sequence[str]) -> tuple[str, list[str]]:
+    """The stage's name, from its module's, and the variant chosen on the command line, if it has any."""
+    module = inspect.getmodule(main)
+    stage = Path(inspect.getfile(main)).stem
+    parser = argparse.ArgumentParser(
+        prog=f"python -m src.stages.{stage}",
+        description=module.__doc__ if module else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if variants:
+        parser.add_argument("variant", choices=variants)
+    return stage, list(vars(parser.parse_args()).values())
+
+
+def record(stage: str, seconds: float, measured: dict[str, Any]) -> None:
+    """Writes a stage's duration in seconds, its peak memory in MB and what else it measured to metrics/runtime.json."""
+    runtime = read_json(RUNTIME) if RUNTIME.exists() else {}
+    peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    runtime[stage] = {"seconds": round(seconds, 1), "peak_memory_mb": round(peak_memory), **measured}
+    write_json(RUNTIME, dict(sorted(runtime.items())))
