@@ -1,0 +1,35 @@
+"""Regular expressions (Rust syntax) for the HTML that product texts hold.
+
+Covers the elements that HTML names, namespaced ones such as Word's `<o:p>`, comments, scripts, style rules, and tags
+that a cut-off text leaves open. Anything else in angle brackets is text: `a < b`, `<3`, `<2W`.
+"""
+
+BLOCKS = (
+    "address|article|aside|blockquote|body|br|caption|center|col|colgroup|dd|div|dl|dt|fieldset|figcaption|figure|footer|"
+    "form|frame|frameset|h[1-6]|head|header|hr|html|iframe|legend|li|main|nav|noscript|ol|option|p|pre|section|select|"
+    "table|tbody|td|textarea|tfoot|th|thead|title|tr|ul|video"
+)
+INLINES = (
+    "a|abbr|acronym|b|base|bdo|big|button|cite|code|del|dfn|em|embed|font|i|img|input|ins|kbd|label|link|map|mark|meta|"
+    r"nobr|object|param|q|s|samp|small|source|span|strike|strong|sub|sup|tt|u|var|wbr|[a-z]\w*:\w+"
+)
+# A tag's text may hold ">" in quotes. A name of one letter has attributes with values: "x <a and b> y" is no tag.
+ATTRIBUTES = r"""(?:\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*|\s[^<>]*)?"""
+LETTER = r"""</?[abipqsu](?:\s+[\w-]+\s*=(?:[^<>"']|"[^"<]*"|'[^'<]*')*|\s+[\w-]+\s*=[^<>]*)?\s*/?>"""
+OPEN_END = rf"""<(?:{BLOCKS}|{INLINES})\s+[\w-]+\s*=\s*["'][^<>]*$"""
+
+COMMENT = r"(?s)<!--.*?-->|<!--|<[!?][a-z\[][^<>]*>"
+SCRIPT = r"(?is)<(?:script|style)\b[^<>]*>.*?(?:</(?:script|style)\s*>|$)|</(?:script|style)\s*>"
+STYLE_RULE = r"[\w-]*(?:[.#][\w-]+)?\s*\{\s*(?:[a-z-]+\s*:[^{};]*;\s*)+\}"  # what a removed <style> leaves behind
+
+
+def tag(names: str) -> str:
+    """The expression for opening, closing and empty tags of these elements."""
+    several = "|".join(name for name in names.split("|") if len(name) > 1)
+    return rf"(?i)</?(?:{several}){ATTRIBUTES}\s*/?>"
+
+
+BLOCK_TAG = rf"{tag(BLOCKS)}|(?i:</?p(?:\s[^<>]*=[^<>]*)?\s*/?>)|(?i:{OPEN_END})"
+INLINE_TAG = rf"{tag(INLINES)}|(?i:{LETTER})"
+
+MARKUP_TITLE = r"(?i)<[a-z]+\s+[\w-]+\s*=|<(?:script|style)\b|getTime\(|^\s*(?:var|function)\s+\w+\s*[=(]"

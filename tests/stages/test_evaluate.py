@@ -1,0 +1,105 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from src.errors import UserError
+from src.files import write_jsonl
+from src.params import Params
+from src.stages.evaluate import main
+
+ROOT = str(Path(__file__).parents[2])
+NO_PARAMS = Params.model_construct()
+TRAIN = {
+    "uid": ["T1", "T2", "T3"],
+    "title": ["Brass Lamp", "Red Canvas Bag", "Garden Hose"],
+    "content": ["A lamp made of brass.", "This red bag is made of canvas.", "A hose for the garden."],
+    "stratum": ["0-0", "0-0", "0-0"],
+}
+TEST = [("E1", "Brass Desk Lamp", "A desk lamp made of brass."), ("E2", "Blue Bag", "This blue bag is made of canvas.")]
+
+
+def rows(answers: list[str], loss: float) -> list[dict]:
+    return [
+        {
+            "uid": uid,
+            "title": title,
+            "answer": answer,
+            "reference": reference,
+            "tokens": len(answer.split()),
+            "stopped": True,
+            "loss": loss,
+            "loss_tokens": 8,
+        }
+        for (uid, title, reference), answer in zip(TEST, answers, strict=True)
+    ]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("data/split").mkdir(parents=True)
+    pl.DataFrame(TRAIN).write_parquet("data/split/train.parquet")
+    write_jsonl("data/generations/base.jsonl", rows(["lamp lamp lamp lamp lamp", ""], 40.0))
+    write_jsonl("data/generations/tuned.jsonl", rows(["A desk lamp made of brass.", "A blue bag."], 16.0))
+    return tmp_path
+
+
+def written() -> dict:
+    return json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8"))
+
+
+def test_systems_are_scored_on_the_same_records(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(NO_PARAMS)
+    scores = written()
+    assert scores["records"] == 2
+    assert scores["base"]["answer_loss"] == 5.0
+    assert scores["tuned"]["answer_loss"] == 2.0
+    assert scores["difference"]["tuned_minus_base"]["answer_loss"] == {"estimate": -3.0, "low": -3.0, "high": -3.0}
+    assert scores["nearest"]["rougeL"] == pytest.approx(
+        100 * (10 / 11 + 6 / 7) / 2
+    )  # the lamp's text and the red bag's
+    assert scores["nearest"]["verbatim_copy_rate"] == 1.0
+    assert capsys.readouterr().out.startswith("Scored 2 records: ROUGE-L base ")
+
+
+def test_the_plot_repeats_the_metrics(project: Path) -> None:
+    main(NO_PARAMS)
+    header, *lines = [line.split("\t") for line in Path("plots/evaluate/scores.tsv").read_text().splitlines()]
+    assert header == ["metric", "system", "value"]
+    assert len(lines) == 15
+    scores = written()
+    assert all(scores[system][metric] == float(value) for metric, system, value in lines)
+
+
+def test_generations_of_other_records_are_refused_and_the_last_result_stays(project: Path) -> None:
+    main(NO_PARAMS)
+    before = Path("metrics/evaluate.json").read_bytes()
+    write_jsonl("data/generations/tuned.jsonl", reversed(rows(["", ""], 16.0)))
+    with pytest.raises(UserError, match="Line 1 of the generations: uid is 'E1' for base and 'E2' for tuned"):
+        main(NO_PARAMS)
+    assert Path("metrics/evaluate.json").read_bytes() == before
+
+
+def test_another_process_writes_the_same_bytes_and_leaves_nothing_else(project: Path) -> None:
+    main(NO_PARAMS)
+    results = [Path("metrics/evaluate.json"), Path("plots/evaluate/scores.tsv")]
+    before = [path.read_bytes() for path in results]
+    home, temporary = project / "home", project / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    process = subprocess.run(
+        [sys.executable, "-c", "from src.stages.evaluate import *; main(Params.model_construct())"],
+        env={"PYTHONPATH": ROOT, "PYTHONHASHSEED": "5", "HOME": str(home), "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [path.read_bytes() for path in results] == before
+    assert process.stderr == ""
+    assert len(process.stdout.splitlines()) == 1
+    assert list(home.rglob("*")) == []
+    assert [path for path in temporary.rglob("*") if path.is_file()] == []  # torch makes an empty folder there
