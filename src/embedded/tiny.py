@@ -1,0 +1,157 @@
+"""The embedded base model: a Llama of a few million parameters, pretrained here in about a minute on two cores.
+
+Covers its tokenizer, its pretraining text and its weights. The text comes from the catalogue under another seed than
+the sample's. The model learns the language of descriptions, the turns of a chat, to repeat a text and to go on with
+one; it never sees a title with its description, which is the task left to fine-tuning. Not a model for use.
+"""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from src.embedded.catalogue import products
+
+# Llama 3's split expression: llama.cpp knows it by the name llama-bpe.
+LLAMA_3_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
+    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+SPECIAL_TOKENS = [
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|finetune_right_pad_id|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+]
+VOCABULARY = 4096
+SHAPE = {  # hidden and intermediate sizes are multiples of 256, which llama.cpp's K-quants need
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+CHAT_TEMPLATE = Path(__file__).parent / "chat.jinja"
+PRETRAINING_PRODUCTS = 12_000
+ROW_TOKENS, ROWS = 256, 8
+PEAK_LEARNING_RATE = 2e-3
+
+
+def build(folder: Path, steps: int, seed: int) -> None:
+    """Trains tokenizer and model and saves them in `folder` as transformers does, in 32-bit safetensors."""
+    descriptions, titles = texts(seed)
+    tokenizer = train_tokenizer(descriptions + titles)
+    model = new_model(tokenizer)
+    pretrain(model, token_rows(tokenizer, documents(descriptions, titles, tokenizer, seed)), steps)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def texts(seed: int) -> tuple[list[str], list[str]]:
+    """Descriptions and titles of other products than the sample's, in unrelated order."""
+    catalogue = list(products(seed=1_000_000 + seed, count=PRETRAINING_PRODUCTS))
+    titles = [product.title for product in catalogue]
+    random.Random(seed).shuffle(titles)
+    return [product.content for product in catalogue], titles
+
+
+def train_tokenizer(corpus: list[str]) -> Any:
+    """A byte-level BPE tokenizer with Llama 3's split expression, special tokens and chat template."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
+    split = pre_tokenizers.Split(Regex(LLAMA_3_SPLIT), behavior="isolated")
+    bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_only])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    frame = "system user assistant\n\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
+    tokenizer.train_from_iterator([*corpus, *[frame] * 100], trainer)
+    begin = SPECIAL_TOKENS[0]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{begin} $A", pair=f"{begin} $A {begin} $B", special_tokens=[(begin, tokenizer.token_to_id(begin))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=begin,
+        eos_token="<|eot_id|>",
+        pad_token="<|finetune_right_pad_id|>",
+        chat_template=CHAT_TEMPLATE.read_text(encoding="utf-8"),
+        clean_up_tokenization_spaces=False,
+        model_max_length=2048,
+    )
+
+
+def new_model(tokenizer: Any) -> Any:
+    """A Llama with random weights."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        **SHAPE,
+        vocab_size=VOCABULARY,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LlamaForCausalLM(config)
+
+
+def documents(descriptions: list[str], titles: list[str], tokenizer: Any, seed: int) -> Iterator[str]:
+    """Pretraining text: descriptions, titles, and chats that repeat a text or go on with one."""
+    generator = random.Random(seed)
+    for description, title in zip(descriptions, titles, strict=True):
+        first, _, rest = description.partition(". ")
+        yield generator.choice(
+            [
+                f"{tokenizer.bos_token}{description}<|end_of_text|>",
+                f"{tokenizer.bos_token}{title}<|end_of_text|>",
+                chat(tokenizer, "Repeat the text.", title, title),
+                chat(tokenizer, "Go on with the text.", f"{first}.", rest or first),
+            ]
+        )
+
+
+def chat(tokenizer: Any, instruction: str, question: str, answer: str) -> str:
+    """One exchange in the chat template, on the date it falls back to."""
+    roles = {"system": instruction, "user": question, "assistant": answer}
+    turns = [{"role": role, "content": content} for role, content in roles.items()]
+    return tokenizer.apply_chat_template(turns, tokenize=False, date_string="26 Jul 2024")
+
+
+def token_rows(tokenizer: Any, corpus: Iterator[str]) -> Any:
+    """The corpus as one stream of tokens, cut into rows: a tensor [rows, ROW_TOKENS]."""
+    import torch
+
+    stream = [token for ids in tokenizer(list(corpus), add_special_tokens=False)["input_ids"] for token in ids]
+    return torch.tensor(stream[: len(stream) // ROW_TOKENS * ROW_TOKENS]).view(-1, ROW_TOKENS)
+
+
+def pretrain(model: Any, rows: Any, steps: int) -> None:
+    """Trains all weights on next-token prediction, ROWS rows a step, over the corpus as often as the steps ask."""
+    import torch
+    from tqdm import trange
+    from transformers import get_cosine_schedule_with_warmup
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1)
+    schedule = get_cosine_schedule_with_warmup(optimizer, num_warmup_steps=steps // 20, num_training_steps=steps)
+    order = torch.randperm(len(rows))
+    progress = trange(steps, desc="Pretraining the tiny model", mininterval=5)
+    for step in progress:
+        batch = rows[order[torch.arange(step * ROWS, (step + 1) * ROWS) % len(rows)]]
+        loss = model(input_ids=batch, labels=batch).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        progress.set_postfix(loss=f"{loss.item():.2f}", refresh=False)

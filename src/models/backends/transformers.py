@@ -1,0 +1,70 @@
+"""Loading through transformers, peft and bitsandbytes, on a CPU or on one GPU.
+
+Covers the base model in NF4 or unquantised, with a new adapter or a trained one. Does not train: training.py does.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from src.params import TrainParams
+
+LINEAR_LAYERS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+
+
+def check() -> None:
+    """This backend runs everywhere."""
+
+
+def compute_dtype() -> Any:
+    """The type of the products: bfloat16 or float16 on a GPU; float32 on a CPU, where 16 bits are slow."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def load_base(folder: Path, four_bit: bool) -> Any:
+    """The base model of a folder, in NF4 with double quantisation (Dettmers et al. 2023, "QLoRA") or unquantised."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    nf4 = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute_dtype(),
+    )
+    return AutoModelForCausalLM.from_pretrained(
+        folder,
+        quantization_config=nf4 if four_bit else None,
+        dtype=compute_dtype(),
+        device_map={"": 0} if torch.cuda.is_available() else None,
+        attn_implementation="sdpa",
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+
+
+def load_adapted(base: Path, adapter: Path | None, four_bit: bool) -> Any:
+    """The base model, loaded as it was for training, with a trained adapter if one is given; ready to generate."""
+    from peft import PeftModel
+
+    model = load_base(base, four_bit)
+    return (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
+
+
+def load_trainable(base: Path, train: TrainParams) -> Any:
+    """The base model with a new adapter on all linear layers, whose B matrices are zero."""
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    model = load_base(base, train.four_bit)
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=train.gradient_checkpointing)
+    lora = LoraConfig(
+        r=train.lora_r,
+        lora_alpha=train.lora_alpha,
+        lora_dropout=train.lora_dropout,
+        target_modules=LINEAR_LAYERS,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, lora)

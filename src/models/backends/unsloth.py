@@ -1,0 +1,50 @@
+"""Loading through Unsloth, on one NVIDIA GPU.
+
+Covers the base model with a new adapter, in Unsloth's kernels. Needs requirements-gpu.txt; imports Unsloth only here.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from src.errors import UserError
+from src.models.backends.transformers import LINEAR_LAYERS
+from src.params import TrainParams
+
+
+def check() -> None:
+    """Refuses to run without an NVIDIA GPU or without Unsloth.
+
+    Raises:
+        UserError: naming what is missing.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UserError(
+            "train.backend is 'unsloth', which needs an NVIDIA GPU, and PyTorch sees none here: "
+            "set train.backend to transformers, or run on a machine with a GPU."
+        )
+    if find_spec("unsloth") is None:
+        raise UserError(
+            "train.backend is 'unsloth', which is not installed: run `pip install -r requirements-gpu.txt`, "
+            "or set train.backend to transformers."
+        )
+
+
+def load_trainable(base: Path, train: TrainParams) -> Any:
+    """The base model with a new adapter on all linear layers, whose B matrices are zero."""
+    from unsloth import FastLanguageModel
+
+    model, _ = FastLanguageModel.from_pretrained(
+        str(base), max_seq_length=train.max_length, load_in_4bit=train.four_bit, local_files_only=True
+    )
+    return FastLanguageModel.get_peft_model(
+        model,
+        r=train.lora_r,
+        lora_alpha=train.lora_alpha,
+        lora_dropout=train.lora_dropout,
+        target_modules=LINEAR_LAYERS,
+        use_gradient_checkpointing="unsloth" if train.gradient_checkpointing else False,
+        random_state=train.seed,
+    )

@@ -1,0 +1,89 @@
+"""The texts that travel with an exported model: Ollama's Modelfile and the model card.
+
+Covers their wording, filled from parameters and metrics. Does not measure anything.
+"""
+
+from typing import Any, NamedTuple
+
+SYSTEMS = {"base": "base model", "tuned": "this model", "nearest": "nearest-title copy"}
+SCORES = {
+    "answer_loss": "answer loss (nats a token)",
+    "perplexity": "perplexity",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+}
+
+
+class Recipe(NamedTuple):
+    """What the model was made from and how, in a card reader's words."""
+
+    base: str
+    data: str
+    template: str
+    instruction: str
+    question: str
+    synthetic: bool
+
+
+def modelfile(gguf: str, template: str, instruction: str, stops: list[str], max_tokens: int) -> str:
+    """An Ollama Modelfile: the trained template, its system turn, its stop tokens, greedy answers."""
+    lines = [f"FROM ./{gguf}", f'TEMPLATE """{template}"""', f'SYSTEM """{instruction}"""']
+    lines += [f'PARAMETER stop "{stop}"' for stop in stops]
+    lines += ["PARAMETER temperature 0", f"PARAMETER num_predict {max_tokens}"]
+    return "\n".join(lines) + "\n"
+
+
+def model_card(recipe: Recipe, metrics: dict[str, Any]) -> str:
+    """A model card in Markdown, from the metrics of audit, train, evaluate and export."""
+    return (
+        "\n\n".join([heading(recipe), training(metrics), evaluation(metrics["evaluate"]), use(recipe), ""]).rstrip()
+        + "\n"
+    )
+
+
+def heading(recipe: Recipe) -> str:
+    """What the model is, and what it was made from."""
+    warning = (
+        "**This is a demonstration.** Its base is the embedded model of a few million parameters, made by Shelftalk "
+        "so that the pipeline runs anywhere, and so is the embedded sample: an invented catalogue.\n\n"
+    )
+    return (
+        "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, qlora, product-descriptions]\n---\n\n"
+        "# A model that describes a product from its title\n\n"
+        f"{warning if recipe.synthetic else ''}"
+        f"- Base model: {recipe.base}\n- Data: {recipe.data}\n- Template: {recipe.template}"
+    )
+
+
+def training(metrics: dict[str, Any]) -> str:
+    """How it was trained, and that it was."""
+    audit, train = metrics["audit"], metrics["train"]
+    return (
+        "## Training\n\n"
+        f"QLoRA on {train['records']:,} records in {train['steps']:,} steps; the loss is on the answers alone "
+        f"({audit['trained_token_share']:.0%} of the tokens). {train['trainable_parameters']:,} trained parameters; all "
+        f"{train['b_matrices']} of LoRA's B matrices moved. Validation loss {train['validation_loss_first']:.3f} before, "
+        f"{train['validation_loss_last']:.3f} after."
+    )
+
+
+def evaluation(scores: dict[str, Any]) -> str:
+    """The scores of base, tuned and nearest-title copy as a table."""
+    rows = [f"| | {' | '.join(SYSTEMS.values())} |", f"|---{'|---:' * len(SYSTEMS)}|"]
+    for key, name in SCORES.items():
+        values = (scores[system][key] for system in SYSTEMS)
+        rows.append(f"| {name} | {' | '.join('–' if value is None else f'{value:.2f}' for value in values)} |")
+    return f"## Evaluation\n\n{scores['records']} held-out records, greedy answers.\n\n" + "\n".join(rows)
+
+
+def use(recipe: Recipe) -> str:
+    """How to ask it."""
+    return (
+        "## Use\n\n"
+        '`ollama create shelftalk -f Modelfile`, then `ollama run shelftalk "TITLE"`. In a library, the chat template '
+        f"in the files renders the prompt it was trained on: system turn `{recipe.instruction}`, user turn "
+        f"`{recipe.question}`."
+    )

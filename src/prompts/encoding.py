@@ -1,0 +1,141 @@
+"""From prompt and completion to tokens and labels, and back from a template to its stop token.
+
+Covers the tokenizer's preparation (template, pad token), token ids, labels and packing. Does not load models.
+
+The prompt is encoded on its own, as it is when the model answers it, so that training and generation meet at the same
+token boundary. Labels are IGNORED on the prompt: the loss is on the answer and its end-of-turn token alone.
+"""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from src.errors import UserError
+from src.prompts.rendering import TemplateName, travelling_template
+
+IGNORED = -100  # the label that PyTorch's cross entropy leaves out
+
+PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<pad>", "<unk>")
+ANSWER_MARK = "SHELFTALK"  # stands for an answer where only what follows it is looked at
+
+
+class Encoded(NamedTuple):
+    """One record as the model sees it: two lists of equal length."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+def load_tokenizer(folder: str | Path, template: TemplateName) -> Any:
+    """The tokenizer of a model's folder, with the travelling chat template and a pad token that stops nothing.
+
+    Raises:
+        UserError: if the template does not fit the base model or no token can serve as padding.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer.chat_template = travelling_template(template, tokenizer.chat_template)
+    tokenizer.pad_token = choose_pad_token(tokenizer)
+    tokenizer.padding_side = "left"  # generation goes on from the right end
+    return tokenizer
+
+
+def choose_pad_token(tokenizer: Any) -> str:
+    """A token for padding that is neither the end of a text nor of a turn: a model padded with those never stops.
+
+    Raises:
+        UserError: if the vocabulary offers none.
+    """
+    stops, vocabulary = stop_ids(tokenizer), tokenizer.get_vocab()
+    for token in (tokenizer.pad_token, *PAD_CANDIDATES):
+        if token in vocabulary and vocabulary[token] not in stops:
+            return token
+    raise UserError(
+        "The base model's tokenizer has no token to pad with that does not also stop an answer: "
+        f"add one of {', '.join(PAD_CANDIDATES)} to its vocabulary."
+    )
+
+
+def render(tokenizer: Any, turns: list[dict[str, str]], add_generation_prompt: bool = False) -> str:
+    """Turns as text by the tokenizer's chat template, beginning with one begin-of-text token where there is one."""
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
+    return with_begin(tokenizer, text)
+
+
+def with_begin(tokenizer: Any, text: str) -> str:
+    """`text` with exactly one begin-of-text token in front, if the tokenizer has such a token."""
+    begin = tokenizer.bos_token or ""
+    return text if text.startswith(begin) else begin + text
+
+
+def texts(tokenizer: Any, record: dict[str, Any]) -> tuple[str, str]:
+    """Prompt and completion of a formatted record as text, special tokens and all.
+
+    Raises:
+        UserError: if the chat template renders a prompt differently once the answer follows it.
+    """
+    prompt, completion = record["prompt"], record["completion"]
+    if isinstance(prompt, str):
+        return with_begin(tokenizer, prompt), completion + tokenizer.eos_token
+    asked = render(tokenizer, prompt, add_generation_prompt=True)
+    whole = render(tokenizer, prompt + completion)
+    if not whole.startswith(asked):
+        raise UserError(
+            "The base model's chat template renders a prompt differently once the answer follows, so that training and "
+            "generation would see different prompts: set format.template to alpaca or plain."
+        )
+    return asked, whole.removeprefix(asked)
+
+
+def encode_prompt(tokenizer: Any, record: dict[str, Any]) -> list[int]:
+    """Token ids of a formatted record's prompt."""
+    return ids(tokenizer, texts(tokenizer, record)[0])
+
+
+def encode(tokenizer: Any, record: dict[str, Any], max_length: int | None = None) -> Encoded:
+    """Token ids and labels of a formatted record, cut off at `max_length` tokens."""
+    prompt, completion = (ids(tokenizer, text) for text in texts(tokenizer, record))
+    labels = [IGNORED] * len(prompt) + completion
+    return Encoded((prompt + completion)[:max_length], labels[:max_length])
+
+
+def ids(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text that holds its special tokens already."""
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def end_of_turn(tokenizer: Any) -> int | None:
+    """The special token that the chat template puts after an answer, which a model has to learn to stop by."""
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER_MARK}]
+    tail = ids(tokenizer, render(tokenizer, turns).rpartition(ANSWER_MARK)[2])
+    return next((token for token in tail if token in tokenizer.all_special_ids), None)
+
+
+def stop_ids(tokenizer: Any) -> list[int]:
+    """The tokens that end an answer: the template's end of turn and the tokenizer's end of text."""
+    return sorted({token for token in (end_of_turn(tokenizer), tokenizer.eos_token_id) if token is not None})
+
+
+def rows(encoded: Iterable[Encoded], max_length: int, packing: bool) -> Any:
+    """The rows a model trains on, as a `datasets.Dataset` of input_ids, labels and seq_lengths.
+
+    With packing a row holds several records, best-fit decreasing (Ding et al. 2024, "Fewer Truncations Improve Language
+    Modeling"), up to `max_length` tokens; seq_lengths says where each record ends. Without, a row holds one.
+    """
+    from datasets import Dataset
+
+    examples = [example._asdict() for example in encoded]
+    dataset = Dataset.from_list(examples)
+    if not packing:
+        return dataset.add_column("seq_lengths", [[len(example["input_ids"])] for example in examples])
+    from trl import pack_dataset
+
+    return pack_dataset(dataset, seq_length=max_length, strategy="bfd")
+
+
+def predicted_steps(row_count: int, batch_size: int, accumulation: int, epochs: float, max_steps: int) -> int:
+    """Optimiser steps of a training run on one device, by the rule of transformers' Trainer."""
+    batches = math.ceil(row_count / batch_size)
+    return max_steps or math.ceil(epochs * math.ceil(batches / accumulation))

@@ -1,0 +1,54 @@
+"""generate: data/prompts/test.jsonl, models/base/[, models/adapter/] -> data/generations/{base,tuned}.jsonl
+
+Greedy answers to the test prompts, and the loss of the reference answers, by the base model or the tuned one. The base
+is loaded as it was for training, so that the two differ in the adapter alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from src.files import read_jsonl, write_jsonl
+from src.models.backends.transformers import load_adapted
+from src.models.generation import greedy_answers, reference_losses
+from src.numerics import seed_everything
+from src.params import Params
+from src.prompts.encoding import load_tokenizer
+from src.prompts.rendering import reference
+from src.stages.runner import run
+
+BASE, ADAPTERS = Path("models/base"), {"base": None, "tuned": Path("models/adapter")}
+
+
+def main(params: Params, variant: str) -> dict[str, Any]:
+    """Answers generate.records test prompts with the base model or the tuned one."""
+    generate, adapter = params.generate, ADAPTERS[variant]
+    records = read_jsonl("data/prompts/test.jsonl")[: generate.records or None]
+    seed_everything(0)  # nothing is drawn: greedy decoding
+    tokenizer = load_tokenizer(adapter or BASE, params.format.template)
+    model = load_adapted(BASE, adapter, params.train.four_bit)
+
+    answers = greedy_answers(model, tokenizer, records, generate.max_new_tokens, generate.batch_size)
+    losses = reference_losses(model, tokenizer, records, generate.batch_size)
+    write_jsonl(
+        f"data/generations/{variant}.jsonl",
+        (
+            {
+                "uid": record["uid"],
+                "title": record["title"],
+                "answer": answer.text,
+                "reference": reference(record),
+                "tokens": len(answer.tokens),
+                "stopped": answer.stopped,
+                "loss": round(loss, 6),
+                "loss_tokens": loss_tokens,
+            }
+            for record, answer, (loss, loss_tokens) in zip(records, answers, losses, strict=True)
+        ),
+    )
+    stopped = sum(answer.stopped for answer in answers)
+    print(f"{len(records)} answers of the {variant} model, {stopped} ended by themselves")
+    return {"answer_tokens": sum(len(answer.tokens) for answer in answers)}
+
+
+if __name__ == "__main__":
+    run(main, variants=tuple(ADAPTERS))
