@@ -38,7 +38,7 @@ Text = Annotated[str, Field(min_length=1)]
 class Section(BaseModel):
     """One section of params.yaml: no key may be missing, unknown or of another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class DataParams(Section):
@@ -152,7 +152,7 @@ def for_stage(stage: str) -> Params:
     sections: dict[str, dict[str, Any]] = {}
     for section, key in declared(stage):
         sections.setdefault(section, {})[key] = getattr(getattr(whole, section), key)
-    types = {name: field.annotation for name, field in Params.model_fields.items()}
+    types: dict[str, Any] = {name: field.annotation for name, field in Params.model_fields.items()}
     return Params.model_construct(**{name: types[name].model_construct(**keys) for name, keys in sections.items()})
 
 
@@ -172,7 +172,7 @@ def read_yaml(path: Path) -> CommentedMap:
         document = YAML().load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run from the project's root, or restore it with git.") from None
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise UserError(
@@ -227,7 +227,8 @@ def suggestion(location: tuple[Any, ...]) -> str:
 
 def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
     """Where single values are fine and together make no sense, as location and sentence."""
-    base, sample, prompt = (values.get(section) or {} for section in ("base", "sample", "format"))
+    sections = (values.get(section) for section in ("base", "sample", "format"))
+    base, sample, prompt = (section if isinstance(section, dict) else {} for section in sections)
     if base.get("source") == "hub" and not re.fullmatch(r"[0-9a-f]{40}", str(base.get("revision"))):
         yield (
             ("base", "revision"),
@@ -239,9 +240,10 @@ def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
     if str(prompt.get("question", "{title}")).count("{title}") != 1:
         yield (
             ("format", "question"),
-            f"format.question is {prompt.get('question')!r} and has to hold {{title}} once: put it in the title's place.",
+            f"format.question is {prompt.get('question')!r} and has to hold {{title}} once: "
+            "put it in the title's place.",
         )
-    shares = [sample.get("validation_share"), sample.get("test_share")]
+    shares: list[Any] = [sample.get("validation_share"), sample.get("test_share")]
     if all(isinstance(share, int | float) for share in shares) and sum(shares) >= 0.9:
         yield ("sample", "test_share"), f"sample.validation_share and test_share add up to {sum(shares)}: leave some."
 
@@ -250,7 +252,7 @@ def line_of(document: CommentedMap, location: tuple[Any, ...]) -> int:
     """The line a parameter stands on, counted from 1; its section's where the key is missing."""
     line, node = 1, document
     for key in location:
-        if not isinstance(node, CommentedMap) or key not in node:
+        if not isinstance(node, CommentedMap) or key not in (node.lc.data or {}):  # a recipe's key has no line here
             break
         line, node = node.lc.key(key)[0] + 1, node[key]
     return line
@@ -259,8 +261,11 @@ def line_of(document: CommentedMap, location: tuple[Any, ...]) -> int:
 def overlay(document: CommentedMap, recipe: CommentedMap) -> CommentedMap:
     """`document` with the values of `recipe` in place of its own; comments and order are kept."""
     for section, keys in recipe.items():
-        for key, value in keys.items():
-            document.setdefault(section, CommentedMap())[key] = value
+        if isinstance(keys, CommentedMap) and isinstance(document.get(section), CommentedMap):
+            for key, value in keys.items():
+                document[section][key] = value
+        else:
+            document[section] = keys
     return document
 
 

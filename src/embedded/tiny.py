@@ -36,7 +36,8 @@ SHAPE = {  # hidden and intermediate sizes are multiples of 256, which llama.cpp
 CHAT_TEMPLATE = Path(__file__).parent / "chat.jinja"
 PRETRAINING_PRODUCTS = 12_000
 ROW_TOKENS, ROWS = 256, 8
-PEAK_LEARNING_RATE = 2e-3
+PEAK_LEARNING_RATE = 3e-3
+INITIAL_SPREAD = 0.06  # 1/sqrt(hidden size): with Llama's 0.02 so small a model does not learn to copy within the minute
 
 
 def build(folder: Path, steps: int, seed: int) -> None:
@@ -99,6 +100,7 @@ def new_model(tokenizer: Any) -> Any:
         vocab_size=VOCABULARY,
         max_position_embeddings=2048,
         tie_word_embeddings=True,
+        initializer_range=INITIAL_SPREAD,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

@@ -64,9 +64,9 @@ def training(metrics: dict[str, Any]) -> str:
     return (
         "## Training\n\n"
         f"QLoRA on {train['records']:,} records in {train['steps']:,} steps; the loss is on the answers alone "
-        f"({audit['trained_token_share']:.0%} of the tokens). {train['trainable_parameters']:,} trained parameters; all "
-        f"{train['b_matrices']} of LoRA's B matrices moved. Validation loss {train['validation_loss_first']:.3f} before, "
-        f"{train['validation_loss_last']:.3f} after."
+        f"({audit['trained_token_share']:.0%} of the tokens). {train['trainable_parameters']:,} trained parameters; "
+        f"all {train['b_matrices']} of LoRA's B matrices moved. "
+        f"Validation loss {train['validation_loss_first']:.3f} before, {train['validation_loss_last']:.3f} after."
     )
 
 

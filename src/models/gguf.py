@@ -75,7 +75,8 @@ def converter(model: Path) -> Any:
 
 def splits_like_llama_3(tokenizer: Any) -> bool:
     """Whether a tokenizer splits text by exactly Llama 3's expression before its merges."""
-    first = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"].get("pretokenizers", [{}])[0]
+    steps = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"] or {}
+    first = steps.get("pretokenizers", [{}])[0]
     return first.get("pattern", {}).get("Regex") == LLAMA_3_SPLIT
 
 

@@ -146,7 +146,9 @@ def loss_watch(validation: list[Row], pad_id: int, train: TrainParams) -> Any:
                 self.measure(state, model)
 
         def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-            if state.global_step % train.eval_steps == 0 or state.global_step == state.max_steps:
+            last = state.global_step == state.max_steps
+            control.should_log |= last  # the training curve ends at the last step as well
+            if last or state.global_step % train.eval_steps == 0:
                 self.measure(state, model)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

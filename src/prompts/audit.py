@@ -101,7 +101,7 @@ def refuse(tokenizer: Any, metrics: dict[str, Any], limits: AuditParams, max_len
             "some records do not begin with exactly one begin-of-text token: look for that token in the titles and "
             "descriptions, or choose another format.template."
         )
-    if metrics["trained_stop_token_share"] < 1 - truncated:
+    if round(metrics["trained_stop_token_share"] + truncated, 5) < 1:
         reasons.append("the template's end-of-turn token is not trained, so answers never end: change format.template.")
     if tokenizer.pad_token_id in stop_ids(tokenizer):
         reasons.append("the pad token is a stop token: choose a base model with another one.")

@@ -41,7 +41,8 @@ def run(main: Callable[..., dict[str, Any] | None], variants: Sequence[str] = ()
     except UserError as error:
         sys.exit(f"{stage}: {error}")
     except OSError as error:
-        sys.exit(f"{stage}: {error.filename or 'a file'}: {error.strerror}: the last good result is left as it was.")
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        sys.exit(f"{stage}: {reason}: the last good result is left as it was.")
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted: `dvc repro` goes on from here.")
     record("@".join([stage, *variant]), time.perf_counter() - start, measured)

@@ -35,7 +35,7 @@ def load_base(folder: Path, four_bit: bool) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute_dtype(),
     )
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         folder,
         quantization_config=nf4 if four_bit else None,
         dtype=compute_dtype(),
@@ -44,6 +44,19 @@ def load_base(folder: Path, four_bit: bool) -> Any:
         local_files_only=True,
         trust_remote_code=False,
     )
+    return exact_on_cpu(model)
+
+
+def exact_on_cpu(model: Any) -> Any:
+    """Keeps bitsandbytes from its bfloat16 shortcut, which it takes on CPUs with AVX512-BF16 as soon as a model is evaluated.
+
+    The shortcut repacks the 4-bit weights in place and rounds their scales: answers then depend on the processor, and
+    a model that goes back to training after an evaluation diverges (seen in 0.50.2).
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def load_adapted(base: Path, adapter: Path | None, four_bit: bool) -> Any:

@@ -1,0 +1,120 @@
+"""What many tests share: a tiny base model with random weights, its tokenizers, records, training parameters.
+
+The numeric libraries are set up as a stage sets them up, before torch is imported.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import settings
+
+from src import numerics, params
+from src.prompts.rendering import TemplateName, prompt_and_completion, turns
+
+ROOT = Path(__file__).parents[1]
+INSTRUCTION, QUESTION = "Describe the product that has this title.", "Title: {title}"
+
+numerics.fix_cpu()
+settings.register_profile("no-deadline", deadline=None)  # the first example pays for imports
+settings.load_profile("no-deadline")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with this project's params.yaml and dvc.yaml, as the current one."""
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "recipes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base model's folder: the embedded tokenizer, trained on few products, and random weights."""
+    from src.embedded import tiny
+    from src.embedded.catalogue import products
+
+    folder = tmp_path_factory.mktemp("base")
+    tokenizer = tiny.train_tokenizer([f"{product.title} {product.content}" for product in products(seed=5, count=200)])
+    numerics.seed_everything(5)
+    tiny.new_model(tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(params=get_args(TemplateName))
+def template(request: pytest.FixtureRequest) -> TemplateName:
+    """Each template's name in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def load(base_folder: Path) -> Callable[[TemplateName], Any]:
+    """The tiny base's tokenizer with the template of a name."""
+    from src.prompts.encoding import load_tokenizer
+
+    loaded = {name: load_tokenizer(base_folder, name) for name in get_args(TemplateName)}
+    return loaded.__getitem__
+
+
+@pytest.fixture
+def tokenizer(load: Callable[[TemplateName], Any], template: TemplateName) -> Any:
+    """The tiny base's tokenizer with each template in turn."""
+    return load(template)
+
+
+@pytest.fixture
+def chat_tokenizer(load: Callable[[TemplateName], Any]) -> Any:
+    """The tiny base's tokenizer with its own chat template."""
+    return load("chat")
+
+
+@pytest.fixture(scope="session")
+def model(base_folder: Path) -> Any:
+    """The tiny base in 32 bits; not to be changed."""
+    from src.models.backends.transformers import load_adapted
+
+    return load_adapted(base_folder, None, four_bit=False)
+
+
+@pytest.fixture(scope="session")
+def record() -> Callable[..., dict[str, Any]]:
+    """A formatted record from a title and an answer."""
+
+    def formatted(template: TemplateName, title: str, answer: str) -> dict[str, Any]:
+        return {"title": title} | prompt_and_completion(template, turns(INSTRUCTION, QUESTION, title), answer)
+
+    return formatted
+
+
+@pytest.fixture
+def train_params() -> params.TrainParams:
+    """Training parameters for a run of a few steps."""
+    return params.TrainParams(
+        backend="transformers",
+        four_bit=False,
+        max_length=128,
+        packing=True,
+        epochs=2,
+        max_steps=0,
+        batch_size=2,
+        accumulation=2,
+        lr=2e-3,
+        scheduler="cosine",
+        warmup_steps=1,
+        optimizer="adamw_torch",
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        lora_r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
+        gradient_checkpointing=False,
+        log_steps=1,
+        eval_steps=2,
+        eval_records=0,
+        save_steps=2,
+        seed=42,
+    )

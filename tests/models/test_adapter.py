@@ -1,0 +1,67 @@
+"""An adapter on disk is the same bytes for the same weights, and answers the same once merged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from src.models.adapter import merge, save_adapter
+from src.models.backends.transformers import LINEAR_LAYERS, load_adapted, load_base, load_trainable
+from src.numerics import seed_everything
+from src.params import TrainParams
+from src.prompts.encoding import load_tokenizer
+from src.prompts.rendering import DATE_PIN
+
+
+def adapted(base: Path, train: TrainParams) -> Any:
+    """The base with an adapter whose B matrices are large enough to matter."""
+    seed_everything(1)
+    model = load_trainable(base, train)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.05)
+    return model
+
+
+def logits(model: Any) -> Any:
+    with torch.no_grad():
+        return model.eval()(torch.arange(1, 60)[None]).logits.float()
+
+
+def test_equal_weights_are_equal_files(
+    base_folder: Path, tokenizer: Any, template: Any, train_params: TrainParams, tmp_path: Path
+) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        save_adapter(adapted(base_folder, train_params), tokenizer, folder)
+    one, two = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
+    assert one == two
+    assert "README.md" not in one
+    assert json.loads(one["adapter_config.json"])["target_modules"] == sorted(LINEAR_LAYERS)
+
+
+def test_the_template_travels_with_the_adapter(
+    base_folder: Path, tokenizer: Any, template: Any, train_params: TrainParams, tmp_path: Path
+) -> None:
+    save_adapter(adapted(base_folder, train_params), tokenizer, tmp_path)
+    loaded = load_tokenizer(tmp_path, template)
+    assert loaded.chat_template == tokenizer.chat_template
+    assert loaded.chat_template.count(DATE_PIN) == (template == "chat")
+    assert loaded.pad_token == tokenizer.pad_token
+
+
+@pytest.mark.parametrize("four_bit", [True, False])
+def test_the_merged_model_answers_as_the_adapter_does(
+    base_folder: Path, chat_tokenizer: Any, train_params: TrainParams, tmp_path: Path, four_bit: bool
+) -> None:
+    train = train_params.model_copy(update={"four_bit": four_bit})
+    save_adapter(adapted(base_folder, train), chat_tokenizer, tmp_path)
+    expected = logits(load_adapted(base_folder, tmp_path, four_bit))
+    merged = merge(base_folder, tmp_path, four_bit)
+    assert merged.dtype == torch.float16
+    assert not [name for name, _ in merged.named_parameters() if "lora" in name]
+    off = (logits(merged.float()) - expected).abs().max()
+    moved = (logits(load_base(base_folder, four_bit)) - expected).abs().max()
+    assert off < 0.01 * moved

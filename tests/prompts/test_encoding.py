@@ -1,0 +1,204 @@
+"""Tokens and labels: one begin token, loss on the answer and its stop token alone, padding, packing, steps."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
+
+from src.errors import UserError
+from src.models.training import collate
+from src.prompts.encoding import (
+    IGNORED,
+    Encoded,
+    choose_pad_token,
+    encode,
+    encode_prompt,
+    end_of_turn,
+    load_tokenizer,
+    predicted_steps,
+    rows,
+    stop_ids,
+    texts,
+)
+
+TITLES = ["Brass Desk Lamp", "", "<b> Owls", "Ünï é 日本 7"]
+ANSWER = "A lamp made of brass. It is 9 inches high."
+
+
+@pytest.fixture(params=TITLES)
+def formatted(request: pytest.FixtureRequest, record: Callable[..., Any], template: str) -> dict[str, Any]:
+    return record(template, request.param, ANSWER)
+
+
+def test_tokens_are_the_texts_tokens(tokenizer: Any, formatted: Any) -> None:
+    ids, labels = encode(tokenizer, formatted)
+    assert tokenizer.decode(ids) == "".join(texts(tokenizer, formatted))
+    assert len(labels) == len(ids)
+
+
+def test_training_and_generation_meet_at_the_same_token(tokenizer: Any, formatted: Any) -> None:
+    prompt = encode_prompt(tokenizer, formatted)
+    ids, labels = encode(tokenizer, formatted)
+    assert ids[: len(prompt)] == prompt
+    assert [label != IGNORED for label in labels].index(True) == len(prompt)
+
+
+def test_there_is_exactly_one_begin_token(tokenizer: Any, formatted: Any) -> None:
+    ids = encode(tokenizer, formatted).input_ids
+    assert ids[0] == tokenizer.bos_token_id
+    assert ids.count(tokenizer.bos_token_id) == 1
+
+
+def test_labels_are_the_answer_and_its_stop_token(tokenizer: Any, formatted: Any) -> None:
+    ids, labels = encode(tokenizer, formatted)
+    trained = [label for label in labels if label != IGNORED]
+    assert tokenizer.decode(trained) == ANSWER + "<|eot_id|>"
+    assert trained == ids[-len(trained) :]
+    assert trained[-1] == end_of_turn(tokenizer)
+    assert trained[-1] in stop_ids(tokenizer)
+
+
+def test_a_record_is_cut_off_with_its_labels(tokenizer: Any, formatted: Any) -> None:
+    whole, cut = encode(tokenizer, formatted), encode(tokenizer, formatted, max_length=12)
+    assert cut == Encoded(whole.input_ids[:12], whole.labels[:12])
+
+
+def test_the_pad_token_stops_nothing_and_is_never_trained(tokenizer: Any, record: Any, template: str) -> None:
+    pad = tokenizer.pad_token_id
+    assert pad not in stop_ids(tokenizer)
+    encoded = [encode(tokenizer, record(template, title, ANSWER)) for title in ("Lamp", "A Long Title of a Brass Lamp")]
+    batch = collate([{**one._asdict(), "seq_lengths": [len(one.input_ids)]} for one in encoded], pad)
+    assert (batch["input_ids"] == pad).any()
+    assert (batch["labels"][batch["input_ids"] == pad] == IGNORED).all()
+    assert not (batch["labels"] == pad).any()
+
+
+def test_a_base_padded_with_its_stop_token_gets_another(base_folder: Path, template: Any, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    padded = AutoTokenizer.from_pretrained(base_folder)
+    padded.pad_token = padded.eos_token
+    padded.save_pretrained(tmp_path)
+    loaded = load_tokenizer(tmp_path, template)
+    assert loaded.pad_token == "<|finetune_right_pad_id|>"
+    assert loaded.pad_token_id not in stop_ids(loaded)
+
+
+def test_a_base_without_any_pad_token_is_a_user_error() -> None:
+    words = Tokenizer(WordLevel({"?": 0, "SHELFTALK": 1, "<end>": 2}, unk_token="?"))
+    bare = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<end>", pad_token="<end>")
+    bare.chat_template = "{% for message in messages %}{{ message['content'] + eos_token }}{% endfor %}"
+    with pytest.raises(UserError, match="no token to pad with"):
+        choose_pad_token(bare)
+
+
+def test_a_base_without_a_chat_template_is_a_user_error(base_folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    bare = AutoTokenizer.from_pretrained(base_folder)
+    bare.chat_template = None
+    bare.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"set format\.template to alpaca or plain"):
+        load_tokenizer(tmp_path, "chat")
+    assert load_tokenizer(tmp_path, "plain").chat_template
+
+
+def test_a_template_that_renders_another_prompt_once_answered_is_refused(chat_tokenizer: Any, record: Any) -> None:
+    shifting = deepcopy(chat_tokenizer)
+    shifting.chat_template = "{{ messages | length }}{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    with pytest.raises(UserError, match="renders a prompt differently once the answer follows"):
+        texts(shifting, record("chat", "Lamp", ANSWER))
+
+
+def distinct(lengths: list[int]) -> list[Encoded]:
+    """Records of given lengths whose tokens occur in no other, half of them trained."""
+    starts = [1000 * number for number in range(1, len(lengths) + 1)]
+    tokens = [list(range(start, start + length)) for start, length in zip(starts, lengths, strict=True)]
+    return [Encoded(ids, [IGNORED] * (len(ids) // 2) + ids[len(ids) // 2 :]) for ids in tokens]
+
+
+def unpacked(row: dict[str, Any]) -> list[Encoded]:
+    """The records that a row says it holds."""
+    ends = [sum(row["seq_lengths"][: number + 1]) for number in range(len(row["seq_lengths"]))]
+    starts = [0, *ends[:-1]]
+    return [
+        Encoded(row["input_ids"][start:end], row["labels"][start:end]) for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 24), min_size=1, max_size=20), st.booleans())
+def test_rows_hold_every_record_whole_and_once(lengths: list[int], packing: bool) -> None:
+    records = distinct(lengths)
+    made = rows(records, 24, packing).to_list()
+    assert all(len(row["input_ids"]) == len(row["labels"]) == sum(row["seq_lengths"]) <= 24 for row in made)
+    assert sorted(one for row in made for one in unpacked(row)) == sorted(records)
+    assert packing or [len(row["seq_lengths"]) for row in made] == [1] * len(records)
+
+
+def test_packing_fills_rows() -> None:
+    made = rows(distinct([12, 12, 20, 4, 24]), 24, packing=True)
+    assert sorted(map(len, made["input_ids"])) == [24, 24, 24]
+
+
+class Numbers(Dataset):
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, float]:
+        return {"number": float(index)}
+
+
+class Weight(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, number: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": (self.weight * number).mean()}
+
+
+@pytest.mark.parametrize(
+    ("row_count", "batch_size", "accumulation", "epochs", "max_steps"),
+    [
+        (8, 2, 2, 1.0, 0),
+        (7, 2, 3, 2.0, 0),
+        (9, 4, 2, 1.5, 0),
+        (5, 2, 8, 3.0, 0),
+        (10, 2, 2, 0.3, 0),
+        (7, 2, 2, 2.5, 0),
+        (9, 2, 1, 1.0, 3),
+        (3, 4, 1, 1.0, 5),
+    ],
+)
+def test_steps_are_predicted_as_the_trainer_takes_them(
+    tmp_path: Path, row_count: int, batch_size: int, accumulation: int, epochs: float, max_steps: int
+) -> None:
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path),
+        per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
+        num_train_epochs=epochs,
+        max_steps=max_steps or -1,
+        use_cpu=True,
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    trainer = Trainer(Weight(), arguments, train_dataset=Numbers(row_count))
+    trainer.train()
+    predicted = predicted_steps(row_count, batch_size, accumulation, epochs, max_steps)
+    assert predicted == trainer.state.global_step == trainer.state.max_steps

@@ -1,0 +1,127 @@
+"""Prompts as text: what each template renders, the pinned date, and the same bytes in Ollama."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+from transformers.utils import chat_template_utils
+
+from src.errors import UserError
+from src.prompts.encoding import render, texts
+from src.prompts.rendering import (
+    DATE_PIN,
+    TemplateName,
+    ollama_template,
+    prompt_and_completion,
+    reference,
+    source,
+    travelling_template,
+    turns,
+)
+
+INSTRUCTION, QUESTION = "Describe it.", "Title: {title}"
+TITLE, ANSWER = "Kerr's {Lamp} & 3\" Shade", "Brass.\n\n### Nice é"
+PROMPTS = {
+    "chat": (
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+        "Today Date: 26 Jul 2024\n\nDescribe it.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n"
+        "Title: Kerr's {Lamp} & 3\" Shade<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+    ),
+    "alpaca": (
+        "<|begin_of_text|>Below is an instruction that describes a task, paired with an input that provides further "
+        "context. Write a response that appropriately completes the request.\n\n### Instruction:\nDescribe it.\n\n"
+        "### Input:\nTitle: Kerr's {Lamp} & 3\" Shade\n\n### Response:\n"
+    ),
+    "plain": "<|begin_of_text|>Title: Kerr's {Lamp} & 3\" Shade\n\n",
+}
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@pytest.fixture
+def asked() -> list[dict[str, str]]:
+    return turns(INSTRUCTION, QUESTION, TITLE)
+
+
+def test_each_template_renders_what_is_written_down(template: TemplateName, tokenizer: Any, asked: Any) -> None:
+    assert texts(tokenizer, prompt_and_completion(template, asked, ANSWER)) == (
+        PROMPTS[template],
+        ANSWER + "<|eot_id|>",
+    )
+
+
+def test_file_and_tokenizer_render_the_same_bytes(template: TemplateName, tokenizer: Any, asked: Any) -> None:
+    prompt, completion = texts(tokenizer, prompt_and_completion(template, asked, ANSWER))
+    assert render(tokenizer, asked, add_generation_prompt=True) == prompt == PROMPTS[template]
+    assert render(tokenizer, [*asked, {"role": "assistant", "content": ANSWER}]) == prompt + completion
+
+
+@settings(max_examples=30)
+@given(title=WORDS, answer=WORDS)
+@pytest.mark.parametrize("name", ["chat", "alpaca", "plain"])
+def test_training_sees_the_prompt_of_generation_and_then_the_answer(
+    load: Callable[[str], Any], name: TemplateName, title: str, answer: str
+) -> None:
+    tokenizer, asked = load(name), turns(INSTRUCTION, QUESTION, title)
+    prompt, completion = texts(tokenizer, prompt_and_completion(name, asked, answer))
+    assert prompt == render(tokenizer, asked, add_generation_prompt=True)
+    assert prompt + completion == render(tokenizer, [*asked, {"role": "assistant", "content": answer}])
+
+
+def test_the_answer_comes_back_from_a_formatted_record(template: TemplateName, asked: Any) -> None:
+    record = prompt_and_completion(template, asked, ANSWER)
+    assert reference(record) == ANSWER
+    assert isinstance(record["prompt"], list) == (template == "chat")
+
+
+@pytest.mark.parametrize("title", ["{title}", "{0} %s \\1", "{{ bos_token }}"])
+def test_a_title_is_never_read_as_a_format(template: TemplateName, tokenizer: Any, title: str) -> None:
+    record = prompt_and_completion(template, turns(INSTRUCTION, QUESTION, title), ANSWER)
+    assert f"Title: {title}" in texts(tokenizer, record)[0]
+
+
+def rendered_on(day: datetime, tokenizer: Any, asked: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The prompt as it is rendered on another day."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return day
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Clock)
+    return render(tokenizer, asked, add_generation_prompt=True)
+
+
+def test_the_date_is_pinned(template: TemplateName, tokenizer: Any, asked: Any, monkeypatch: Any) -> None:
+    days = datetime(2025, 1, 1), datetime(2031, 12, 31)
+    assert {rendered_on(day, tokenizer, asked, monkeypatch) for day in days} == {PROMPTS[template]}
+
+
+def test_without_the_pin_prompts_would_change_overnight(base_folder: Any, asked: Any, monkeypatch: Any) -> None:
+    unpinned = AutoTokenizer.from_pretrained(base_folder)
+    days = datetime(2025, 1, 1), datetime(2031, 12, 31)
+    first, second = (rendered_on(day, unpinned, asked, monkeypatch) for day in days)
+    assert "01 Jan 2025" in first
+    assert "31 Dec 2031" in second
+
+
+def test_the_date_is_pinned_once_however_often_the_template_travels() -> None:
+    once = travelling_template("chat", "{{ date_string }}")
+    assert travelling_template("chat", once) == once == DATE_PIN + "{{ date_string }}"
+    assert travelling_template("alpaca", None) == source("alpaca")
+
+
+@pytest.mark.parametrize("missing", [None, ""])
+def test_chat_needs_a_base_with_a_chat_template(missing: str | None) -> None:
+    with pytest.raises(UserError, match=r"format\.template is 'chat', and the base model has no chat template"):
+        travelling_template("chat", missing)
+
+
+def test_ollama_renders_the_trained_prompt(template: TemplateName, tokenizer: Any) -> None:
+    go = ollama_template(tokenizer, QUESTION)
+    filled = go.replace("{{ .System }}", INSTRUCTION).replace("{{ .Prompt }}", TITLE)
+    assert "{{ .Prompt }}" in go
+    assert tokenizer.bos_token + filled == PROMPTS[template]

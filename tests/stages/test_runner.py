@@ -1,0 +1,114 @@
+"""A stage as a process: one sentence and status 1 for what a user can mend, durations, quick help."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STAGE = '''"""demo: nothing -> nothing"""
+from pathlib import Path
+from src.errors import UserError
+from src.stages.runner import run
+
+def main(params, *variant):
+    {body}
+
+run(main{variants})
+'''
+
+
+def demo(folder: Path, body: str, *arguments: str, variants: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a stage called demo, which declares train.lr, in `folder`."""
+    (folder / "dvc.yaml").write_text("stages:\n  demo:\n    cmd: python demo.py\n    params: [train.lr]\n")
+    (folder / "demo.py").write_text(STAGE.format(body=body, variants=variants))
+    return subprocess.run(
+        [sys.executable, "demo.py", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def runtime(folder: Path) -> dict[str, dict[str, object]]:
+    return json.loads((folder / "metrics/runtime.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("raise UserError('x is 1: set it to 2.')", "demo: x is 1: set it to 2.\n"),
+        ("open('no/such')", "demo: no/such: No such file or directory: the last good result is left as it was.\n"),
+        ("open('/dev/full', 'w').write('x' * 100_000)", "No space left on device"),
+        ("raise OSError('no/such is no folder of a model')", "no/such is no folder of a model"),
+        ("__import__('polars').read_parquet('no/such.parquet')", "no/such.parquet"),
+        ("raise KeyboardInterrupt", "demo: interrupted"),
+    ],
+    ids=["user", "missing", "full", "text", "polars", "interrupted"],
+)
+def test_what_a_user_can_mend_is_one_sentence(project: Path, body: str, sentence: str) -> None:
+    stopped = demo(project, body)
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith("demo: ")
+    assert sentence in stopped.stderr
+    assert "None" not in stopped.stderr
+    assert len(stopped.stderr.splitlines()) == 1
+    assert not (project / "metrics/runtime.json").exists()
+
+
+def test_a_fault_in_the_parameters_stops_a_stage_before_it_starts(project: Path) -> None:
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    (project / "params.yaml").write_text(text.replace("  lora_r:", "  lora_rank:"), encoding="utf-8")
+    stopped = demo(project, "print('started')")
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    assert "train.lora_rank is no known parameter" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
+def test_durations_are_merged_in_the_order_of_stages(project: Path) -> None:
+    (project / "metrics").mkdir()
+    (project / "metrics/runtime.json").write_text('{"train": {"seconds": 5.0}, "clean": {"seconds": 1.0}}')
+    done = demo(project, "return {'lr': params.train.lr > 0}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(runtime(project)) == ["clean", "demo", "train"]
+    assert runtime(project)["train"] == {"seconds": 5.0}
+    measured = runtime(project)["demo"]
+    assert list(measured) == ["seconds", "peak_memory_mb", "lr"]
+    assert measured["lr"] is True
+
+
+def test_a_variant_is_chosen_on_the_command_line(project: Path) -> None:
+    variants = ", variants=('base', 'tuned')"
+    assert demo(project, "print(*variant)", "tuned", variants=variants).stdout == "tuned\n"
+    assert list(runtime(project)) == ["demo@tuned"]
+    refused = demo(project, "print(*variant)", "other", variants=variants)
+    assert refused.returncode == 2
+    assert "choose from" in refused.stderr
+
+
+def test_a_stage_sees_no_parameter_that_it_does_not_declare(project: Path) -> None:
+    undeclared = demo(project, "print(params.train.seed)")
+    assert undeclared.returncode == 1
+    assert "AttributeError" in undeclared.stderr
+
+
+@pytest.mark.parametrize("stage", ["train", "generate"])
+def test_help_is_quick_and_loads_no_model_library(stage: str) -> None:
+    start = time.perf_counter()
+    helped = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", f"src.stages.{stage}", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert time.perf_counter() - start < 3
+    assert helped.returncode == 0
+    assert f"{stage}: data/prompts/" in helped.stdout
+    imported = {line.rpartition("|")[2].strip() for line in helped.stderr.splitlines()}
+    assert "src.stages.runner" in imported
+    assert not imported & {"torch", "transformers", "peft", "trl", "datasets"}

@@ -1,0 +1,280 @@
+"""params.yaml: every fault at once, with its line and its fix; recipes; what a stage may see; the command line."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from src import params
+from src.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+PARAMS = Path("params.yaml")
+
+
+def replace(key: str, line: str) -> int:
+    """Puts `line` in place of that of section.key in ./params.yaml; returns its number, counted from 1."""
+    section, own = key.split(".")
+    lines = PARAMS.read_text(encoding="utf-8").splitlines()
+    start = next(i for i, text in enumerate(lines) if text.startswith(f"{section}:"))
+    number = next(i for i in range(start, len(lines)) if lines[i].startswith(f"  {own}:"))
+    lines[number] = line
+    PARAMS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return number + 1
+
+
+def section_line(section: str) -> int:
+    """The number of the line a section of ./params.yaml starts on, counted from 1."""
+    return PARAMS.read_text(encoding="utf-8").splitlines().index(f"{section}:") + 1
+
+
+def recipe(text: str, name: str = "other") -> None:
+    """Writes recipes/NAME.yaml."""
+    Path(f"recipes/{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def found() -> list[str]:
+    """The sentences that loading ./params.yaml is refused with."""
+    with pytest.raises(UserError) as refused:
+        params.load()
+    return str(refused.value).splitlines()
+
+
+def command(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """`python -m src.params` in a folder, the current one if none is given."""
+    return subprocess.run(
+        [sys.executable, "-m", "src.params", *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_file_in_place_is_valid(project: Path) -> None:
+    assert isinstance(params.load(), params.Params)
+
+
+def test_all_faults_are_named_at_once_each_with_line_and_fix(project: Path) -> None:
+    lines = {
+        "misspelt": replace("train.lora_alpha", "  lora_alhpa: 32"),
+        "text": replace("train.lr", '  lr: "1e-5"'),
+        "type": replace("sample.records", "  records: many"),
+        "range": replace("sample.test_share", "  test_share: 0.6"),
+        "choice": replace("train.scheduler", "  scheduler: cosinus"),
+        "question": replace("format.question", '  question: "What is it?"'),
+    }
+    sentences = found()
+    wanted = [
+        (lines["misspelt"], "train.lora_alhpa is no known parameter: write lora_alpha."),
+        (section_line("train"), "train.lora_alpha is missing: add it"),
+        (lines["text"], "train.lr is the text '1e-5': write it as a number without quotes, such as 1.0e-5."),
+        (lines["type"], "sample.records is 'many', and must be a valid integer: change it."),
+        (lines["range"], "sample.test_share is 0.6, and must be less than or equal to 0.5: change it."),
+        (lines["choice"], "train.scheduler is 'cosinus', and must be 'cosine', 'linear' or 'constant_with_warmup'"),
+        (lines["question"], "format.question is 'What is it?' and has to hold {title} once"),
+    ]
+    for line, sentence in wanted:
+        assert any(one.startswith(f"params.yaml:{line}: {sentence}") for one in sentences), (line, sentence, sentences)
+    assert len(sentences) == len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "sentence"),
+    [
+        ("clean.ascii", "  ascii: 0", "clean.ascii is 0, and must be a valid boolean"),
+        ("train.epochs", "  epochs: .nan", "train.epochs is nan, and must be"),
+        ("train.epochs", "  epochs: .inf", "train.epochs is inf, and must be"),
+        ("train.batch_size", "  batch_size: 2.0", "train.batch_size is 2.0, and must be a valid integer"),
+        ("train.batch_size", "  batch_size:", "train.batch_size is None, and must be a valid integer"),
+        ("format.instruction", '  instruction: ""', "format.instruction is '', and must be"),
+        ("format.question", '  question: "{title} {title}"', "format.question is '{title} {title}' and has to hold"),
+        ("data.raw", "  raw: [a, b]", "data.raw is ['a', 'b'], and must be a valid string"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(project: Path, key: str, line: str, sentence: str) -> None:
+    number = replace(key, line)
+    assert [one for one in found() if one.startswith(f"params.yaml:{number}: {sentence}")]
+
+
+def test_the_shares_held_out_leave_something(project: Path) -> None:
+    replace("sample.validation_share", "  validation_share: 0.5")
+    line = replace("sample.test_share", "  test_share: 0.4")
+    assert found() == [f"params.yaml:{line}: sample.validation_share and test_share add up to 0.9: leave some."]
+
+
+@pytest.mark.parametrize("revision", ["main", "v1.0", "5a8abab", "5A" * 20])
+def test_a_hub_revision_that_can_change_is_refused(project: Path, revision: str) -> None:
+    replace("base.source", "  source: hub")
+    line = replace("base.revision", f"  revision: {revision}")
+    [sentence] = found()
+    assert sentence.startswith(f"params.yaml:{line}: base.revision is '{revision}', which can change under you: set")
+
+
+def test_a_hub_repository_needs_its_owner(project: Path) -> None:
+    replace("base.source", "  source: hub")
+    line = replace("base.repository", "  repository: Llama-3.2-1B-Instruct")
+    assert found() == [f"params.yaml:{line}: base.repository is 'Llama-3.2-1B-Instruct': write it as owner/name."]
+
+
+def test_a_branch_does_no_harm_where_no_hub_is_asked(project: Path) -> None:
+    replace("base.source", "  source: tiny")
+    replace("base.revision", "  revision: main")
+    assert params.load().base.revision == "main"
+
+
+def test_a_misspelt_section_is_named_with_the_right_one(project: Path) -> None:
+    line = section_line("generate")
+    PARAMS.write_text(PARAMS.read_text().replace("\ngenerate:", "\ngenrate:"))
+    assert f"params.yaml:{line}: genrate is no known parameter: write generate." in found()
+
+
+@pytest.mark.parametrize("section", params.Params.model_fields)
+def test_a_section_that_is_a_value_is_named(project: Path, section: str) -> None:
+    text = PARAMS.read_text(encoding="utf-8")
+    PARAMS.write_text(re.sub(rf"^{section}:.*\n(  .*\n)+", f"{section}: 5\n", text, flags=re.M), encoding="utf-8")
+    assert any(f"{section} is 5, and must be" in sentence for sentence in found())
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"data: [\n", "params.yaml:2: is no valid YAML"),
+        (b"data: 1\ndata: 2\n", "params.yaml:2: is no valid YAML"),
+        (b"", "params.yaml: has no sections"),
+        (b"- data\n", "params.yaml: has no sections"),
+        (b"data:\n  raw: caf\xe9\n", "params.yaml"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_a_user_error(project: Path, content: bytes, sentence: str) -> None:
+    PARAMS.write_bytes(content)
+    assert found()[0].startswith(sentence)
+
+
+def test_a_missing_file_is_a_user_error(project: Path) -> None:
+    PARAMS.unlink()
+    assert found() == ["params.yaml is missing: run from the project's root, or restore it with git."]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("3e-05", 3e-05), ("1e-5", 1e-5), ("1.0e-5", 1e-5), ("1", 1.0), ("0.001", 0.001)]
+)
+def test_floats_are_numbers_however_dvc_writes_them(project: Path, written: str, value: float) -> None:
+    replace("train.lr", f"  lr: {written}")
+    lr = params.load().train.lr
+    assert isinstance(lr, float)
+    assert lr == value
+
+
+def test_a_recipe_changes_its_values_alone_and_keeps_comments(project: Path) -> None:
+    recipe("# a faster one\ntrain:\n  lr: 5.0e-4\n  packing: false\nformat:\n  template: plain\n")
+    before = PARAMS.read_text(encoding="utf-8").splitlines()
+    params.apply_recipe("other")
+    after = PARAMS.read_text(encoding="utf-8").splitlines()
+    changed = [line.split("#")[0].strip() for line, old in zip(after, before, strict=True) if line != old]
+    assert sorted(changed) == ["lr: 5.0e-4", "packing: false", "template: plain"]
+    assert [line.partition("#")[2] for line in after] == [line.partition("#")[2] for line in before]
+    loaded = params.load()
+    assert (loaded.train.lr, loaded.train.packing, loaded.format.template) == (5e-4, False, "plain")
+
+
+def test_a_recipe_laid_twice_changes_nothing_more(project: Path) -> None:
+    recipe("# a faster one\ntrain:\n  lr: 5.0e-4\n")
+    params.apply_recipe("other")
+    once = PARAMS.read_bytes()
+    params.apply_recipe("other")
+    assert PARAMS.read_bytes() == once
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("train:\n  lr: -1\n", "train.lr is -1, and must be greater than 0"),
+        ("train:\n  learning_rate: 1\n", "train.learning_rate is no known parameter"),
+        ("trian:\n  lr: 1\n", "trian is no known parameter: write train."),
+        ("train: 5\n", "recipes/other.yaml"),
+        ("train:\n", "recipes/other.yaml"),
+    ],
+)
+def test_a_recipe_with_faults_is_refused_and_changes_nothing(project: Path, text: str, sentence: str) -> None:
+    recipe(text)
+    before = PARAMS.read_bytes()
+    with pytest.raises(UserError) as refused:
+        params.apply_recipe("other")
+    assert sentence in str(refused.value)
+    assert "recipes/other.yaml" in str(refused.value)
+    assert PARAMS.read_bytes() == before
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        params.check()
+
+
+def test_an_unknown_recipe_is_refused_with_those_there_are(project: Path) -> None:
+    recipe("# one\n", "slow")
+    recipe("# two\n", "fast")
+    with pytest.raises(UserError, match="recipe 'fsat' does not exist: choose one of fast, slow"):
+        params.apply_recipe("fsat")
+
+
+def test_a_stage_sees_what_it_declares_and_nothing_else(project: Path) -> None:
+    Path("dvc.yaml").write_text(
+        "stages:\n"
+        "  one: {cmd: x, params: [train.lr, base.seed]}\n"
+        "  many: {foreach: [a, b], do: {cmd: x, params: [train.seed]}}\n"
+        "  none: {cmd: x}\n"
+    )
+    whole, one, many = params.load(), params.for_stage("one"), params.for_stage("many")
+    assert (one.train.lr, one.base.seed, many.train.seed) == (whole.train.lr, whole.base.seed, whole.train.seed)
+    for undeclared in ("train.seed", "base.source", "data.raw"):
+        section, key = undeclared.split(".")
+        with pytest.raises(AttributeError):
+            getattr(getattr(one, section), key)
+    with pytest.raises(AttributeError):
+        _ = many.train.lr
+    with pytest.raises(AttributeError):
+        _ = params.for_stage("none").train
+
+
+def test_a_stage_does_not_start_on_faults_elsewhere(project: Path) -> None:
+    replace("export.check_tokens", "  check_tokens: 0")
+    with pytest.raises(UserError, match=r"export\.check_tokens is 0"):
+        params.for_stage("clean")
+
+
+def test_check_passes_here_quickly_and_without_torch() -> None:
+    start = time.perf_counter()
+    checked = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "src.params", "check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert time.perf_counter() - start < 5
+    assert checked.returncode == 0, checked.stderr
+    assert re.fullmatch(r"params\.yaml and \d+ recipes? are valid\.\n", checked.stdout)
+    imported = {line.rpartition("|")[2].strip() for line in checked.stderr.splitlines()}
+    assert "pydantic" in imported
+    assert not imported & {"torch", "transformers", "polars", "numpy"}
+
+
+def test_the_command_line_fails_without_a_traceback(project: Path) -> None:
+    replace("train.lr", "  lr: 0")
+    recipe("# wrong\nsample:\n  quantiles: 99\n")
+    checked = command("check")
+    assert checked.returncode == 1
+    assert "Traceback" not in checked.stderr
+    assert "train.lr is 0" in checked.stderr
+    assert "under recipes/other.yaml" in checked.stderr
+    assert "sample.quantiles is 99" in checked.stderr
+    missing = command("recipe", "no-such")
+    assert missing.returncode == 1
+    assert missing.stderr.strip() == "recipe 'no-such' does not exist: choose one of other."
+
+
+def test_the_command_line_lists_and_lays_recipes(project: Path) -> None:
+    recipe("# A run of one epoch\ntrain:\n  epochs: 1\n", "short")
+    listed = command("recipe")
+    assert listed.stdout.split(maxsplit=1) == ["short", "A run of one epoch\n"]
+    laid = command("recipe", "short")
+    assert (laid.returncode, laid.stderr) == (0, "")
+    assert params.load().train.epochs == 1
