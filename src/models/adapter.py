@@ -3,6 +3,7 @@
 Covers saving an adapter so that equal weights give equal files, and merging it. Does not train.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -32,5 +33,6 @@ def merge(base: Path, adapter: Path, four_bit: bool) -> Any:
 
     model = load_base(base, four_bit)
     if four_bit:
+        logging.getLogger("transformers.integrations.bitsandbytes").setLevel(logging.ERROR)  # names the type asked for
         model = model.dequantize()
     return PeftModel.from_pretrained(model.float(), adapter).merge_and_unload().to(torch.float16)

@@ -1,9 +1,15 @@
 """Whether an exported form answers as the model it was made from.
 
-Covers greedy answers token by token, and prompts byte by byte. Does not judge how good an answer is.
+Covers prompts byte by byte, greedy answers token by token, and the loss of given answers. Does not judge how good an
+answer is.
 """
 
+from typing import Any
+
 from src.errors import UserError
+
+TIE = 0.02  # nats between two tokens that rounding to 16 bits may swap
+LOSS_DIFFERENCE = 0.01  # nats a token that merging may change the loss of an answer by
 
 
 def same_prompts(name: str, rendered: list[str], trained: list[str]) -> None:
@@ -17,23 +23,50 @@ def same_prompts(name: str, rendered: list[str], trained: list[str]) -> None:
             raise UserError(f"{name} renders the prompt {theirs!r}, and training saw {ours!r}: not exported.")
 
 
+def same_losses(name: str, losses: list[tuple[float, int]], expected: list[tuple[float, int]]) -> float:
+    """The largest difference between two models' losses of the same answers, in nats a token.
+
+    Raises:
+        UserError: if it is more than merging into 16 bits explains.
+    """
+    largest = max(abs(a - b) / tokens for (a, tokens), (b, _) in zip(losses, expected, strict=True))
+    if largest > LOSS_DIFFERENCE:
+        raise UserError(f"{name} finds an answer {largest:.3f} nats a token more or less likely: not exported.")
+    return round(largest, 6)
+
+
 def agreement(answers: list[list[int]], expected: list[list[int]]) -> float:
     """The share of answers that are the same to the last token."""
     return round(sum(a == b for a, b in zip(answers, expected, strict=True)) / len(expected), 6)
 
 
-def same_answers(name: str, answers: list[list[int]], expected: list[list[int]]) -> None:
-    """Refuses an export that answers otherwise than the model it was made from.
+def preference(model: Any, prompt: list[int], ours: list[int], theirs: list[int], stop: int) -> float:
+    """How much likelier `model` finds its own greedy answer's token than another answer's where the two part, in nats.
+
+    0 where the answers are the same. An answer that ended earlier chose the stop token there.
+    """
+    import torch
+
+    if ours == theirs:
+        return 0.0
+    same = next(
+        (at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
+    )
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + ours[:same]], device=model.device)).logits[0, -1].float()
+    chosen, other = ((*answer, stop)[same] for answer in (ours, theirs))
+    return float(logits[chosen] - logits[other])
+
+
+def same_answers(name: str, preferences: list[float]) -> None:
+    """Refuses an export that answers otherwise than the model it was made from, unless that model sees a tie.
 
     Raises:
-        UserError: naming the first prompt and token that differ.
+        UserError: naming the first prompt whose answers differ.
     """
-    for prompt, (theirs, ours) in enumerate(zip(answers, expected, strict=True), start=1):
-        if theirs != ours:
-            same = next(
-                (i for i, (a, b) in enumerate(zip(theirs, ours, strict=False)) if a != b), min(len(theirs), len(ours))
-            )
+    for prompt, nats in enumerate(preferences, start=1):
+        if nats > TIE:
             raise UserError(
-                f"{name} answers check prompt {prompt} otherwise than the merged model from token {same + 1} on "
-                f"({agreement(answers, expected):.0%} of the answers agree): not exported."
+                f"{name} answers check prompt {prompt} otherwise than the merged model, which prefers its own answer "
+                f"by {nats:.3f} nats where they part: not exported."
             )

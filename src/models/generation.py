@@ -11,6 +11,8 @@ from src.prompts.encoding import IGNORED, encode, encode_prompt, stop_ids
 
 Record = dict[str, Any]
 
+LOSS_BATCH = 8  # the logits of more records over a large vocabulary do not fit a small GPU
+
 
 class Answer(NamedTuple):
     """What a model said: the text, its tokens without the stop token, and whether it stopped by itself."""
@@ -62,25 +64,25 @@ def read_answer(tokenizer: Any, tokens: list[int], stops: list[int]) -> Answer:
     return Answer(tokenizer.decode(said, skip_special_tokens=True).strip(), said, end is not None)
 
 
-def reference_losses(model: Any, tokenizer: Any, records: list[Record], batch_size: int) -> list[tuple[float, int]]:
+def reference_losses(model: Any, tokenizer: Any, records: list[Record], max_length: int) -> list[tuple[float, int]]:
     """For each record the negative log-likelihood of its reference answer, summed in nats, and its number of tokens.
 
-    The end-of-turn token counts; the prompt does not.
+    The end-of-turn token counts; the prompt does not. Records are cut off at `max_length` tokens, as in training.
     """
     import torch
 
     losses: list[tuple[float, int]] = []
-    for batch in batches(records, batch_size, "Measuring the loss"):
+    for batch in batches(records, LOSS_BATCH, "Measuring the loss"):
         with torch.no_grad():
-            losses += batch_losses(model, tokenizer, batch)
+            losses += batch_losses(model, tokenizer, batch, max_length)
     return losses
 
 
-def batch_losses(model: Any, tokenizer: Any, records: list[Record]) -> list[tuple[float, int]]:
+def batch_losses(model: Any, tokenizer: Any, records: list[Record], max_length: int) -> list[tuple[float, int]]:
     """The losses of one batch, as `reference_losses` gives them."""
     from torch.nn.functional import cross_entropy
 
-    encoded = [encode(tokenizer, record)._asdict() for record in records]
+    encoded = [encode(tokenizer, record, max_length)._asdict() for record in records]
     rows = [{**row, "seq_lengths": [len(row["input_ids"])]} for row in encoded]
     batch = {name: tensor.to(model.device) for name, tensor in collate(rows, tokenizer.pad_token_id).items()}
     labels = batch.pop("labels")[:, 1:]

@@ -5,7 +5,6 @@ afterwards. Does not load models (backends do), nor tokens (prompts does).
 """
 
 import math
-import shutil
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import file_digest, sha256
@@ -54,10 +53,11 @@ def positions(row: Row) -> list[int]:
     return [position for length in row["seq_lengths"] for position in range(length)]
 
 
-def answer_loss(model: Any, rows: list[Row], pad_id: int, batch_size: int) -> float:
+def answer_loss(model: Any, rows: list[Row], pad_id: int) -> float:
     """Mean negative log-likelihood over all trained tokens of `rows`, in nats a token.
 
-    Unlike the Trainer's own evaluation, which averages over batches, every token counts the same.
+    Unlike the Trainer's own evaluation, which averages over batches, every token counts the same. Row by row, since
+    the logits of one row of 2048 tokens over Llama 3's vocabulary take a gigabyte.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -65,10 +65,8 @@ def answer_loss(model: Any, rows: list[Row], pad_id: int, batch_size: int) -> fl
     total, tokens, training = 0.0, 0, model.training
     model.eval()
     with torch.no_grad():
-        for start in range(0, len(rows), batch_size):
-            batch = {
-                key: value.to(model.device) for key, value in collate(rows[start : start + batch_size], pad_id).items()
-            }
+        for row in rows:
+            batch = {key: value.to(model.device) for key, value in collate([row], pad_id).items()}
             labels = batch.pop("labels")[:, 1:]
             logits = model(**batch, use_cache=False).logits[:, :-1].float()
             total += cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="sum").item()
@@ -78,7 +76,7 @@ def answer_loss(model: Any, rows: list[Row], pad_id: int, batch_size: int) -> fl
 
 
 def fit(model: Any, tokenizer: Any, rows: Any, validation: Any, train: TrainParams, checkpoints: Path) -> Run:
-    """Trains `model` in place on packed or single rows; resumes from the last checkpoint, and removes them at the end.
+    """Trains `model` in place on packed or single rows; resumes from the last checkpoint.
 
     Raises:
         UserError: if a loss is not finite.
@@ -91,7 +89,6 @@ def fit(model: Any, tokenizer: Any, rows: Any, validation: Any, train: TrainPara
     if last:
         print(f"Resuming from {Path(last).name} in {checkpoints}.")
     outcome = trainer.train(resume_from_checkpoint=last)
-    shutil.rmtree(checkpoints)
     history = trainer.state.log_history
     return Run(
         steps=trainer.state.global_step,
@@ -114,8 +111,11 @@ def build_trainer(
     model: Any, tokenizer: Any, rows: Any, validation: list[Row], train: TrainParams, folder: Path
 ) -> Any:
     """trl's SFTTrainer on rows that are encoded and packed already."""
+    from transformers import PrinterCallback
+    from transformers.utils import logging as transformers_logging
     from trl import SFTTrainer
 
+    transformers_logging.disable_progress_bar()  # a bar for each checkpoint
     trainer = SFTTrainer(
         model=model,
         args=settings(train, folder),
@@ -124,6 +124,7 @@ def build_trainer(
         processing_class=tokenizer,
         callbacks=[loss_watch(validation, tokenizer.pad_token_id, train)],
     )
+    trainer.remove_callback(PrinterCallback)  # prints a dictionary a step; LossWatch prints a line
     for parameter in model.parameters():  # trl rounds a quantised base's adapter to bfloat16, where small steps vanish
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -137,9 +138,10 @@ def loss_watch(validation: list[Row], pad_id: int, train: TrainParams) -> Any:
     class LossWatch(TrainerCallback):
         def measure(self, state: Any, model: Any) -> None:
             if all(entry["step"] != state.global_step for entry in state.log_history if "validation_loss" in entry):
-                loss = answer_loss(model, validation, pad_id, train.batch_size)
+                loss = answer_loss(model, validation, pad_id)
                 entry = {"step": state.global_step, "epoch": state.epoch or 0.0, "validation_loss": loss}
                 state.log_history.append(entry)
+                print(f"step {state.global_step} of {state.max_steps}: validation loss {loss:.4f}", flush=True)
 
         def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
             if state.global_step == 0:
@@ -191,6 +193,7 @@ def settings(train: TrainParams, folder: Path) -> Any:
         save_steps=train.save_steps,
         save_total_limit=2,
         report_to="none",
+        disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         dataset_kwargs={"skip_prepare_dataset": True},

@@ -39,6 +39,7 @@ def load_tokenizer(folder: str | Path, template: TemplateName) -> Any:
     tokenizer.chat_template = travelling_template(template, tokenizer.chat_template)
     tokenizer.pad_token = choose_pad_token(tokenizer)
     tokenizer.padding_side = "left"  # generation goes on from the right end
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True  # the audit says so
     return tokenizer
 
 
@@ -124,8 +125,9 @@ def rows(encoded: Iterable[Encoded], max_length: int, packing: bool) -> Any:
     With packing a row holds several records, best-fit decreasing (Ding et al. 2024, "Fewer Truncations Improve Language
     Modeling"), up to `max_length` tokens; seq_lengths says where each record ends. Without, a row holds one.
     """
-    from datasets import Dataset
+    from datasets import Dataset, disable_progress_bars
 
+    disable_progress_bars()  # rows are encoded in memory, in a moment
     examples = [example._asdict() for example in encoded]
     dataset = Dataset.from_list(examples)
     if not packing:

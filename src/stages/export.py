@@ -12,10 +12,10 @@ from src.files import atomic_folder, read_json, read_jsonl, write_json
 from src.models import card, checks, gguf
 from src.models.adapter import merge
 from src.models.backends.transformers import load_adapted
-from src.models.generation import greedy_answers
+from src.models.generation import greedy_answers, reference_losses
 from src.numerics import seed_everything
 from src.params import Params
-from src.prompts.encoding import load_tokenizer, render, stop_ids
+from src.prompts.encoding import encode_prompt, load_tokenizer, stop_ids, texts
 from src.prompts.rendering import ollama_template, turns
 from src.stages.runner import run
 
@@ -32,7 +32,7 @@ def main(params: Params) -> None:
         found = check_forms(params, tokenizer, records, folder)
         write_texts(params, tokenizer, folder)
     write_json("metrics/export.json", found)
-    print(f"Exported to {EXPORT}: {found['prompts']} prompts answered alike by adapter, merged model and GGUF")
+    print(f"Exported to {EXPORT}: adapter, merged model and GGUF agree on {found['prompts']} prompts")
 
 
 def write_forms(params: Params, tokenizer: Any, folder: Path) -> None:
@@ -45,30 +45,35 @@ def write_forms(params: Params, tokenizer: Any, folder: Path) -> None:
 
 
 def check_forms(params: Params, tokenizer: Any, records: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
-    """Each form's answers beside those of the one it was made from."""
+    """Each form beside the one it was made from: the merged model beside the adapter, the GGUFs beside the merged."""
+    adapted = load_adapted(BASE, ADAPTER, params.train.four_bit)
+    merged = load_adapted(folder / "merged", None, four_bit=False)
+    losses = [reference_losses(model, tokenizer, records, params.train.max_length) for model in (merged, adapted)]
+    found = {"prompts": len(records), "merged_loss_difference": checks.same_losses("the merged model", *losses)}
     limit = params.export.check_tokens
-    asked = [turns(params.format.instruction, params.format.question, record["title"]) for record in records]
-    adapted, merged = (
-        [answer.tokens for answer in greedy_answers(model, tokenizer, records, limit, batch_size=1)]
-        for model in (load_adapted(BASE, ADAPTER, params.train.four_bit), load_adapted(folder / "merged", None, False))
-    )
-    checks.same_answers("the merged model", merged, adapted)
-    trained = [
-        render(tokenizer, one, add_generation_prompt=True).removeprefix(tokenizer.bos_token or "") for one in asked
-    ]
-    agreements = {}
+    answers = [answer.tokens for answer in greedy_answers(merged, tokenizer, records, limit, batch_size=1)]
     for precision in gguf.FILE_TYPES:
-        name = f"shelftalk-{precision}.gguf"
-        answers = gguf.ask(folder / name, asked, limit)
-        checks.same_prompts(name, [answer.prompt for answer in answers], trained)
-        agreements[precision] = [answer.tokens for answer in answers]
-    checks.same_answers("shelftalk-f16.gguf", agreements["f16"], merged)
-    return {
-        "prompts": len(records),
-        "tokens_per_prompt": limit,
-        "merged_agreement": checks.agreement(merged, adapted),
-        **{f"gguf_{precision}_agreement": checks.agreement(tokens, merged) for precision, tokens in agreements.items()},
-    }
+        found |= check_gguf(params, tokenizer, merged, records, answers, folder / f"shelftalk-{precision}.gguf")
+    return found
+
+
+def check_gguf(
+    params: Params, tokenizer: Any, merged: Any, records: list[dict[str, Any]], expected: list[list[int]], path: Path
+) -> dict[str, Any]:
+    """llama.cpp's prompts and answers from a GGUF beside the merged model's; in f16 they have to be the same."""
+    prompts = [texts(tokenizer, record)[0].removeprefix(tokenizer.bos_token or "") for record in records]
+    asked = [turns(params.format.instruction, params.format.question, record["title"]) for record in records]
+    said = gguf.ask(path, asked, params.export.check_tokens)
+    checks.same_prompts(path.name, [answer.prompt for answer in said], prompts)
+    answers, stop = [answer.tokens for answer in said], stop_ids(tokenizer)[0]
+    preferences = [
+        checks.preference(merged, encode_prompt(tokenizer, record), ours, theirs, stop)
+        for record, ours, theirs in zip(records, expected, answers, strict=True)
+    ]
+    if "f16" in path.name:
+        checks.same_answers(path.name, preferences)
+    precision = path.stem.removeprefix("shelftalk-")
+    return {f"gguf_{precision}_agreement": checks.agreement(answers, expected)}
 
 
 def write_texts(params: Params, tokenizer: Any, folder: Path) -> None:

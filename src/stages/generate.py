@@ -28,7 +28,7 @@ def main(params: Params, variant: str) -> dict[str, Any]:
     model = load_adapted(BASE, adapter, params.train.four_bit)
 
     answers = greedy_answers(model, tokenizer, records, generate.max_new_tokens, generate.batch_size)
-    losses = reference_losses(model, tokenizer, records, generate.batch_size)
+    losses = reference_losses(model, tokenizer, records, params.train.max_length)
     write_jsonl(
         f"data/generations/{variant}.jsonl",
         (

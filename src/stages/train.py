@@ -3,6 +3,7 @@
 QLoRA on the answers alone. An interrupted run resumes from .checkpoints/, in a folder named after what it depends on.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def main(params: Params) -> dict[str, Any]:
 
     with atomic_folder("models/adapter") as folder:
         save_adapter(model, tokenizer, folder)
+    shutil.rmtree(checkpoints)
     write_tsv("plots/train/training.tsv", outcome.training_loss)
     write_tsv("plots/train/validation.tsv", outcome.validation_loss)
     write_json("metrics/train.json", {"records": len(records["train"]), "rows": len(packed["train"]), **proof})

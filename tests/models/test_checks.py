@@ -1,14 +1,32 @@
-"""Exports are refused at the first prompt or token that differs."""
+"""An export that answers otherwise is refused, unless the model it was made from sees a tie."""
+
+from typing import Any
 
 import pytest
+import torch
 
 from src.errors import UserError
-from src.models.checks import agreement, same_answers, same_prompts
+from src.models.checks import LOSS_DIFFERENCE, TIE, agreement, preference, same_answers, same_losses, same_prompts
+
+STOP = 5
 
 
-def test_what_is_alike_passes() -> None:
+@pytest.fixture(scope="module")
+def model(base_folder: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(base_folder).eval()
+
+
+def greedy_token(model: Any, tokens: list[int]) -> tuple[int, torch.Tensor]:
+    """The most likely next token, and the logits it was chosen from."""
+    with torch.no_grad():
+        logits = model(torch.tensor([tokens])).logits[0, -1]
+    return int(logits.argmax()), logits
+
+
+def test_the_same_prompts_pass() -> None:
     same_prompts("x.gguf", ["a", "b"], ["a", "b"])
-    same_answers("x.gguf", [[1, 2], []], [[1, 2], []])
 
 
 def test_the_first_prompt_that_differs_is_quoted() -> None:
@@ -16,18 +34,38 @@ def test_the_first_prompt_that_differs_is_quoted() -> None:
         same_prompts("x.gguf", ["a", "b ", "c!"], ["a", "b", "c"])
 
 
-@pytest.mark.parametrize(("answer", "token"), [([1, 9, 3], 2), ([9, 2, 3], 1), ([1, 2], 3), ([1, 2, 3, 4], 4), ([], 1)])
-def test_the_first_token_that_differs_is_named(answer: list[int], token: int) -> None:
-    with pytest.raises(
-        UserError, match=f"answers check prompt 2 otherwise .* from token {token} on .50% of the answers"
-    ):
-        same_answers("x.gguf", [[5], answer], [[5], [1, 2, 3]])
-
-
 def test_an_answer_agrees_to_the_last_token_or_not_at_all() -> None:
     assert agreement([[1, 2], [1, 2], [3]], [[1, 2], [1], [3]]) == 0.666667
 
 
-def test_no_answer_may_be_missing() -> None:
-    with pytest.raises(ValueError, match="longer"):
-        same_answers("x.gguf", [[1]], [[1], [2]])
+def test_the_same_answer_is_preferred_by_nothing(model: Any) -> None:
+    assert preference(model, [0, 7], [8, 9], [8, 9], STOP) == 0.0
+
+
+@pytest.mark.parametrize("other", [[9], [9, 10], []])
+def test_a_greedy_answer_is_preferred_where_the_answers_part(model: Any, other: list[int]) -> None:
+    first, logits = greedy_token(model, [0, 7])
+    second, _ = greedy_token(model, [0, 7, first])
+    expected = logits[first] - logits[(*other, STOP)[0]]
+    assert preference(model, [0, 7], [first, second], other, STOP) == pytest.approx(float(expected))
+    assert expected > 0
+
+
+def test_a_preference_is_measured_behind_the_part_that_is_the_same(model: Any) -> None:
+    first, _ = greedy_token(model, [0, 7])
+    second, logits = greedy_token(model, [0, 7, first])
+    expected = float(logits[second] - logits[STOP])
+    assert preference(model, [0, 7], [first, second], [first], STOP) == pytest.approx(expected)
+
+
+def test_a_tie_passes_and_more_is_refused() -> None:
+    same_answers("x.gguf", [0.0, TIE])
+    with pytest.raises(UserError, match=r"x\.gguf answers check prompt 2 otherwise .* by 0\.500 nats"):
+        same_answers("x.gguf", [0.0, 0.5])
+
+
+def test_losses_are_compared_by_the_token() -> None:
+    assert same_losses("merged", [(10.0, 10), (5.02, 5)], [(10.0, 10), (5.0, 5)]) == pytest.approx(0.004)
+    with pytest.raises(UserError, match=r"merged finds an answer 0\.100 nats a token"):
+        same_losses("merged", [(1.0, 10)], [(2.0, 10)])
+    assert LOSS_DIFFERENCE < 0.1

@@ -3,6 +3,7 @@
 Covers the base model in NF4 or unquantised, with a new adapter or a trained one. Does not train: training.py does.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,12 @@ def load_base(folder: Path, four_bit: bool) -> Any:
     """The base model of a folder, in NF4 with double quantisation (Dettmers et al. 2023, "QLoRA") or unquantised."""
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()  # a bar for each load, full at once
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(
+        logging.ERROR
+    )  # misses a kernel that exact_on_cpu avoids
     nf4 = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -48,10 +54,10 @@ def load_base(folder: Path, four_bit: bool) -> Any:
 
 
 def exact_on_cpu(model: Any) -> Any:
-    """Keeps bitsandbytes from its bfloat16 shortcut, which it takes on CPUs with AVX512-BF16 as soon as a model is evaluated.
+    """Keeps bitsandbytes from its bfloat16 shortcut on CPUs with AVX512-BF16.
 
-    The shortcut repacks the 4-bit weights in place and rounds their scales: answers then depend on the processor, and
-    a model that goes back to training after an evaluation diverges (seen in 0.50.2).
+    As soon as a model is evaluated, the shortcut repacks the 4-bit weights in place and rounds their scales: answers
+    then depend on the processor, and training that goes on after an evaluation diverges (seen in 0.50.2).
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -72,7 +78,8 @@ def load_trainable(base: Path, train: TrainParams) -> Any:
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     model = load_base(base, train.four_bit)
-    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=train.gradient_checkpointing)
+    if train.four_bit:
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=train.gradient_checkpointing)
     lora = LoraConfig(
         r=train.lora_r,
         lora_alpha=train.lora_alpha,

@@ -3,6 +3,7 @@
 Covers the base model with a new adapter, in Unsloth's kernels. Needs requirements-gpu.txt; imports Unsloth only here.
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def check() -> None:
             "train.backend is 'unsloth', which is not installed: run `pip install -r requirements-gpu.txt`, "
             "or set train.backend to transformers."
         )
+    import_module("unsloth")  # patches transformers and trl, so it comes before them
 
 
 def load_trainable(base: Path, train: TrainParams) -> Any:

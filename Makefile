@@ -1,0 +1,37 @@
+# Everything on a fresh machine with Python 3.11 to 3.13, make and git: `make repro` runs the pipeline, `make test` the
+# tests. Both set up .venv first, with exact versions; nothing is compiled and nothing else is installed.
+
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(if $(shell $(name) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo ok),$(name))))
+GPU := $(shell nvidia-smi -L 2>/dev/null | head -n 1)
+REQUIREMENTS := $(if $(GPU),requirements-gpu.txt,requirements.txt)
+DONE := .venv/.installed-$(REQUIREMENTS)
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: repro test setup readme requirements
+
+repro: setup
+	dvc repro
+
+test: setup
+	python -m pytest
+
+setup: $(DONE)
+
+$(DONE): $(REQUIREMENTS) requirements.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 found: install one, or name it with 'make PYTHON=/path/to/python'."; exit 1; }
+	@echo "$(if $(GPU),NVIDIA GPU found ($(GPU)): installing requirements-gpu.txt with Unsloth.,No NVIDIA GPU found: installing requirements.txt$(,) everything runs on the CPU.)"
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	@touch $@
+
+# Writes the results of the last run into README.md.
+readme: setup
+	python -m src.readme
+
+# Resolves requirements.in anew; commit the result.
+requirements: setup
+	python -m piptools compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe requirements.in
+	sed -i "s|^torch==\(.*\)+cpu|torch==\1|" requirements.txt  # the CPU build and the CUDA one are the same version
+
+, := ,

@@ -1,0 +1,124 @@
+"""The whole DAG, small, in a temporary copy of the project: it runs, it is up to date, and it reruns what it must."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_AUTHOR_EMAIL": "test@localhost",
+    "GIT_COMMITTER_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@localhost",
+}
+SMALL: dict[str, object] = {
+    "base.pretrain_steps": 12,
+    "sample.records": 300,
+    "train.max_steps": 3,
+    "train.eval_records": 4,
+    "generate.records": 6,
+    "generate.max_new_tokens": 12,
+    "export.check_prompts": 2,
+    "export.check_tokens": 6,
+}
+
+
+def call(folder: Path, *words: str) -> str:
+    """A command's output in `folder`; it has to succeed."""
+    done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def set_parameters(folder: Path, values: dict[str, object]) -> None:
+    """Sets parameters in a copy's params.yaml, as `dvc exp run -S` would."""
+    import ruamel.yaml
+
+    yaml, path = ruamel.yaml.YAML(), folder / "params.yaml"
+    document = yaml.load(path)
+    for name, value in values.items():
+        section, key = name.split(".")
+        assert key in document[section]
+        document[section][key] = value
+    yaml.dump(document, path)
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages that `dvc repro` ran rather than skipped."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of what git would commit, its parameters made small, reproduced once; and what that printed."""
+    folder = tmp_path_factory.mktemp("project")
+    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in listed:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    call(folder, "git", "init", "-q")
+    set_parameters(folder, SMALL)
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "small")
+    return folder, call(folder, "dvc", "repro")
+
+
+def test_the_whole_dag_runs_and_is_up_to_date(project: tuple[Path, str]) -> None:
+    folder, output = project
+    assert len(stages_run(output)) == 11
+    assert "up to date" in call(folder, "dvc", "status")
+    train = json.loads((folder / "metrics/train.json").read_text())
+    assert train["steps"] == SMALL["train.max_steps"]
+    assert train["b_matrices_moved"] == train["b_matrices"] > 0
+    assert json.loads((folder / "metrics/sample.json").read_text())["shared_titles"] == 0
+    assert json.loads((folder / "metrics/export.json").read_text())["prompts"] == SMALL["export.check_prompts"]
+    exported = {path.name for path in (folder / "models/export").iterdir()}
+    assert exported == {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile", "README.md"}
+
+
+def test_output_is_quiet(project: tuple[Path, str]) -> None:
+    _, output = project
+    assert "Traceback" not in output
+    for noise in ("Warning", "WARNING", "kernels-community", "Token indices", "[transformers]"):
+        assert noise not in output, output
+
+
+def test_plots_and_metrics_are_shown(project: tuple[Path, str]) -> None:
+    folder, _ = project
+    call(folder, "dvc", "plots", "show")
+    page = (folder / "dvc_plots/index.html").read_text()
+    assert "Loss on the answers" in page and "nearest" in page
+    assert "rougeL" in call(folder, "dvc", "metrics", "show", "--json")
+
+
+def test_a_new_learning_rate_reruns_training_and_what_follows_it(project: tuple[Path, str]) -> None:
+    folder, _ = project
+    set_parameters(folder, {"train.lr": 3e-5})
+    assert stages_run(call(folder, "dvc", "repro")) == ["train", "generate@tuned", "evaluate", "export"]
+
+
+def test_a_new_template_reruns_format_and_what_follows_it(project: tuple[Path, str]) -> None:
+    folder, _ = project
+    set_parameters(folder, {"format.template": "alpaca"})
+    ran = stages_run(call(folder, "dvc", "repro"))
+    assert ran[0] == "format"
+    assert set(ran) == {"format", "audit", "train", "generate@base", "generate@tuned", "evaluate", "export"}
+
+
+def test_a_failed_stage_leaves_the_last_good_result(project: tuple[Path, str]) -> None:
+    folder, _ = project
+    before = (folder / "data/records.parquet").read_bytes()
+    (folder / "broken.json.gz").write_bytes(b"\x1f\x8b no gzip")
+    set_parameters(folder, {"data.raw": "broken.json.gz"})
+    done = subprocess.run(["dvc", "repro"], cwd=folder, env=ENVIRONMENT, text=True, capture_output=True)
+    assert done.returncode != 0
+    assert "data.raw: broken.json.gz" in done.stdout + done.stderr
+    assert (folder / "data/records.parquet").read_bytes() == before
