@@ -170,7 +170,7 @@ def settings(train: TrainParams, folder: Path) -> Any:
 
     from src.models.backends.transformers import compute_dtype
 
-    dtype = compute_dtype()
+    dtype, on_gpu = compute_dtype(), torch.cuda.is_available()
     return SFTConfig(
         output_dir=str(folder),
         num_train_epochs=train.epochs,
@@ -180,7 +180,7 @@ def settings(train: TrainParams, folder: Path) -> Any:
         learning_rate=train.lr,
         lr_scheduler_type=train.scheduler,
         warmup_steps=train.warmup_steps,
-        optim=train.optimizer,
+        optim=train.optimizer if on_gpu else train.optimizer.removeprefix("paged_"),  # there is nothing to page out
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         gradient_checkpointing=train.gradient_checkpointing,
@@ -195,7 +195,7 @@ def settings(train: TrainParams, folder: Path) -> Any:
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=on_gpu,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
 

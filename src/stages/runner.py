@@ -5,6 +5,7 @@ Covers what every stage needs around its `main`. Does not know what a stage does
 
 import argparse
 import inspect
+import logging
 import os
 import resource
 import sys
@@ -19,11 +20,8 @@ from src.files import read_json, write_json
 
 RUNTIME = Path("metrics/runtime.json")
 
-QUIET = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "0",
-    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-}
+# Misses a kernel for CPUs with AVX512-BF16 that models/backends/transformers.py keeps from being used.
+TALKATIVE = "bitsandbytes.backends.cpu.ops"
 
 
 def run(main: Callable[..., dict[str, Any] | None], variants: Sequence[str] = ()) -> None:
@@ -33,7 +31,8 @@ def run(main: Callable[..., dict[str, Any] | None], variants: Sequence[str] = ()
     peak memory, to metrics/runtime.json. A UserError ends the process with its sentence and exit status 1.
     """
     stage, variant = parse_arguments(main, variants)
-    os.environ.update(QUIET)
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    logging.getLogger(TALKATIVE).setLevel(logging.ERROR)
     numerics.fix_cpu()
     start = time.perf_counter()
     try:

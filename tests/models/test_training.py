@@ -118,7 +118,7 @@ def test_a_run_takes_the_steps_predicted_moves_every_b_matrix_and_repeats(
     predicted = predicted_steps(8, train.batch_size, train.accumulation, train.epochs, train.max_steps)
     model, run, weights = trained(base_folder, chat_tokenizer, encoded, train, tmp_path / "checkpoints")
     proof = prove(model, run, predicted)
-    assert (proof["steps"], proof["b_matrices_moved"], proof["b_matrices"]) == (6, 28, 28)
+    assert (proof["steps"], proof["b_matrices_moved"], proof["b_matrices"]) == (6, 14, 14)
     assert proof["validation_loss_last"] < proof["validation_loss_first"]
     assert [point["step"] for point in run.training_loss] == [1, 2, 3, 4, 5, 6]
     assert [point["step"] for point in run.validation_loss] == [0, 2, 4, 6]
@@ -192,12 +192,12 @@ def finished(steps: int) -> Run:
 
 def test_nothing_is_proven_by_matrices_that_stood_still(base_folder: Path, train: TrainParams) -> None:
     untrained = load_trainable(base_folder, train)
-    with pytest.raises(UserError, match="0 of 28 B matrices moved in 6 steps of 6 predicted"):
+    with pytest.raises(UserError, match="0 of 14 B matrices moved in 6 steps of 6 predicted"):
         prove(untrained, finished(6), predicted_steps=6)
     for name, weight in untrained.named_parameters():
         if "lora_B" in name:
             torch.nn.init.ones_(weight)
-    with pytest.raises(UserError, match="28 of 28 B matrices moved in 5 steps of 6 predicted"):
+    with pytest.raises(UserError, match="14 of 14 B matrices moved in 5 steps of 6 predicted"):
         prove(untrained, finished(5), predicted_steps=6)
     proof = prove(untrained, finished(6), predicted_steps=6)
     assert (proof["validation_loss_first"], proof["validation_loss_best"], proof["validation_loss_last"]) == (3, 1, 2)

@@ -3,7 +3,6 @@
 Covers the base model in NF4 or unquantised, with a new adapter or a trained one. Does not train: training.py does.
 """
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,6 @@ def load_base(folder: Path, four_bit: bool) -> Any:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # a bar for each load, full at once
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(
-        logging.ERROR
-    )  # misses a kernel that exact_on_cpu avoids
     nf4 = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
