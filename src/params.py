@@ -27,7 +27,7 @@ from src.files import atomic_file
 PARAMS, RECIPES, PIPELINE = Path("params.yaml"), Path("recipes"), Path("dvc.yaml")
 
 Share = Annotated[float, Field(ge=0, le=1)]
-HeldOutShare = Annotated[float, Field(ge=0, le=0.5)]
+HeldOutShare = Annotated[float, Field(gt=0, le=0.5)]
 Count = Annotated[int, Field(ge=1)]
 CountOrAll = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -227,8 +227,8 @@ def suggestion(location: tuple[Any, ...]) -> str:
 
 def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
     """Where single values are fine and together make no sense, as location and sentence."""
-    sections = (values.get(section) for section in ("base", "sample", "format"))
-    base, sample, prompt = (section if isinstance(section, dict) else {} for section in sections)
+    sections = (values.get(section) for section in ("base", "sample", "format", "train"))
+    base, sample, prompt, train = (section if isinstance(section, dict) else {} for section in sections)
     if base.get("source") == "hub" and not re.fullmatch(r"[0-9a-f]{40}", str(base.get("revision"))):
         yield (
             ("base", "revision"),
@@ -242,6 +242,12 @@ def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
             ("format", "question"),
             f"format.question is {prompt.get('question')!r} and has to hold {{title}} once: "
             "put it in the title's place.",
+        )
+    if train.get("backend") == "unsloth" and train.get("packing"):
+        yield (
+            ("train", "packing"),
+            "train.packing is true with train.backend 'unsloth', whose kernels let packed neighbours see each other: "
+            "set train.packing to false, or train.backend to transformers.",
         )
     shares: list[Any] = [sample.get("validation_share"), sample.get("test_share")]
     if all(isinstance(share, int | float) for share in shares) and sum(shares) >= 0.9:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from src.errors import UserError
 from src.files import atomic_file, read_json
 from src.models.card import evaluation
 from src.params import PARAMS, PIPELINE, read_yaml
@@ -43,7 +44,16 @@ def parameters() -> str:
 
 
 def results() -> str:
-    """The embedded run's funnel, training and scores, from the metrics files."""
+    """The embedded run's funnel, training and scores, from the metrics files.
+
+    Raises:
+        UserError: if params.yaml is set to another run.
+    """
+    params = read_yaml(PARAMS)
+    if params["base"]["source"] != "tiny" or not params["data"]["raw"].startswith("data/sample/"):
+        raise UserError(
+            f"{README} shows the embedded run, and {PARAMS} is set to another: `git checkout {PARAMS}` first."
+        )
     raw, clean, sample, audit, train, scores, export = (
         read_json(f"metrics/{stage}.json")
         for stage in ("decompress", "clean", "sample", "audit", "train", "evaluate", "export")
@@ -78,12 +88,16 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only compare")
     check = parser.parse_args().check
     text = README.read_text(encoding="utf-8")
-    if filled(text) == text:
+    try:
+        new = filled(text)
+    except UserError as error:
+        sys.exit(str(error))
+    if new == text:
         return
     if check:
         sys.exit(f"{README} is behind dvc.yaml, params.yaml or the metrics: run `make readme`.")
     with atomic_file(README) as partial:
-        partial.write_text(filled(text), encoding="utf-8")
+        partial.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

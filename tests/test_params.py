@@ -127,6 +127,13 @@ def test_a_branch_does_no_harm_where_no_hub_is_asked(project: Path) -> None:
     assert params.load().base.revision == "main"
 
 
+def test_unsloth_does_not_pack(project: Path) -> None:
+    replace("train.backend", "  backend: unsloth")
+    line = replace("train.packing", "  packing: true")
+    [sentence] = found()
+    assert sentence.startswith(f"params.yaml:{line}: train.packing is true with train.backend 'unsloth', whose kernels")
+
+
 def test_a_misspelt_section_is_named_with_the_right_one(project: Path) -> None:
     line = section_line("generate")
     PARAMS.write_text(PARAMS.read_text().replace("\ngenerate:", "\ngenrate:"))

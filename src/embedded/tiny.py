@@ -13,12 +13,8 @@ from typing import Any
 
 from src.embedded import sample
 from src.embedded.catalogue import Product, outline, write
+from src.models.gguf import LLAMA_3_SPLIT
 
-# Llama 3's split expression: llama.cpp knows it by the name llama-bpe.
-LLAMA_3_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 SPECIAL_TOKENS = [
     "<|begin_of_text|>",
     "<|end_of_text|>",

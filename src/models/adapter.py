@@ -31,8 +31,8 @@ def merge(base: Path, adapter: Path, four_bit: bool) -> Any:
 
     from src.models.backends.transformers import load_base
 
-    model = load_base(base, four_bit)
+    model = load_base(base, four_bit, exact=True)
     if four_bit:
         logging.getLogger("transformers.integrations.bitsandbytes").setLevel(logging.ERROR)  # names the type asked for
         model = model.dequantize()
-    return PeftModel.from_pretrained(model.float(), adapter).merge_and_unload().to(torch.float16)
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload().to(torch.float16)

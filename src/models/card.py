@@ -25,7 +25,9 @@ class Recipe(NamedTuple):
     template: str
     instruction: str
     question: str
-    synthetic: bool
+    four_bit: bool
+    tiny_base: bool
+    invented_data: bool
 
 
 def modelfile(gguf: str, template: str, instruction: str, stops: list[str], max_tokens: int) -> str:
@@ -37,7 +39,7 @@ def modelfile(gguf: str, template: str, instruction: str, stops: list[str], max_
 
 
 def model_card(recipe: Recipe, metrics: dict[str, Any]) -> str:
-    """A model card in Markdown, from the metrics of audit, train, evaluate and export."""
+    """A model card in Markdown, from the metrics of audit, train and evaluate."""
     return (
         "\n\n".join([heading(recipe), training(metrics), evaluation(metrics["evaluate"]), use(recipe), ""]).rstrip()
         + "\n"
@@ -46,15 +48,16 @@ def model_card(recipe: Recipe, metrics: dict[str, Any]) -> str:
 
 def heading(recipe: Recipe) -> str:
     """What the model is, and what it was made from."""
-    warning = (
-        "**This is a demonstration.** Its base is the embedded model of a few million parameters, made by Shelftalk "
-        "so that the pipeline runs anywhere, and so is the embedded sample: an invented catalogue.\n\n"
-    )
+    notes = [
+        "**The base is Shelftalk's embedded tiny model**, made so that the pipeline runs anywhere.\n\n",
+        "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products.\n\n",
+    ]
+    shown = [note for note, true in zip(notes, (recipe.tiny_base, recipe.invented_data), strict=True) if true]
     return (
-        "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, qlora, product-descriptions]\n---\n\n"
-        "# A model that describes a product from its title\n\n"
-        f"{warning if recipe.synthetic else ''}"
-        f"- Base model: {recipe.base}\n- Data: {recipe.data}\n- Template: {recipe.template}"
+        "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, product-descriptions]\n---\n\n"
+        f"# A model that describes a product from its title\n\n{''.join(shown)}"
+        f"- Base model: {recipe.base}\n- Data: {recipe.data}\n- Template: {recipe.template}\n"
+        f"- Method: {'QLoRA, the base in 4-bit NF4' if recipe.four_bit else 'LoRA'}"
     )
 
 
@@ -63,7 +66,7 @@ def training(metrics: dict[str, Any]) -> str:
     audit, train = metrics["audit"], metrics["train"]
     return (
         "## Training\n\n"
-        f"QLoRA on {train['records']:,} records in {train['steps']:,} steps; the loss is on the answers alone "
+        f"{train['records']:,} records in {train['steps']:,} steps; the loss is on the answers alone "
         f"({audit['trained_token_share']:.0%} of the tokens). {train['trainable_parameters']:,} trained parameters; "
         f"all {train['b_matrices']} of LoRA's B matrices moved. "
         f"Validation loss {train['validation_loss_first']:.3f} before, {train['validation_loss_last']:.3f} after."

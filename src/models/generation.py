@@ -35,7 +35,7 @@ def greedy_answers(
 ) -> list[Answer]:
     """The most likely answer to each formatted record's prompt, token by token, in the order of the records."""
     answered: list[Answer] = []
-    decoding = greedy(tokenizer, max_new_tokens)
+    decoding = model.generation_config = greedy(tokenizer, max_new_tokens)
     for batch in batches(records, batch_size, "Answering"):
         prompts = [encode_prompt(tokenizer, record) for record in batch]
         inputs = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(model.device)

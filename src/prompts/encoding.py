@@ -8,6 +8,7 @@ token boundary. Labels are IGNORED on the prompt: the loss is on the answer and 
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,8 +61,19 @@ def choose_pad_token(tokenizer: Any) -> str:
 
 
 def render(tokenizer: Any, turns: list[dict[str, str]], add_generation_prompt: bool = False) -> str:
-    """Turns as text by the tokenizer's chat template, beginning with one begin-of-text token where there is one."""
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
+    """Turns as text by the tokenizer's chat template, beginning with one begin-of-text token where there is one.
+
+    Raises:
+        UserError: if the template refuses the turns, as some do a system turn.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
+    except TemplateError as error:
+        raise UserError(
+            f"the base model's chat template refuses the prompt ({error}): set format.template to alpaca or plain."
+        ) from None
     return with_begin(tokenizer, text)
 
 
@@ -98,6 +110,9 @@ def encode_prompt(tokenizer: Any, record: dict[str, Any]) -> list[int]:
 def encode(tokenizer: Any, record: dict[str, Any], max_length: int | None = None) -> Encoded:
     """Token ids and labels of a formatted record, cut off at `max_length` tokens."""
     prompt, completion = (ids(tokenizer, text) for text in texts(tokenizer, record))
+    stop = end_of_turn(tokenizer)
+    if stop in completion:  # some templates put a line break behind it, which nobody is to learn
+        completion = completion[: completion.index(stop) + 1]
     labels = [IGNORED] * len(prompt) + completion
     return Encoded((prompt + completion)[:max_length], labels[:max_length])
 
@@ -109,6 +124,12 @@ def ids(tokenizer: Any, text: str) -> list[int]:
 
 def end_of_turn(tokenizer: Any) -> int | None:
     """The special token that the chat template puts after an answer, which a model has to learn to stop by."""
+    return special_after_answer(tokenizer, tokenizer.chat_template)
+
+
+@lru_cache(maxsize=8)
+def special_after_answer(tokenizer: Any, chat_template: str) -> int | None:
+    """What `end_of_turn` gives, remembered for a tokenizer and its template."""
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER_MARK}]
     tail = ids(tokenizer, render(tokenizer, turns).rpartition(ANSWER_MARK)[2])
     return next((token for token in tail if token in tokenizer.all_special_ids), None)

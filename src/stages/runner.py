@@ -31,7 +31,8 @@ def run(main: Callable[..., dict[str, Any] | None], variants: Sequence[str] = ()
     peak memory, to metrics/runtime.json. A UserError ends the process with its sentence and exit status 1.
     """
     stage, variant = parse_arguments(main, variants)
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # training on several needs a launcher
     logging.getLogger(TALKATIVE).setLevel(logging.ERROR)
     numerics.fix_cpu()
     start = time.perf_counter()
@@ -39,6 +40,13 @@ def run(main: Callable[..., dict[str, Any] | None], variants: Sequence[str] = ()
         measured = main(params.for_stage(stage), *variant) or {}
     except UserError as error:
         sys.exit(f"{stage}: {error}")
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        sys.exit(
+            f"{stage}: the GPU's memory is full: lower train.batch_size and raise train.accumulation as much, or lower "
+            "train.max_length or generate.batch_size."
+        )
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         sys.exit(f"{stage}: {reason}: the last good result is left as it was.")

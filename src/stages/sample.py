@@ -56,15 +56,15 @@ def check_size(records: int, available: int) -> None:
 
 
 def check_sides(drawn: pl.Series, sample: SampleParams) -> None:
-    """Refuses a split without records on a side that should have some.
+    """Refuses a split without records on a side.
 
     Raises:
         UserError: naming the parameter.
     """
-    wanted = {"train": 1.0, "validation": sample.validation_share, "test": sample.test_share}
+    shares = {"validation": sample.validation_share, "test": sample.test_share}
     for side, held in counts(drawn).items():
-        if wanted[side] > 0 and not held:
-            reason = f"sample.{side}_share is {wanted[side]}" if side != "train" else "training needs records"
+        if not held:
+            reason = f"sample.{side}_share is {shares[side]}" if side in shares else "training needs records"
             raise UserError(f"no record of {drawn.len()} is on the {side} side ({reason}): raise sample.records.")
 
 

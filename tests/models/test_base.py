@@ -21,8 +21,15 @@ REVISION = "5a8abab4a5d6f164389b1079fb721cfab8d7126c"
 def complete(folder: Path) -> Path:
     folder.mkdir()
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (folder / name).write_text("{}")
+        (folder / name).write_text('{"architectures": ["LlamaForCausalLM"]}')
     return folder
+
+
+def test_a_family_whose_layers_are_not_known_is_refused(tmp_path: Path) -> None:
+    folder = complete(tmp_path / "model")
+    (folder / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
+    with pytest.raises(UserError, match="is a GPT2LMHeadModel: choose a base of the Llama family"):
+        check(folder)
 
 
 def test_a_complete_folder_passes(tmp_path: Path) -> None:

@@ -25,19 +25,21 @@ METRICS: dict[str, Any] = {
 }
 
 
-def recipe(synthetic: bool) -> Recipe:
+def recipe(tiny_base: bool = False, invented_data: bool = False) -> Recipe:
     return Recipe(
         base="owner/name@abc",
         data="raw.zip",
         template="plain",
         instruction="Say it.",
         question="{title}?",
-        synthetic=synthetic,
+        four_bit=True,
+        tiny_base=tiny_base,
+        invented_data=invented_data,
     )
 
 
 def test_a_card_holds_the_numbers_given() -> None:
-    card = model_card(recipe(synthetic=False), METRICS)
+    card = model_card(recipe(), METRICS)
     for number in (
         "2,401 records",
         "5,678 steps",
@@ -57,13 +59,16 @@ def test_a_card_holds_the_numbers_given() -> None:
     assert not card.endswith("\n\n")
 
 
-@pytest.mark.parametrize("synthetic", [True, False])
-def test_a_card_owns_up_to_a_demonstration(synthetic: bool) -> None:
-    assert ("This is a demonstration" in model_card(recipe(synthetic), METRICS)) == synthetic
+@pytest.mark.parametrize("tiny_base", [True, False])
+@pytest.mark.parametrize("invented_data", [True, False])
+def test_a_card_owns_up_to_a_demonstration(tiny_base: bool, invented_data: bool) -> None:
+    card = model_card(recipe(tiny_base, invented_data), METRICS)
+    assert ("embedded tiny model" in card) == tiny_base
+    assert ("data is synthetic" in card) == invented_data
 
 
 def test_a_card_starts_with_its_front_matter() -> None:
-    assert model_card(recipe(synthetic=True), METRICS).startswith("---\nlibrary_name: peft\n")
+    assert model_card(recipe(tiny_base=True), METRICS).startswith("---\nlibrary_name: peft\n")
 
 
 def test_a_modelfile_holds_template_system_stops_and_length() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src.errors import UserError
-from src.models.checks import LOSS_DIFFERENCE, TIE, agreement, preference, same_answers, same_losses, same_prompts
+from src.models.checks import LOSS_DIFFERENCE, agreement, preference, same_answers, same_losses, same_prompts
 
 STOP = 5
 
@@ -59,9 +59,9 @@ def test_a_preference_is_measured_behind_the_part_that_is_the_same(model: Any) -
 
 
 def test_a_tie_passes_and_more_is_refused() -> None:
-    same_answers("x.gguf", [0.0, TIE])
+    same_answers("x.gguf", [0.0, 0.02], tolerance=0.02)
     with pytest.raises(UserError, match=r"x\.gguf answers check prompt 2 otherwise .* by 0\.500 nats"):
-        same_answers("x.gguf", [0.0, 0.5])
+        same_answers("x.gguf", [0.0, 0.5], tolerance=0.3)
 
 
 def test_losses_are_compared_by_the_token() -> None:

@@ -119,6 +119,22 @@ def test_a_template_that_renders_another_prompt_once_answered_is_refused(chat_to
         texts(shifting, record("chat", "Lamp", ANSWER))
 
 
+def test_nothing_behind_the_end_of_turn_is_trained(chat_tokenizer: Any, record: Any) -> None:
+    breaking = deepcopy(chat_tokenizer)
+    breaking.chat_template = chat_tokenizer.chat_template.replace(
+        "'<|eot_id|>' -}}\n{%- endfor", "'<|eot_id|>\\n' -}}\n{%- endfor"
+    )
+    assert texts(breaking, record("chat", "Lamp", ANSWER))[1].endswith("<|eot_id|>\n")
+    assert encode(breaking, record("chat", "Lamp", ANSWER)).labels[-1] == breaking.eos_token_id
+
+
+def test_a_template_that_refuses_a_system_turn_is_a_user_error(chat_tokenizer: Any, record: Any) -> None:
+    strict = deepcopy(chat_tokenizer)
+    strict.chat_template = "{{ raise_exception('no system turn') }}"
+    with pytest.raises(UserError, match=r"refuses the prompt \(no system turn\): set format\.template"):
+        texts(strict, record("chat", "Lamp", ANSWER))
+
+
 def distinct(lengths: list[int]) -> list[Encoded]:
     """Records of given lengths whose tokens occur in no other, half of them trained."""
     starts = [1000 * number for number in range(1, len(lengths) + 1)]

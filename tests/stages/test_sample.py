@@ -63,7 +63,6 @@ def test_too_many_records_are_refused() -> None:
         run(301)
 
 
-def test_an_empty_side_is_refused_unless_wanted() -> None:
+def test_an_empty_side_is_refused() -> None:
     with pytest.raises(UserError, match=r"side .*raise sample\.records"):
         run(2)
-    assert run(100, share=0.0)["validation"] == set()

@@ -24,24 +24,28 @@ def compute_dtype() -> Any:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def load_base(folder: Path, four_bit: bool) -> Any:
-    """The base model of a folder, in NF4 with double quantisation (Dettmers et al. 2023, "QLoRA") or unquantised."""
+def load_base(folder: Path, four_bit: bool, exact: bool = False) -> Any:
+    """The base model of a folder, in NF4 with double quantisation (Dettmers et al. 2023, "QLoRA") or unquantised.
+
+    `exact` computes in float32 on the CPU, whether there is a GPU or not: bfloat16 is too coarse to compare models.
+    """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # a bar for each load, full at once
+    dtype = torch.float32 if exact else compute_dtype()
     nf4 = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute_dtype(),
+        bnb_4bit_compute_dtype=dtype,
     )
     model = AutoModelForCausalLM.from_pretrained(
         folder,
         quantization_config=nf4 if four_bit else None,
-        dtype=compute_dtype(),
-        device_map={"": 0} if torch.cuda.is_available() else None,
+        dtype=dtype,
+        device_map={"": 0} if torch.cuda.is_available() and not exact else None,
         attn_implementation="sdpa",
         local_files_only=True,
         trust_remote_code=False,
@@ -61,11 +65,11 @@ def exact_on_cpu(model: Any) -> Any:
     return model
 
 
-def load_adapted(base: Path, adapter: Path | None, four_bit: bool) -> Any:
-    """The base model, loaded as it was for training, with a trained adapter if one is given; ready to generate."""
+def load_adapted(base: Path, adapter: Path | None, four_bit: bool, exact: bool = False) -> Any:
+    """The base model, quantised as it was for training, with a trained adapter if one is given; ready to generate."""
     from peft import PeftModel
 
-    model = load_base(base, four_bit)
+    model = load_base(base, four_bit, exact)
     return (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
 
 
