@@ -11,6 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: repro test setup readme requirements
 
 repro: setup
+	python -m src.params check
 	dvc repro
 
 test: setup
