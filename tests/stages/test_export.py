@@ -1,0 +1,93 @@
+"""An export that renders other prompts or answers otherwise is refused, and the last one stands."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src import params
+from src.errors import UserError
+from src.files import write_json, write_jsonl
+from src.models import gguf
+from src.models.adapter import save_adapter
+from src.models.backends.transformers import load_base, load_trainable
+from src.models.generation import greedy_answers
+from src.numerics import seed_everything
+from src.params import Params
+from src.prompts.encoding import load_tokenizer
+from src.prompts.rendering import prompt_and_completion, turns
+from src.stages import export
+
+TITLES = ("Oak Desk Lamp, 30 cm", "Kerr's Brass Kettle")
+SCORES = dict.fromkeys(("answer_loss", "perplexity", "bleu", "chrf", "rouge1", "rouge2", "rougeL"), 1.0)
+METRICS = {
+    "audit": {"trained_token_share": 0.5},
+    "train": {
+        "records": 2,
+        "steps": 3,
+        "trainable_parameters": 4,
+        "b_matrices": 5,
+        "validation_loss_first": 2.0,
+        "validation_loss_last": 1.0,
+    },
+    "evaluate": {"records": 2, "base": SCORES, "tuned": SCORES, "nearest": SCORES},
+}
+
+
+def records(instruction: str) -> list[dict[str, Any]]:
+    """Two formatted test records."""
+    return [
+        {"uid": title, "title": title, **prompt_and_completion("chat", turns(instruction, "{title}", title), "Fine.")}
+        for title in TITLES
+    ]
+
+
+@pytest.fixture
+def trained(project: Path, base_folder: Path) -> Params:
+    """A project whose stages before export have run, on a base with random weights and an adapter that does nothing."""
+    whole = params.load()
+    small = whole.export.model_copy(update={"check_prompts": 2, "check_tokens": 3})
+    whole = whole.model_copy(update={"export": small})
+    Path("models").mkdir()
+    Path("models/base").symlink_to(base_folder)
+    seed_everything(1)
+    model = load_trainable(base_folder, whole.train)
+    Path("models/adapter").mkdir()
+    save_adapter(model, load_tokenizer(base_folder, "chat"), Path("models/adapter"))
+    write_jsonl("data/prompts/test.jsonl", records(whole.format.instruction))
+    for stage, metrics in METRICS.items():
+        write_json(f"metrics/{stage}.json", metrics)
+    return whole
+
+
+def test_every_form_is_written(trained: Params) -> None:
+    export.main(trained)
+    written = {path.name for path in Path("models/export").iterdir()}
+    assert written == {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile", "README.md"}
+    assert "{{ .Prompt }}" in Path("models/export/Modelfile").read_text()
+
+
+def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_stands(trained: Params) -> None:
+    write_json("models/export/marker.json", "the last good one")
+    write_jsonl("data/prompts/test.jsonl", records("Another instruction than params.yaml has."))
+    with pytest.raises(UserError, match=r"shelftalk-f16\.gguf renders the prompt .* and training saw"):
+        export.main(trained)
+    assert [path.name for path in Path("models/export").iterdir()] == ["marker.json"]
+    assert not Path("metrics/export.json").exists()
+
+
+@pytest.mark.parametrize("precision", ["f16", "q8_0"])
+def test_a_gguf_of_another_model_is_refused(trained: Params, precision: str, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer("models/base", "chat")
+    ours = load_base(Path("models/base"), four_bit=False, exact=True)
+    other = load_base(Path("models/base"), four_bit=False, exact=True)
+    for layer in other.model.layers:
+        layer.mlp.down_proj.weight.data.neg_()
+    other.half().save_pretrained(tmp_path / "other")
+    tokenizer.save_pretrained(tmp_path / "other")
+    path = tmp_path / f"shelftalk-{precision}.gguf"
+    gguf.convert(tmp_path / "other", path, precision, "other")
+    asked = records(trained.format.instruction)
+    expected = [answer.tokens for answer in greedy_answers(ours, tokenizer, asked, 3, batch_size=1)]
+    with pytest.raises(UserError, match=f"shelftalk-{precision}.gguf answers check prompt 1 otherwise"):
+        export.check_gguf(trained, tokenizer, ours, asked, expected, path)
