@@ -43,18 +43,38 @@ class Section(BaseModel):
 
 class DataParams(Section):
     raw: Text
+    lines: CountOrAll
     max_rejected_share: Share
     min_title_chars: Count
     min_content_chars: Count
 
 
 class CleanParams(Section):
+    entities: bool
+    mojibake: bool
+    controls: bool
+    unicode: bool
+    markup: bool
+    urls: bool
+    emails: bool
+    boilerplate: bool
+    glued: bool
     ascii: bool
+    spaces: bool
+    markup_titles: bool
+    content_is_title: bool
+    language: Annotated[str, Field(pattern=r"^(any|[a-z]{2})$")]
+    duplicates: Literal["keep", "exact", "near"]
+    near_threshold: Annotated[float, Field(ge=0.5, le=1)]
 
 
 class SampleParams(Section):
+    parts: Count
+    part: Count
+    pool: CountOrAll
     records: CountOrAll
     quantiles: Annotated[int, Field(ge=1, le=20)]
+    topics: Annotated[int, Field(ge=1, le=50)]
     validation_share: HeldOutShare
     test_share: HeldOutShare
     seed: CountOrAll
@@ -64,6 +84,7 @@ class FormatParams(Section):
     template: Literal["chat", "alpaca", "plain"]
     instruction: Text
     question: Text
+    openai: bool
 
 
 class BaseParams(Section):
@@ -248,6 +269,14 @@ def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
             ("train", "packing"),
             "train.packing is true with train.backend 'unsloth', whose kernels let packed neighbours see each other: "
             "set train.packing to false, or train.backend to transformers.",
+        )
+    part, parts, pool, records = (sample.get(key) for key in ("part", "parts", "pool", "records"))
+    if isinstance(part, int) and isinstance(parts, int) and part > parts:
+        yield ("sample", "part"), f"sample.part is {part} of sample.parts {parts}: set it to {parts} or less."
+    if isinstance(pool, int) and isinstance(records, int) and 0 < pool < records:
+        yield (
+            ("sample", "pool"),
+            f"sample.pool is {pool}, fewer than sample.records {records}: raise it, or set it to 0.",
         )
     shares: list[Any] = [sample.get("validation_share"), sample.get("test_share")]
     if all(isinstance(share, int | float) for share in shares) and sum(shares) >= 0.9:

@@ -1,37 +1,65 @@
-"""Parquet in batches, so that no stage of the data side holds all records at once.
+"""Parquet in batches, so that no stage of the data side holds all records at once, and batches worked on in threads.
 
-Covers columns of text. Same rows in the same batches give the same bytes.
+Covers writing, reading and the order of both. Same rows in the same batches give the same bytes, however many threads
+there are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from src.files import atomic_file
 
 FIELDS = ("uid", "title", "content")
+RECORDS = dict.fromkeys(FIELDS, pl.String())
+# Digests that say what is the same: normalised titles, normalised contents, and clusters of near contents.
+KEYS = ("title_key", "content_key", "near_key")
+KEYED_RECORDS = RECORDS | dict.fromkeys(KEYS, pl.UInt64())
 BATCH_ROWS = 50_000
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager
-def parquet_writer(path: str | Path, columns: Sequence[str] = FIELDS) -> Iterator[Callable[[pl.DataFrame], None]]:
-    """Yields a function that appends a frame's text `columns`; the file takes its place if the block ends well."""
-    schema = pa.schema([(column, pa.large_string()) for column in columns])
+def parquet_writer(
+    path: str | Path, schema: Mapping[str, pl.DataType] = RECORDS, compression: str = "zstd"
+) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """Yields a function that appends a frame's columns of `schema`; the file takes its place if the block ends well."""
+    arrow = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
     def append(frame: pl.DataFrame) -> None:
         if frame.height:
-            writer.write_table(frame.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema))
+            writer.write_table(frame.select(*schema).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(arrow))
 
-    with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with atomic_file(path) as partial, pq.ParquetWriter(partial, arrow, compression=compression) as writer:
         yield append
 
 
-def batches(path: str | Path) -> Iterator[pl.DataFrame]:
-    """The rows of a Parquet file in order, at most BATCH_ROWS at a time."""
+def batches(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """The rows of a Parquet file in order, at most BATCH_ROWS at a time; all columns, or these."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH_ROWS):
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             yield pl.DataFrame(batch)
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`function` of each item, in the items' order, computed in as many threads as there are cores.
+
+    Memory is bounded: one item more than there are threads is under way.
+    """
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as threads:
+        for item in items:
+            waiting.append(threads.submit(function, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
