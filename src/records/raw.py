@@ -1,64 +1,106 @@
 """The raw records: an archive or file of JSON Lines, read in blocks into columns, malformed lines set aside.
 
-Covers the published zip, gzip and plain text, told apart by their first bytes; a byte-order mark, CRLF and blank lines.
-Nothing is extracted to the disk. Does not judge the texts: `triage` alone looks at their length.
+Covers the published zip, gzip and plain text, told apart by their first bytes; a byte-order mark, CRLF and blank lines;
+a file that was cut off. Nothing is extracted to the disk. Does not judge the texts: `triage` alone looks at their
+length.
+
+Every line is first held against PUBLISHED, the form of the published file: what Polars' JSON reader makes of that is
+certain. Of other lines it is not: Polars turns numbers and lists into text, missing fields into null, half a surrogate
+pair into NUL, and takes the first of two equal keys. So Python's reader takes those one by one (`restate`).
 """
 
-import gzip
-import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from io import BytesIO
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import polars as pl
+from isal import isal_zlib
+from tqdm import tqdm
 
 from src.errors import UserError
-from src.records.tables import FIELDS
+from src.records.tables import FIELDS, RECORDS, in_order
 
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 8 * 2**20
+PIECE_BYTES = 256 * 2**10  # of gzip: inflates to 264 MB at most, at deflate's greatest ratio of 1032
 LONGEST_LINE_BYTES = 64 * 2**20
 SHOWN_CHARS = 200
 MEMBERS = ("trn.json.gz", "trn.json")
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 GZIP_MAGIC = b"\x1f\x8b"
+GZIP_FORMAT = 16 + zlib.MAX_WBITS
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
-Stream = IO[bytes] | gzip.GzipFile
-SCHEMA = dict.fromkeys(FIELDS, pl.String)
+DAMAGE: Any = (EOFError, zlib.error, isal_zlib.error, zipfile.BadZipFile)
+
+# Why a line is malformed, in the order in which metrics list it.
+NOT_UTF8, NOT_JSON, NO_OBJECT, HALF_PAIR = "invalid UTF-8", "not JSON", "not an object", "half a surrogate pair"
+MISSING, NO_TEXT = "{} is missing", "{} is no text"
+MID_LINE, MID_GZIP = "the file ends in mid-line", "the file ends in mid-gzip"
+REASONS = (
+    *(NOT_UTF8, NOT_JSON, NO_OBJECT, HALF_PAIR),
+    *(reason.format(field) for reason in (MISSING, NO_TEXT) for field in FIELDS),
+    *(MID_LINE, MID_GZIP),
+)
+
+VERDICTS = ("empty_title", "empty_content", "too_short", "kept")
+
+# A JSON string without half a surrogate pair; whole pairs, which are rare, are left to `restate`.
+STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9abcefABCEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))*"'
+NUMBER = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+NUMBERS = rf"\[(?:{NUMBER}(?:, ?{NUMBER})*)?\]"
+PUBLISHED = (
+    rf'^\{{"uid": ?{STRING}, ?"title": ?(?:{STRING}|null), ?"content": ?(?:{STRING}|null)'
+    rf'(?:, ?"target_ind": ?{NUMBERS}, ?"target_rel": ?{NUMBERS})?\}}\r?\n$'
+)
+TARGETS = b', "target_ind"'  # with its quotes it can't stand inside a JSON string
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of the file. The last block's last line may lack its newline; if it is malformed, `end` says why."""
+
+    text: bytes
+    end: str = MID_LINE
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a block of lines held: records, malformed lines, and how many lines there were and how many were blank."""
+    """What a block held: records, malformed lines, how many lines, blank ones among them; if the file breaks off."""
 
     records: pl.DataFrame
     rejected: list[dict[str, Any]]
     lines: int
     blank: int
+    cut_off: bool
 
 
-def read(path: Path) -> Iterator[Parsed]:
-    """The raw records of a file, block by block in order; memory is bounded by the block, not by the file.
+def read(path: Path, lines: int = 0) -> Iterator[Parsed]:
+    """The raw records of a file's first `lines` lines (0: of all), block by block in order, parsed in threads.
+
+    Memory is bounded by the block, not by the file. Of a file that was cut off, what is there is read.
 
     Raises:
-        UserError: if the file is missing, damaged, cut short, or is no archive of the kind its name says.
+        UserError: if the file is missing, damaged, or is no archive of the kind its name says.
     """
-    line = 1
-    with open_lines(path) as stream:
-        for block in blocks(stream, path):
-            parsed = parse(block, line)
-            yield parsed
-            line += parsed.lines
+    passed = 0
+    with open_packed(path) as (packed, size), tqdm(total=size, unit="B", unit_scale=True, disable=None) as progress:
+        whole = blocks(unpack(packed), path)
+        for parsed in in_order(parse, whole if lines == 0 else head(whole, lines)):
+            yield replace(parsed, rejected=[row | {"line": row["line"] + passed} for row in parsed.rejected])
+            passed += parsed.lines
+            progress.update(packed.tell() - progress.n)
 
 
 @contextmanager
-def open_lines(path: Path) -> Iterator[Stream]:
-    """Opens the JSON Lines inside a file, whatever they are packed in.
+def open_packed(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """Opens a file, or the training records inside a zip, as they are packed; with their size in bytes.
 
     Raises:
         UserError: see `read`; damage found while reading is reported here as well.
@@ -66,153 +108,210 @@ def open_lines(path: Path) -> Iterator[Stream]:
     if not path.is_file():
         raise UserError(f"data.raw is {path}, and there is no such file: correct the path, or fetch it (`dvc pull`).")
     try:
-        with path.open("rb") as file, unpack(file, path) as stream:
-            yield stream
+        with path.open("rb") as file:
+            start = peek(file, 4)
+            if start in ZIP_MAGIC:
+                with zipfile.ZipFile(file) as archive, open_member(archive, path) as member:
+                    yield member
+            elif start and path.suffix.lower() in (".zip", ".gz") and not start.startswith(GZIP_MAGIC):
+                raise UserError(
+                    f"data.raw: {path} is neither a zip nor gzip, it starts with {start!r}: "
+                    "a failed download often is a web page; fetch it again, or name a text file .json."
+                )
+            else:
+                yield file, path.stat().st_size
     except DAMAGE as error:
+        found = str(error) or "it holds less than it says"
         raise UserError(
-            f"data.raw: {path} is damaged or cut short ({error}): fetch it again. The last good result stays."
+            f"data.raw: {path} is damaged ({found}): fetch it again. The last good result stays."
         ) from error
 
 
 @contextmanager
-def unpack(file: Stream, path: Path) -> Iterator[Stream]:
-    """The text inside a zip, inside gzip, or the file itself; its first bytes decide, not its name."""
-    start = file.read(4)
-    file.seek(0)
-    if start in ZIP_MAGIC:
-        with zipfile.ZipFile(file) as archive:
-            name = member_name(archive, path)
-            with open_member(archive, name, path) as member, unpack(member, path / name) as stream:
-                yield stream
-    elif start.startswith(GZIP_MAGIC):
-        yield gzip.GzipFile(fileobj=file)
-    elif start and path.suffix.lower() in (".zip", ".gz"):
-        raise UserError(
-            f"data.raw: {path} is neither a zip nor gzip, it starts with {start!r}: "
-            "a failed download often is a web page; fetch it again, or name a text file .json."
-        )
-    else:
-        yield file
-
-
-def member_name(archive: zipfile.ZipFile, path: Path) -> str:
-    """The training records of the published archive, at whatever depth they lie.
+def open_member(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """Opens the training records of the published archive, at whatever depth they lie; with their size in bytes.
 
     Raises:
-        UserError: if there are none, or several.
+        UserError: if there are none, or several, or they are encrypted or packed in a way that Python can't read.
     """
-    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-    found = [name for name in names if PurePosixPath(name).name in MEMBERS]
+    files = [entry for entry in archive.infolist() if not entry.is_dir()]
+    found = [entry for entry in files if PurePosixPath(entry.filename).name in MEMBERS]
     if len(found) != 1:
-        held = ", ".join((found or names)[:20]) or "nothing"
+        held = ", ".join(entry.filename for entry in (found or files)[:20]) or "nothing"
         wanted = "just one" if found else "one"
         raise UserError(f"data.raw: {path} holds {held}: it needs {wanted} file {' or '.join(MEMBERS)}.")
-    return found[0]
+    try:
+        member = archive.open(found[0])
+    except (RuntimeError, NotImplementedError) as error:
+        name = found[0].filename
+        raise UserError(f"data.raw: {path}: {name} can't be read ({error}): unpack it and set that file.") from error
+    with member:
+        yield member, found[0].file_size
 
 
-def open_member(archive: zipfile.ZipFile, name: str, path: Path) -> IO[bytes]:
-    """Opens a file of an archive.
+def peek(file: IO[bytes], size: int) -> bytes:
+    """A file's first bytes; it is left at its beginning."""
+    start = file.read(size)
+    file.seek(0)
+    return start
+
+
+class CutOffError(Exception):
+    """The file ends within gzip."""
+
+
+def unpack(packed: IO[bytes]) -> Iterator[bytes]:
+    """The bytes of a file, inflated if it is gzip, in pieces of any size."""
+    pieces = iter(partial(packed.read, PIECE_BYTES), b"")
+    return inflate(pieces) if peek(packed, 2) == GZIP_MAGIC else pieces
+
+
+def inflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of one gzip member after the other; zeros that pad them are skipped, as gzip does.
 
     Raises:
-        UserError: if it is encrypted, or packed in a way that Python can't read.
+        CutOffError: if the last member has no end; all that it holds has been yielded.
+        isal_zlib.error: if a member is damaged, its checksum is wrong, or what follows it is no gzip.
     """
-    try:
-        return archive.open(name)
-    except (RuntimeError, NotImplementedError) as error:
-        raise UserError(f"data.raw: {path}: {name} can't be read ({error}): unpack it and set that file.") from error
+    member = None
+    for piece in pieces:
+        while piece:
+            if member is None and not (piece := piece.lstrip(b"\0")):
+                break
+            member = member or isal_zlib.decompressobj(GZIP_FORMAT)
+            yield member.decompress(piece)
+            piece = member.unused_data
+            if member.eof:
+                member = None
+    if member:
+        raise CutOffError
 
 
-def blocks(stream: Stream, path: Path) -> Iterator[bytes]:
-    """Whole lines, about BLOCK_BYTES at a time; a byte-order mark is left out.
+def blocks(pieces: Iterable[bytes], path: Path) -> Iterator[Block]:
+    """Whole lines, up to BLOCK_BYTES at a time, or one that is longer; a byte-order mark is left out.
+
+    The blocks do not depend on how the pieces are cut.
 
     Raises:
         UserError: if a line is so long that the file can't be JSON Lines.
     """
-    rest = stream.read(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK)
-    while piece := stream.read(BLOCK_BYTES):
-        head, newline, tail = (rest + piece).rpartition(b"\n")
-        if newline:
-            yield head + newline
-        if len(tail) > LONGEST_LINE_BYTES:
-            raise UserError(
-                f"data.raw: {path} has a line of over {LONGEST_LINE_BYTES} bytes: it is no JSON Lines file."
-            )
-        rest = tail
-    if rest:
-        yield rest
-
-
-def parse(block: bytes, first_line: int) -> Parsed:
-    """The records of a block of lines: at once where all is well, line by line where it is not."""
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    records = parse_fast(block, lines)
-    return Parsed(records, [], lines, 0) if records is not None else parse_lines(block, first_line)
-
-
-def parse_fast(block: bytes, lines: int) -> pl.DataFrame | None:
-    """The records of a block through Polars' reader, or None unless every line surely is a good record."""
-    if any(block.count(f'"{field}": "'.encode()) + block.count(f'"{field}":"'.encode()) != lines for field in FIELDS):
-        return None  # Polars would turn numbers, lists and objects into text
+    held, mark, end = bytearray(), BYTE_ORDER_MARK, MID_LINE
     try:
-        records = pl.read_ndjson(io.BytesIO(block), schema=SCHEMA)
-    except pl.exceptions.PolarsError:
-        return None
-    # Polars reads a missing field as null and half a surrogate pair as NUL.
-    doubtful = pl.any_horizontal(pl.all().is_null() | pl.all().str.contains("\0", literal=True))
-    return records if records.height == lines and not records.select(doubtful.any()).item() else None
+        for piece in pieces:
+            held += piece
+            while size := block_size(held):
+                yield Block(bytes(held[:size]).removeprefix(mark))
+                del held[:size]
+                mark = b""
+            if len(held) > LONGEST_LINE_BYTES:
+                raise UserError(
+                    f"data.raw: {path} has a line of over {LONGEST_LINE_BYTES} bytes: it is no JSON Lines file."
+                )
+    except CutOffError:
+        end = MID_GZIP
+    yield Block(bytes(held).removeprefix(mark), end)
 
 
-def parse_lines(block: bytes, first_line: int) -> Parsed:
-    """The records of a block, each line on its own, malformed ones set aside with their number and the reason."""
-    records, rejected, blank = [], [], 0
-    lines = io.BytesIO(block).readlines()
-    for number, line in enumerate(lines, first_line):
+def block_size(held: bytearray) -> int:
+    """How many of the bytes held make a block; 0 if more are needed to tell."""
+    if len(held) < BLOCK_BYTES:
+        return 0
+    return held.rfind(b"\n", 0, BLOCK_BYTES) + 1 or held.find(b"\n", BLOCK_BYTES) + 1
+
+
+def head(whole: Iterable[Block], lines: int) -> Iterator[Block]:
+    """The first lines of a file."""
+    for block in whole:
+        count = block.text.count(b"\n")
+        if count >= lines:
+            yield Block(b"".join(islice(BytesIO(block.text), lines)))
+            return
+        yield block
+        lines -= count
+
+
+def parse(block: Block) -> Parsed:
+    """The records of a block, malformed lines set aside with their number in the block, counted from 1."""
+    lines, rejected, blank = BytesIO(block.text).readlines(), [], 0
+    for index in other_forms(lines):
+        line, lines[index] = lines[index], b""
         if not line.strip():
             blank += 1
             continue
         try:
-            records.append(parse_line(line))
+            lines[index] = restate(line, block.end)
         except ValueError as error:
             shown = line[: 4 * SHOWN_CHARS].decode("utf-8", "replace").strip()[:SHOWN_CHARS]
-            rejected.append({"line": number, "reason": str(error), "text": shown})
-    return Parsed(pl.DataFrame(records, schema=SCHEMA, orient="row"), rejected, len(lines), blank)
+            rejected.append({"line": index + 1, "reason": str(error), "text": shown})
+    cut_off = block.end == MID_GZIP or any(row["reason"] == MID_LINE for row in rejected)
+    return Parsed(columns(lines), rejected, len(lines), blank, cut_off)
 
 
-def parse_line(line: bytes) -> tuple[str, ...]:
-    """The uid, title and content of one line.
+def other_forms(lines: list[bytes]) -> pl.Series:
+    """Which lines are not of the PUBLISHED form."""
+    return (~as_text(lines).str.contains(PUBLISHED).fill_null(False)).arg_true()
+
+
+def as_text(lines: list[bytes]) -> pl.Series:
+    """The lines decoded, null where one is invalid UTF-8."""
+    try:
+        return pl.Series(lines, dtype=pl.Binary).cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return pl.Series([decoded(line) for line in lines], dtype=pl.String)
+
+
+def decoded(line: bytes) -> str | None:
+    """A line's text, or None if it is invalid UTF-8."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def columns(lines: list[bytes]) -> pl.DataFrame:
+    """The records of lines of the PUBLISHED form; the targets are cut away first, which takes a third of the time."""
+    heads = [line.rsplit(TARGETS, 1)[0].rstrip(b"}\r\n") + b"}\n" for line in lines if line]
+    return pl.read_ndjson(b"".join(heads), schema=RECORDS).with_columns(pl.col("title", "content").fill_null(""))
+
+
+def restate(line: bytes, unfinished: str) -> bytes:
+    """A good line of another form in the PUBLISHED form, its targets left out; null becomes the empty text.
 
     Raises:
-        ValueError: with the reason why the line is malformed.
+        ValueError: with the reason why the line is malformed, `unfinished` if it lacks its end.
     """
     try:
         record = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ValueError("invalid UTF-8") from None
-    except (ValueError, RecursionError):
-        raise ValueError("not JSON" if line.endswith(b"\n") else "not JSON: the file ends in mid-line") from None
+    except (ValueError, RecursionError) as error:
+        reason = NOT_UTF8 if isinstance(error, UnicodeDecodeError) else NOT_JSON
+        raise ValueError(reason if line.endswith(b"\n") else unfinished) from None
     if not isinstance(record, dict):
-        raise ValueError("not an object")
-    return tuple(text_of(record, field) for field in FIELDS)
+        raise ValueError(NO_OBJECT)
+    texts = {field: text_of(record, field) for field in FIELDS}
+    try:
+        return json.dumps(texts, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(HALF_PAIR) from None
 
 
 def text_of(record: dict[str, Any], field: str) -> str:
-    """A field's text.
+    """A field's text, empty where a title or content is null.
 
     Raises:
-        ValueError: with the reason if the field is missing or no valid text.
+        ValueError: with the reason if the field is missing or no text.
     """
     if field not in record:
-        raise ValueError(f"{field} is missing")
+        raise ValueError(MISSING.format(field))
     value = record[field]
+    if value is None and field != "uid":
+        return ""
     if not isinstance(value, str):
-        raise ValueError(f"{field} is no text")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError(f"{field} holds half a surrogate pair")
+        raise ValueError(NO_TEXT.format(field))
     return value
 
 
 def triage(records: pl.DataFrame, min_title_chars: int, min_content_chars: int) -> pl.DataFrame:
-    """Adds the column `verdict`: empty_title, empty_content, too_short or kept, by the stripped texts' lengths."""
+    """Adds the column `verdict`, the first of VERDICTS that holds, by the stripped texts' lengths."""
     title, content = (pl.col(field).str.strip_chars().str.len_chars() for field in ("title", "content"))
     verdict = (
         pl.when(title == 0)

@@ -9,33 +9,40 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
-from src.files import atomic_file, write_json
+from src.files import atomic_file, write_json, write_tsv
 from src.params import Params
 from src.records import raw
 from src.records.tables import parquet_writer
 from src.stages.runner import run
 
-RECORDS, REJECTED, METRICS = "data/records.parquet", "data/rejected.jsonl", "metrics/decompress.json"
-COUNTED = ("lines", "blank", "rejected", "empty_title", "empty_content", "too_short", "kept")
+RECORDS, REJECTED = "data/records.parquet", "data/rejected.jsonl"
+METRICS, FUNNEL_PLOT = "metrics/decompress.json", "plots/decompress/funnel.tsv"
+COUNTED = ("lines", "blank", "rejected", *raw.VERDICTS, "cut_off")
+STEPS = {"rejected": "malformed"} | {verdict: verdict.replace("_", " ") for verdict in raw.VERDICTS}
 
 
 def main(params: Params) -> None:
-    """Reads `data.raw`; lines = blank + rejected + empty_title + empty_content + too_short + kept."""
-    data, counts, first_rejected = params.data, Counter[str](), None
+    """Reads `data.raw`; lines = rejected + empty_title + empty_content + too_short + kept; blank lines are apart."""
+    data, counts, reasons, first_rejected = params.data, Counter[str](), Counter[str](), None
     with (
         parquet_writer(RECORDS) as keep,
         atomic_file(REJECTED) as partial,
-        partial.open("w", encoding="utf-8") as aside,
+        partial.open("w", encoding="utf-8", newline="\n") as aside,
     ):
-        for block in raw.read(Path(data.raw)):
+        for block in raw.read(Path(data.raw), data.lines):
             records = raw.triage(block.records, data.min_title_chars, data.min_content_chars)
             keep(records.filter(verdict="kept"))
             aside.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in block.rejected)
             first_rejected = first_rejected or next(iter(block.rejected), None)
-            counts.update(lines=block.lines, blank=block.blank, rejected=len(block.rejected))
-            counts.update(records["verdict"].to_list())
+            counts.update(lines=block.lines - block.blank, blank=block.blank, rejected=len(block.rejected))
+            counts.update(records["verdict"].to_list(), cut_off=block.cut_off)
+            reasons.update(line["reason"] for line in block.rejected)
         check(counts, first_rejected, params)
-    write_json(METRICS, {name: counts[name] for name in COUNTED})
+    by_reason = {reason: reasons[reason] for reason in raw.REASONS}
+    write_json(METRICS, {name: counts[name] for name in COUNTED} | {"rejected_by_reason": by_reason})
+    write_tsv(FUNNEL_PLOT, [{"step": label, "records": counts[fate]} for fate, label in STEPS.items()])
+    if counts["cut_off"]:
+        print(f"Warning: {data.raw} is cut off after line {counts['lines'] + counts['blank']}: fetch it again.")
     print(f"{counts['kept']} of {counts['lines']} lines kept, {counts['rejected']} malformed ones set aside.")
 
 
@@ -46,17 +53,18 @@ def check(counts: Counter[str], first_rejected: dict[str, Any] | None, params: P
         UserError: naming the file, the first malformed line and the parameter.
     """
     path, allowed = params.data.raw, params.data.max_rejected_share
-    rejected, filled = counts["rejected"], counts["lines"] - counts["blank"]
-    if first_rejected and rejected > allowed * filled:
+    lines, rejected = counts["lines"], counts["rejected"]
+    if first_rejected and rejected > allowed * lines:
         raise UserError(
-            f"{path}:{first_rejected['line']}: {first_rejected['reason']}; {rejected} of {filled} lines are malformed, "
+            f"{path}:{first_rejected['line']}: {first_rejected['reason']}; {rejected} of {lines} lines are malformed, "
             f"more than data.max_rejected_share = {allowed} allows: mend the file or raise that share."
         )
-    if not filled:
-        raise UserError(f"data.raw: {path} is empty: set a file of JSON Lines with uid, title and content.")
+    if not lines:
+        state = "cut off before its first line" if counts["cut_off"] else "empty"
+        raise UserError(f"data.raw: {path} is {state}: set a file of JSON Lines with uid, title and content.")
     if not counts["kept"]:
         raise UserError(
-            f"data.raw: none of the {filled} records of {path} is left: lower data.min_title_chars or "
+            f"data.raw: none of the {lines} records of {path} is left: lower data.min_title_chars or "
             "data.min_content_chars, or set another file."
         )
 

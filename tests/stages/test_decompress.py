@@ -1,15 +1,20 @@
-"""decompress: counts that add up, lines set aside, and refusals that leave the last good result standing."""
+"""decompress: counts that add up, lines set aside, cut-off files, refusals that leave the last good result standing."""
 
 import gzip
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from src.errors import UserError
 from src.params import DataParams, Params
+from src.records import raw
 from src.stages import decompress
+
+OUTPUTS = (decompress.RECORDS, decompress.REJECTED, decompress.METRICS, decompress.FUNNEL_PLOT)
 
 
 @pytest.fixture(autouse=True)
@@ -17,55 +22,97 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def line(title: str, content: str = "owls live in trees") -> bytes:
+def line(title: str | None, content: str | None = "owls live in trees") -> bytes:
     return json.dumps({"uid": "0001", "title": title, "content": content}).encode() + b"\n"
 
 
-def params(raw: str = "raw.json", share: float = 0.5) -> Params:
-    return Params.model_construct(
-        data=DataParams(raw=raw, max_rejected_share=share, min_title_chars=3, min_content_chars=10)
-    )
+def run(data: bytes, share: float = 0.5, lines: int = 0, name: str = "raw.json") -> dict[str, Any]:
+    """The metrics of a run."""
+    Path(name).write_bytes(data)
+    data_params = DataParams(raw=name, lines=lines, max_rejected_share=share, min_title_chars=3, min_content_chars=10)
+    decompress.main(Params.model_construct(data=data_params))
+    return json.loads(Path(decompress.METRICS).read_text())
 
 
-def run(data: bytes, share: float = 0.5) -> None:
-    Path("raw.json").write_bytes(data)
-    decompress.main(params(share=share))
+def written() -> list[bytes]:
+    return [Path(path).read_bytes() for path in OUTPUTS]
+
+
+MIX = line("An owl") * 2 + line("") + line("An owl", None) + line("An", "owl") + b"\nbad\n" + b'{"uid": 5}\n' + b"bad\n"
 
 
 def test_every_line_is_counted_once() -> None:
-    run(line("An owl") * 2 + line("") + line("An owl", " ") + line("An", "owl") + b"\nbad\n")
-    counts = json.loads(Path(decompress.METRICS).read_text())
+    counts = run(MIX)
+    by_reason = counts.pop("rejected_by_reason")
     assert counts == {
-        **{"lines": 7, "blank": 1, "rejected": 1, "empty_title": 1, "empty_content": 1, "too_short": 1, "kept": 2}
+        **{"lines": 8, "blank": 1, "rejected": 3, "empty_title": 1, "empty_content": 1, "too_short": 1, "kept": 2},
+        "cut_off": 0,
     }
     assert list(counts) == list(decompress.COUNTED)
+    assert list(by_reason) == list(raw.REASONS)
+    assert {reason: count for reason, count in by_reason.items() if count} == {"not JSON": 2, "uid is no text": 1}
     assert pl.read_parquet(decompress.RECORDS).rows() == [("0001", "An owl", "owls live in trees")] * 2
-    assert json.loads(Path(decompress.REJECTED).read_text()) == {"line": 7, "reason": "not JSON", "text": "bad"}
+    aside = [json.loads(row) for row in Path(decompress.REJECTED).read_text().splitlines()]
+    assert [(row["line"], row["text"]) for row in aside] == [(7, "bad"), (8, '{"uid": 5}'), (9, "bad")]
 
 
-def test_the_same_records_give_the_same_bytes_whatever_the_packing() -> None:
-    run(line("An owl") * 9)
-    first = Path(decompress.RECORDS).read_bytes()
-    Path("raw.json.gz").write_bytes(gzip.compress(line("An owl") * 9))
-    decompress.main(params("raw.json.gz"))
-    assert Path(decompress.RECORDS).read_bytes() == first
+def test_the_funnel_has_a_row_for_each_fate() -> None:
+    run(MIX)
+    assert Path(decompress.FUNNEL_PLOT).read_text() == (
+        "step\trecords\nmalformed\t3\nempty title\t1\nempty content\t1\ntoo short\t1\nkept\t2\n"
+    )
+
+
+def test_packing_and_threads_do_not_change_a_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(raw, "PIECE_BYTES", 30)
+    outputs = []
+    for threads, name, data in [(1, "a.json", MIX * 9), (7, "a.json", MIX * 9), (3, "b.gz", gzip.compress(MIX * 9))]:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, threads=threads: range(threads))
+        run(data, name=name)
+        outputs.append(written())
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_only_the_first_lines_count() -> None:
+    counts = run(MIX, lines=4)
+    assert (counts["lines"], counts["kept"], counts["rejected"]) == (4, 2, 0)
+
+
+def test_a_file_that_is_cut_off_is_read_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = gzip.compress(b"".join(line(f"Owl {number}") for number in range(500)))
+    counts = run(whole[: len(whole) // 2], name="raw.json.gz")
+    assert counts["cut_off"] == 1 and 0 < counts["kept"] < 500
+    assert counts["rejected_by_reason"]["the file ends in mid-gzip"] == counts["rejected"] == 1
+    assert f"raw.json.gz is cut off after line {counts['lines']}" in capsys.readouterr().out
+    assert run(line("An owl") * 9 + line("An owl")[:20])["cut_off"] == 1
+    assert run(line("An owl") * 9)["cut_off"] == 0
+    assert capsys.readouterr().out.count("cut off") == 1
+
+
+def test_progress_is_shown_on_a_terminal_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    run(MIX)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
         (line("An owl") + b"bad\n" * 3, r"raw\.json:2: not JSON; 3 of 4 .*data\.max_rejected_share = 0\.5"),
+        (line("An owl") + b"\n" + line("An owl")[:20] + b"\n" + b"[]\n", r"raw\.json:3: not JSON; 2 of 3 lines"),
         (b"", "is empty"),
         (b"\n\n", "is empty"),
+        (gzip.compress(b"")[:12], "cut off before its first line"),
+        (gzip.compress(line("An owl"))[:30], r"raw\.json:1: the file ends in mid-gzip; 1 of 1 lines"),
         (line("") * 3, r"none of the 3 records .*data\.min_title_chars"),
-        (gzip.compress(line("An owl") * 99)[:-20], "damaged or cut short"),
+        (gzip.compress(line("An owl") * 99)[:-8] + b"checksum", "damaged"),
     ],
 )
-def test_refusals_leave_the_last_good_result(data: bytes, said: str) -> None:
+def test_refusals_leave_the_last_good_result(data: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 1)
     run(line("An owl"))
-    outputs = (decompress.RECORDS, decompress.REJECTED, decompress.METRICS)
-    good = [Path(path).read_bytes() for path in outputs]
+    good = written()
     with pytest.raises(UserError, match=said):
         run(data)
-    assert [Path(path).read_bytes() for path in outputs] == good
+    assert written() == good
     assert not list(Path().rglob("*.partial"))
