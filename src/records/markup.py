@@ -1,7 +1,7 @@
 """Regular expressions (Rust syntax) for the HTML that product texts hold.
 
-Covers the elements that HTML names, namespaced ones such as Word's `<o:p>`, comments, scripts, style rules, and tags
-that a cut-off text leaves open. Anything else in angle brackets is text: `a < b`, `<3`, `<2W`.
+Covers the elements that HTML names, namespaced ones such as Word's `<o:p>`, comments, scripts, style rules, tags that
+a cut-off text leaves open, and special tokens of language models such as `<|eot_id|>`. Anything else in angle brackets is text: `a < b`, `<3`, `<2W`.
 """
 
 BLOCKS = (
@@ -18,7 +18,8 @@ ATTRIBUTES = r"""(?:\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*|\s[^<>]*)?"""
 LETTER = r"""</?[abipqsu](?:\s+[\w-]+\s*=(?:[^<>"']|"[^"<]*"|'[^'<]*')*|\s+[\w-]+\s*=[^<>]*)?\s*/?>"""
 OPEN_END = rf"""<(?:{BLOCKS}|{INLINES})\s+[\w-]+\s*=\s*["'][^<>]*$"""
 
-COMMENT = r"(?s)<!--.*?-->|<!--|<[!?][a-z\[][^<>]*>"
+COMMENT = r"(?s)<!--.*?-->"
+DECLARATION = r"<!--|<[!?][a-z\[][^<>]*>"  # an open comment too, on its own: as part of COMMENT it takes quadratic time
 SCRIPT = r"(?is)<(?:script|style)\b[^<>]*>.*?(?:</(?:script|style)\s*>|$)|</(?:script|style)\s*>"
 STYLE_RULE = r"[\w-]*(?:[.#][\w-]+)?\s*\{\s*(?:[a-z-]+\s*:[^{};]*;\s*)+\}"  # what a removed <style> leaves behind
 
@@ -31,5 +32,13 @@ def tag(names: str) -> str:
 
 BLOCK_TAG = rf"{tag(BLOCKS)}|(?i:</?p(?:\s[^<>]*=[^<>]*)?\s*/?>)|(?i:{OPEN_END})"
 INLINE_TAG = rf"{tag(INLINES)}|(?i:{LETTER})"
+
+SPECIAL_TOKEN = r"<\|[\w-]+\|>"  # text that a language model's tokenizer reads as one of its own tokens
+TAG_END = r"""^([^<]*[^<\d\s])["']\s*/>\s*$"""  # of a tag whose beginning was cut off
+# What goes, one after the other, and what takes its place.
+REMOVED = (
+    *((SPECIAL_TOKEN, " "), (COMMENT, ""), (DECLARATION, ""), (SCRIPT, " "), (STYLE_RULE, " ")),
+    *((BLOCK_TAG, " "), (INLINE_TAG, ""), (TAG_END, "$1")),
+)
 
 MARKUP_TITLE = r"(?i)<[a-z]+\s+[\w-]+\s*=|<(?:script|style)\b|getTime\(|^\s*(?:var|function)\s+\w+\s*[=(]"

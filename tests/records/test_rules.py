@@ -2,48 +2,99 @@
 
 import html
 import re
+import unicodedata
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.records.rules import ASCII_RULES, MAX_PASSES, RULES, Rule, settle
+from src.records.rules import ASCII_RULES, MAX_PASSES, RULES, Rule, settle, switched_on
 
+NAMES = tuple(rule.name for rule in ASCII_RULES if rule.name != "no_ascii")
+
+# By rule: a text, and what it becomes when all rules are on.
 EXAMPLES = {
-    "Kerr&#8217;s best&#8211;selling": "Kerr’s best–selling",
-    "x&#x92;s &#151; &#39;y&#39;": "x’s — 'y'",
-    "&amp;amp;quot;owl&amp;amp;quot;": '"owl"',
-    "a &" + 30 * "amp;" + "gt; b": "a > b",
-    "deep&mdashperfect, AT&T, R&D, this&notthat": "deep—perfect, AT&T, R&D, this&notthat",
-    "Black&reg Ink &copy; 2003": "Black® Ink © 2003",
-    "cafÃ© itâ€™s Â£5": "café it’s £5",
-    "don\x92t": "don’t",
-    "naïve Ångström, São, à la carte": "naïve Ångström, São, à la carte",
-    "soft\u00adware\u200b \ufeffis\x07 up": "software is up",
-    "cafe\u0301": "café",
-    "one<br/>two<P CLASS='x'>three</p>": "one two three",
-    'H<sub>2</sub>O <a title="a > b" href=x>link</a>': "H2O link",
-    "a < b and c > d, I <3 it (uses <2W)": "a < b and c > d, I <3 it (uses <2W)",
-    "x <a and b> y": "x <a and b> y",
-    "a<!-- .head -->b <script>if (a<b) {}</script>c": "ab c",
-    "far. .caption { font-size: 10px; color: red; } Next": "far. Next",
-    "&lt;b&gt;bold&lt;/b&gt; &amp;lt;i&amp;gt;x": "bold x",
-    '<span class="a-size-medium': "",
-    "Visit http://x.com/a?b=1&c=2. Or www.y.com!": "Visit. Or!",
-    "the site (www.x.com/y) and shop.com/z, but Amazon.com": "the site and, but Amazon.com",
-    "Write to <me@x.co.uk>. 3@1.50 each, @home": "Write to. 3@1.50 each, @home",
-    "Good.--This text refers to theHardcoveredition.": "Good.",
-    "Good. This text refers to an alternate Paperback edition.": "Good.",
-    "Good.--This text refers to an out of print or unavailable edition of this title.": "Good.",
-    "Good.--This text refers to theAudio Cassetteedition.": "Good.",
-    "all.Copyright 1999 Reed Business Information, Inc.": "all.",
-    "all.Copyright &copy; American Library Association. All rights reserved": "all.",
-    "Copyright law for all": "Copyright law for all",
-    "the end.The next one.I saw": "the end. The next one. I saw",
-    "Mt.Fuji, Prof.Smith, Amazon.Com, System.Windows.Forms": "Mt.Fuji, Prof.Smith, Amazon.Com, System.Windows.Forms",
-    " a \t\n b\u00a0\u3000c ": "a b c",
-    "2-8 years, $5.99, €3, £2, ¥1, 1/2\" x 3', 555-1234": "2-8 years, $5.99, €3, £2, ¥1, 1/2\" x 3', 555-1234",
+    "entities": {
+        "Kerr&#8217;s best&#8211;selling": "Kerr’s best–selling",
+        "x&#x92;s &#151; &#39;y&#39;": "x’s — 'y'",
+        "&amp;amp;quot;owl&amp;amp;quot;": '"owl"',
+        "a &" + 30 * "amp;" + "gt; b": "a > b",
+        "deep&mdashperfect, AT&T, R&D, this&notthat": "deep—perfect, AT&T, R&D, this&notthat",
+        "Black&reg Ink &copy; 2003": "Black® Ink © 2003",
+        "3amp;quot; x 1/2amp;#34;, a 20 amp; fuse, lamp;quot;": '3" x 1/2", a 20 amp; fuse, lamp;quot;',
+        "caf&#x82;s, cr&#138;me": "cafés, crème",
+        "word&#x82; word, &#x82;so&#x91;, wait&#133;what": "word‚ word, ‚so‘, wait…what",
+        "&nosuch; AT&amp;T": "&nosuch; AT&T",
+    },
+    "mojibake": {
+        "cafÃ© itâ€™s Â£5": "café it’s £5",
+        "don\x92t": "don’t",
+        "naïve Ångström, São, à la carte": "naïve Ångström, São, à la carte",
+    },
+    "controls": {"soft\u00adware\u200b \ufeffis\x07 up\x1b": "software is up"},
+    "unicode": {"cafe\u0301": "café", "10\u212a": "10K"},
+    "markup": {
+        "Owl<|eot_id|>Lamp <|end_of_text|>": "Owl Lamp",
+        "one<br/>two<P CLASS='x'>three</p>": "one two three",
+        'H<sub>2</sub>O <a title="a > b" href=x>link</a>': "H2O link",
+        "a < b and c > d, I <3 it (uses <2W)": "a < b and c > d, I <3 it (uses <2W)",
+        "x <a and b> y": "x <a and b> y",
+        "a<!-- .head -->b <script>if (a<b) {}</script>c": "ab c",
+        "far. .caption { font-size: 10px; color: red; } Next": "far. Next",
+        "&lt;b&gt;bold&lt;/b&gt; &amp;lt;i&amp;gt;x": "bold x",
+        '<span class="a-size-medium': "",
+        '24 Pencils" />': "24 Pencils",
+        '24" />': '24" />',
+    },
+    "urls": {
+        "Ink. Visit http://x.com/a?b=1&c=2. Or www.y.com!": "Ink. Or!",
+        "the site (www.x.com/y) and shop.com/z, but Amazon.com": "the site and, but Amazon.com",
+        "Templates at http://x.com/a. Rates on www.y.com. From <https://z.org> to you": "Templates. Rates. From to you",
+        "Labels at x.com/print.The pack has 5, www.Amazon.Com": "Labels. The pack has 5,",
+        "Fast. See x.com/a for a list of phones.3. Light": "Fast. 3. Light",
+        "Big. For more details on the app, visit www.x.com": "Big.",
+        "Ok. See www.x.com for details. Please visit our web site at www.y.com. Go to x.com/y. New": "Ok. New",
+        "Ok. See www.x.com and win. Rates on www.y.com rose, see www.x.com for more at Amazon.com": (
+            "Ok. See and win. Rates on rose, see for more at Amazon.com"
+        ),
+        "Ok. See www.x.com for all 12 colours. New": "Ok. See for all 12 colours. New",
+        "Get www.x.com/a.Html?b now": "Get now",
+        "You see www.x.com for 2 hours. Win": "You see for 2 hours. Win",
+    },
+    "emails": {"Write to <me@x.co.uk>. 3@1.50 each, @home": "Write to. 3@1.50 each, @home"},
+    "boilerplate": {
+        "Good.--This text refers to theHardcoveredition.": "Good.",
+        "Good. This text refers to an alternate Paperback edition.": "Good.",
+        "Good.--This text refers to an out of print or unavailable edition of this title.": "Good.",
+        "Good.--This text refers to theAudio Cassetteedition.": "Good.",
+        "all.Copyright 1999 Reed Business Information, Inc.": "all.",
+        "all.Copyright &copy; American Library Association. All rights reserved": "all.",
+        "Copyright law for all": "Copyright law for all",
+        "Blue.View larger View larger Red. view larger Mesh": "Blue. Red. Mesh",
+        "Ink (View Larger.) Own PC. View largerCreate. One.View Larger  Two": "Ink Own PC. Create. One. Two",
+        "Quick. View larger. Light. View larger image": "Quick. Light.",
+        "Easily View Larger Images. View larger images, I view larger Maps. View Larger Type": (
+            "Easily View Larger Images. View larger images, I view larger Maps. View Larger Type"
+        ),
+    },
+    "glued": {
+        "the end.The next one.I saw": "the end. The next one. I saw",
+        "Mt.Fuji, Amazon.Com, System.Windows.Forms": "Mt.Fuji, Amazon.Com, System.Windows.Forms",
+        "the U.S.Government, a.M., John Jr.Smith, index.Html": "the U.S.Government, a.M., John Jr.Smith, index.Html",
+        "(ink.)Package of (two).Mesh rack (9).Made in": "(ink.) Package of (two). Mesh rack (9). Made in",
+        "he said “go.”Then left.“Please do": "he said “go.” Then left. “Please do",
+        'I had "to do it."Eden said "no."': 'I had "to do it." Eden said "no."',
+        "2.Wide barrel, 8 1/2.Unit of, v2.5.Beta": "2. Wide barrel, 8 1/2. Unit of, v2.5.Beta",
+        "Stoke-on-Sea.Don't go.Zoë is.Air it.Net weight": "Stoke-on-Sea. Don't go. Zoë is. Air it.Net weight",
+        "for RFID.With a Box.The USB": "for RFID. With a Box. The USB",
+        "staples.FEATURES: more.BUY NOW for README.TXT": "staples. FEATURES: more. BUY NOW for README.TXT",
+    },
+    "ascii": {"naïve": "naïve"},
+    "spaces": {" a \t\n b\u00a0c\td ": "a b c d"},
+    "none": {
+        "2-8 years, $5.99, €3, £2, ¥1, 1/2\" x 3', 555-1234": "2-8 years, $5.99, €3, £2, ¥1, 1/2\" x 3', 555-1234"
+    },
 }
 
 
@@ -51,9 +102,33 @@ def cleaned(text: str, rules: tuple[Rule, ...] = RULES) -> str:
     return settle(pl.Series([text]), rules).texts[0]
 
 
-@pytest.mark.parametrize("text", EXAMPLES)
+def all_but(*names: str) -> tuple[Rule, ...]:
+    return switched_on({name: name not in names for name in NAMES})
+
+
+@pytest.mark.parametrize("text", [text for examples in EXAMPLES.values() for text in examples])
 def test_example(text: str) -> None:
-    assert cleaned(text) == EXAMPLES[text]
+    assert cleaned(text) == {text: right for examples in EXAMPLES.values() for text, right in examples.items()}[text]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_switched_off_is_not_applied(name: str) -> None:
+    text, rest = next(iter(EXAMPLES[name])), {"entities", "ascii", "spaces"} - {name}
+    on, off = settle(pl.Series([text]), all_but(*rest)), settle(pl.Series([text]), all_but(name, *rest))
+    assert on.changed[name][0]
+    assert name not in off.changed and off.texts[0] != on.texts[0]
+
+
+def test_no_rule_no_change() -> None:
+    text = "".join(text for examples in EXAMPLES.values() for text in examples)
+    assert cleaned(text, all_but(*NAMES)) == text
+
+
+def test_every_rule_has_a_switch() -> None:
+    assert switched_on(dict.fromkeys(NAMES, True)) == ASCII_RULES
+    assert all_but("ascii") == RULES
+    with pytest.raises(KeyError, match="glued"):
+        switched_on({name: True for name in NAMES if name != "glued"})
 
 
 def test_ascii_keeps_the_meaning_and_counts_what_is_lost() -> None:
@@ -77,66 +152,61 @@ def test_what_never_rests_is_named() -> None:
     assert settle(pl.Series([nested, "plain"]), RULES).unsettled.tolist() == [True, False]
 
 
+MARKUP_PIECES = ("<b>", "</p>", "<", ">", "<!--", "-->", "<br", "script>", "style>", "{a:b;}", '" />', "＜")
+ENTITY_PIECES = ("&", "amp;", "lt;", "gt;", "#60;", "&#x3c;", "&quot;", "quot;", "&#x82;", "&nbsp;", "&#173;")
+ADDRESS_PIECES = ("http://", "www.", "x.com/", "a@b.com", " at ", " on ", "See ", "Visit our site", " for more")
+NOTE_PIECES = ("This text refers to the", "edition.", "Copyright", "American Library Association", "View larger")
+SENTENCE_PIECES = (
+    "end.The ",
+    "Then.",
+    "(end.)",
+    "“go.”",
+    "I.",
+    "1.",
+    "Made ",
+    "NOTE: ",
+    "View Larger",
+    "(",
+    ")",
+    "'",
+    '"',
+)
+CHARACTER_PIECES = ("Ã©", "â€™", "Â", "\x92", "\u00ad", "e\u0301", "½", " ", "\n", "\u00a0", "\x07", "é", "\u1160")
 pieces = st.sampled_from(
-    [
-        *(
-            "<b>",
-            "</p>",
-            "<",
-            ">",
-            "&",
-            "amp;",
-            "lt;",
-            "gt;",
-            "#60;",
-            "&#x3c;",
-            "&quot;",
-            "quot;",
-            "<!--",
-            "-->",
-            "<br",
-        ),
-        *(
-            "http://",
-            "www.",
-            "x.com/",
-            "a@b.com",
-            "(",
-            ")",
-            "end.The ",
-            "This text refers to the",
-            "edition.",
-            "Copyright",
-        ),
-        *(
-            "Ã©",
-            "â€™",
-            "\x92",
-            "\u00ad",
-            "e\u0301",
-            " ",
-            "\n",
-            "\u00a0",
-            "script>",
-            "style>",
-            "{a:b;}",
-            "'",
-            '"',
-            "＜",
-            "½",
-        ),
-    ]
+    MARKUP_PIECES + ENTITY_PIECES + ADDRESS_PIECES + NOTE_PIECES + SENTENCE_PIECES + CHARACTER_PIECES
 )
 texts = st.lists(pieces | st.text(max_size=4), max_size=12).map("".join)
-clean_texts = st.tuples(texts, st.sampled_from([RULES, ASCII_RULES]))
+switches = st.fixed_dictionaries({name: st.booleans() for name in NAMES})
+rule_sets = st.sampled_from([RULES, ASCII_RULES]) | switches.map(switched_on)
 
 
-@given(clean_texts)
-def test_cleaning_twice_is_cleaning_once(drawn: tuple[str, tuple[Rule, ...]]) -> None:
-    text, rules = drawn
+@given(texts, rule_sets)
+def test_cleaning_twice_is_cleaning_once(text: str, rules: tuple[Rule, ...]) -> None:
     once = settle(pl.Series([text]), rules)
     if not once.unsettled[0]:
-        assert cleaned(once.texts[0], rules) == once.texts[0]
+        again = settle(once.texts, rules)
+        assert again.texts[0] == once.texts[0]
+        assert not any(changed[0] for changed in again.changed.values())
+
+
+@given(st.lists(texts, min_size=1, max_size=6), rule_sets)
+def test_a_text_is_cleaned_as_if_it_were_alone(batch: list[str], rules: tuple[Rule, ...]) -> None:
+    together = settle(pl.Series(batch), rules)
+    for position, text in enumerate(batch):
+        alone = settle(pl.Series([text]), rules)
+        assert together.texts[position] == alone.texts[0]
+        assert together.unsettled[position] == alone.unsettled[0]
+        assert all(together.changed[name][position] == alone.changed[name][0] for name in alone.changed)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cn"])))
+def test_the_unicode_rule_composes_every_text(text: str) -> None:
+    assert cleaned(text, all_but(*set(NAMES) - {"unicode"})) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("number", [*range(0x09), *range(0x0E, 0x20), 0x7F])
+def test_no_control_character_survives(number: int) -> None:
+    assert cleaned(f"so{chr(number)}ft") == "soft"
 
 
 @given(texts)
@@ -158,8 +228,8 @@ def test_plain_text_is_left_as_it_is(drawn: list[str]) -> None:
     assert cleaned(" ".join(drawn)) == " ".join(drawn)
 
 
-@given(st.text(st.sampled_from("ab 0123-'’$€£¥,.;:!?()<>&%#/\"é"), max_size=40))
+@given(st.text(st.sampled_from("aAbT 0123-'’$€£¥,.;:!?()<>&%#/\"“”é"), max_size=40))
 def test_no_digit_apostrophe_or_currency_sign_of_plain_text_is_lost(text: str) -> None:
-    if not re.search(r"<[/!?a-z]|&#|\w/", text):
+    if not re.search(r"<[/!?a-zA-Z]|&#|\w/", text):
         kept = re.compile(r"[0-9'’$€£¥]|(?<=[0-9])-(?=[0-9])")
         assert kept.findall(cleaned(text)) == kept.findall(text)
