@@ -1,102 +1,142 @@
 """Which records are drawn, and on which side of the split each one is.
 
-Covers the strata (quantiles of the lengths of title and content), the stratified draw, the groups of records that share
-a normalised title or a content, and the side of each group. Works on an index of digests and lengths, not on the texts,
-so that memory stays small. Sides are found before the draw and from the texts alone: another sample size moves nothing.
+Covers the part of the records that is sampled, the quantiles of their lengths, the stratified draw, the groups of
+records that are tied by an equal title, an equal content or near contents, and the side of each group. Works on columns
+of numbers alone, some bytes a record. Sides follow from the seed and the keys of all records, before any draw: another
+part or another size of sample moves no record across. Does not cover what a record is about: topics.py does.
 """
 
-from hashlib import blake2b
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
+from xxhash import xxh3_64_intdigest
 
-from src.records.duplicates import digests, normalised
+from src.records.tables import KEYS
 
 SIDES = ("train", "validation", "test")
-KEYS = ("title_key", "content_key")
+SIDE = pl.Enum(SIDES)
+NUMBERS = 2**64  # how many there are of 64 bits
 
 
-def index(records: pl.DataFrame) -> pl.DataFrame:
-    """What the split needs of each record: uid, digests of its normalised texts, their lengths in characters."""
-    return records.select(
-        "uid",
-        title_key=digests(normalised(records["title"])),
-        content_key=digests(normalised(records["content"])),
-        title_chars=pl.col("title").str.len_chars(),
-        content_chars=pl.col("content").str.len_chars(),
-    )
+def part_of(records: int, part: int, parts: int) -> range:
+    """The positions of the `part`-th of so many consecutive parts, counted from 1; sizes differ by one at most."""
+    return range(records * (part - 1) // parts, records * part // parts)
 
 
-def fraction(text: str) -> float:
-    """A number in [0, 1) that depends on the text alone, spread evenly."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48
+def within(frames: Iterable[pl.DataFrame], part: range) -> Iterator[pl.DataFrame]:
+    """The rows of consecutive frames whose positions, counted over all frames, lie in `part`."""
+    start = 0
+    for frame in frames:
+        inside = frame[max(part.start - start, 0) : max(part.stop - start, 0)]
+        start += frame.height
+        if inside.height:
+            yield inside
+        if start >= part.stop:
+            return
 
 
-def groups(index: pl.DataFrame) -> pl.Series:
-    """For each record the number of its group: those that share a title or a content with it, or with one that does."""
+def mixed(numbers: np.ndarray, seed: int) -> np.ndarray:
+    """A number of 64 bits, spread evenly, for each number of 64 bits; the same on every machine.
+
+    The generator SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014) after
+    `seed` steps. Sums and products wrap around at 64 bits.
+    """
+    state = numbers + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % NUMBERS)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def lots(uids: pl.Series, seed: int) -> pl.Series:
+    """The lot of each record, from seed and uid alone; low lots are drawn."""
+    digests = np.fromiter(map(xxh3_64_intdigest, uids.cast(pl.Binary).to_list()), np.uint64, len(uids))
+    return pl.Series("lot", mixed(digests, seed))
+
+
+def groups(index: pl.DataFrame) -> np.ndarray:
+    """The number of each record's group: those that share one of the KEYS with it, or with one that does.
+
+    Args:
+        index: holds the columns KEYS.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    titles, contents = (index[key].rank("dense").to_numpy() - 1 for key in KEYS)
-    nodes = int(titles.max()) + int(contents.max()) + 2
-    edges = coo_array((np.ones(index.height, bool), (titles, contents + titles.max() + 1)), shape=(nodes, nodes))
-    _, component = connected_components(edges, directed=False)
-    return pl.Series("group", component[titles])
+    first, second = np.hstack([ties(index[key].to_numpy()) for key in KEYS])
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(index.height, index.height))
+    return connected_components(graph, directed=False)[1]
+
+
+def ties(keys: np.ndarray) -> np.ndarray:
+    """Pairs of positions with equal keys, as two rows; enough of them to link all that are equal."""
+    order = np.argsort(keys, kind="stable")
+    equal = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+    return np.stack([order[equal], order[equal + 1]])
 
 
 def sides(index: pl.DataFrame, seed: int, validation_share: float, test_share: float) -> pl.Series:
-    """The side of each record: that of its group, which the seed and the group's smallest digest decide."""
-    smallest = pl.min_horizontal(KEYS).min().over("group")
-    names = index.with_columns(groups(index)).select(smallest).to_series()
-    place = (
-        names.unique()
-        .to_frame("name")
-        .with_columns(
-            pl.col("name").map_elements(lambda name: fraction(f"{seed}:{name}"), return_dtype=pl.Float64).alias("place")
-        )
-    )
-    side = (
-        pl.when(pl.col("place") < test_share)
-        .then(pl.lit("test"))
-        .when(pl.col("place") < test_share + validation_share)
-        .then(pl.lit("validation"))
-        .otherwise(pl.lit("train"))
-        .alias("side")
-    )
-    return names.to_frame("name").join(place, on="name", how="left", maintain_order="left").select(side).to_series()
+    """The side of each record: that of its group, which the seed and the group's smallest key decide.
+
+    Args:
+        index: holds the columns KEYS of all records.
+    """
+    group = groups(index)
+    smallest = np.full(group.max(initial=-1) + 1, NUMBERS - 1, np.uint64)
+    np.minimum.at(smallest, group, index.select(pl.min_horizontal(KEYS)).to_series().to_numpy())
+    place = mixed(smallest, seed) / NUMBERS
+    from_test = np.searchsorted([test_share, test_share + validation_share], place, side="right")
+    return pl.Series("side", (2 - from_test).astype(np.uint8)[group]).cat.to(SIDE)
 
 
-def strata(index: pl.DataFrame, quantiles: int) -> pl.Series:
-    """The stratum of each record, as in `t1-c4`: the quantiles that its title's and its content's lengths fall in."""
-    title, content = (bins(index[length], quantiles) for length in ("title_chars", "content_chars"))
-    return index.select(stratum=pl.format("t{}-c{}", title, content)).to_series()
+def quantiles(lengths: pl.Series, number: int) -> pl.Series:
+    """The quantile that each length falls in, named by the lengths found in it, as in `17 to 37 characters`.
+
+    Equal lengths are in the same one, so that there may be fewer than `number`.
+    """
+    edges = np.quantile(lengths.to_numpy(), np.arange(1, number) / number)
+    quantile = pl.Series("quantile", np.searchsorted(edges, lengths.to_numpy(), side="left"))
+    shortest, longest = pl.col("length").min().alias("shortest"), pl.col("length").max().alias("longest")
+    spans = pl.DataFrame({"quantile": quantile, "length": lengths}).group_by("quantile").agg(shortest, longest)
+    spans = spans.sort("quantile").with_columns(name=pl.format("{} to {} characters", "shortest", "longest"))
+    return quantile.replace_strict(spans["quantile"], spans["name"], return_dtype=pl.Enum(spans["name"]))
 
 
-def bins(lengths: pl.Series, quantiles: int) -> pl.Series:
-    """The quantile of each length, counted from 1; equal lengths are in the same one."""
-    edges = np.quantile(lengths.to_numpy(), np.arange(1, quantiles) / quantiles)
-    return pl.Series(np.searchsorted(edges, lengths.to_numpy(), side="left") + 1)
+def strata(dimensions: pl.DataFrame) -> np.ndarray:
+    """A number for each record, equal where all columns of `dimensions`, each an Enum, are equal."""
+    codes = [column.to_physical().to_numpy().astype(np.int64) for column in dimensions]
+    return np.ravel_multi_index(tuple(codes), tuple(code.max() + 1 for code in codes))
 
 
-def draw(index: pl.DataFrame, strata: pl.Series, records: int, seed: int) -> pl.Series:
-    """Whether each record is drawn: from every stratum its share, those whose hash of seed and uid is lowest."""
-    quota = quotas(dict(sorted(strata.value_counts().iter_rows())), records)
-    lot = pl.Series("lot", [fraction(f"{seed}:{uid}") for uid in index["uid"]])
-    place = pl.col("lot").rank("ordinal").over("stratum")
-    limit = pl.col("stratum").replace_strict(quota, return_dtype=pl.UInt32)
-    return pl.DataFrame({"stratum": strata, "lot": lot}).select(place <= limit).to_series()
+def choose(strata: np.ndarray, lots: np.ndarray, pool: int, records: int) -> np.ndarray:
+    """Whether each record is drawn: `records` of the `pool` that is drawn first; 0 draws all there are.
+
+    The pool is drawn by lots of its own: by the same ones, it would change nothing.
+    """
+    drawn = np.ones(len(strata), bool)
+    for number, order in ((pool, mixed(lots, 1)), (records, lots)):
+        if number:
+            drawn[drawn] = draw(strata[drawn], order[drawn], number)
+    return drawn
 
 
-def quotas(sizes: dict[str, int], records: int) -> dict[str, int]:
+def draw(strata: np.ndarray, lots: np.ndarray, records: int) -> np.ndarray:
+    """Whether each record is drawn: of every stratum its share of `records`, those with the lowest lots."""
+    by_lot = np.lexsort((lots, strata))
+    sizes = np.bincount(strata)
+    place = np.arange(len(strata)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    drawn = np.zeros(len(strata), bool)
+    drawn[by_lot] = place < np.repeat(quotas(sizes, records), sizes)
+    return drawn
+
+
+def quotas(sizes: np.ndarray, records: int) -> np.ndarray:
     """How many of `records` each stratum gives, by the largest remainder: all shares right to less than one record."""
-    total = sum(sizes.values())
-    quota = {stratum: records * size // total for stratum, size in sizes.items()}
-    by_remainder = sorted(sizes, key=lambda stratum: (-(records * sizes[stratum] % total), stratum))
-    for stratum in by_remainder[: records - sum(quota.values())]:
-        quota[stratum] += 1
+    quota, remainder = np.divmod(sizes * records, sizes.sum())
+    quota[np.argsort(-remainder, kind="stable")[: records - quota.sum()]] += 1
     return quota
 
 
-def shared(indexed: pl.DataFrame, key: str) -> int:
-    """How many digests in the column `key` are found on more than one side; columns `key` and `side`."""
-    return indexed.group_by(key).agg(pl.col("side").n_unique().alias("sides")).filter(pl.col("sides") > 1).height
+def shared(keyed: pl.DataFrame, key: str) -> int:
+    """How many numbers in the column `key` are found on more than one side; columns `key` and `side`."""
+    return keyed.unique([key, "side"]).group_by(key).len().filter(pl.col("len") > 1).height

@@ -44,7 +44,7 @@ def parquet_writer(
 
 def batches(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """The rows of a Parquet file in order, at most BATCH_ROWS at a time; all columns, or these."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # else it keeps the bytes of every row group read so far
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             yield pl.DataFrame(batch)
 

@@ -1,33 +1,53 @@
-"""format: data/split/*.parquet -> data/prompts/*.jsonl
+"""format: data/split/*.parquet -> data/prompts/{train,validation,test}.jsonl[, data/prompts/openai/]
 
 One prompt and completion for each record, in the template that format.template names. Rows load with `datasets` as the
-prompt-completion form of trl; `uid` and `title` go along.
+prompt-completion form of trl; `uid` and `title` go along. With format.openai the same records are also written as the
+conversations that OpenAI's fine-tuning takes, which allows nothing else in a row.
 """
 
-import polars
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from src.files import write_jsonl
-from src.params import Params
+from src.files import atomic_folder, write_jsonl
+from src.params import FormatParams, Params
 from src.prompts.rendering import prompt_and_completion, turns
+from src.records.tables import FIELDS, batches
 from src.stages.runner import run
 
-SPLITS = ("train", "validation", "test")
+SPLIT, PROMPTS = Path("data/split"), Path("data/prompts")
+SIDES = ("train", "validation", "test")
 
 
 def main(params: Params) -> None:
-    """Writes the prompts of each side of the split."""
-    template, instruction, question = params.format.template, params.format.instruction, params.format.question
-    for split in SPLITS:
-        records = polars.read_parquet(f"data/split/{split}.parquet", columns=["uid", "title", "content"])
-        write_jsonl(
-            f"data/prompts/{split}.jsonl",
-            (
-                {"uid": uid, "title": title}
-                | prompt_and_completion(template, turns(instruction, question, title), content)
-                for uid, title, content in records.iter_rows()
-            ),
-        )
-        print(f"{records.height} {split} prompts in the {template} template")
+    """Writes the prompts of each side of the split, batch by batch."""
+    with atomic_folder(PROMPTS) as folder:
+        for side in SIDES:
+            write_jsonl(folder / f"{side}.jsonl", prompts(side, params.format))
+            if params.format.openai:
+                write_jsonl(folder / "openai" / f"{side}.jsonl", conversations(side, params.format))
+    also = " and as OpenAI's conversations" if params.format.openai else ""
+    print(f"Prompts of {', '.join(SIDES)} written in the {params.format.template} template{also}.")
+
+
+def records(side: str) -> Iterator[tuple[str, str, str]]:
+    """Uid, title and content of each record on a side."""
+    for batch in batches(SPLIT / f"{side}.parquet", FIELDS):
+        yield from batch.iter_rows()
+
+
+def prompts(side: str, chosen: FormatParams) -> Iterator[dict[str, Any]]:
+    """Each record of a side as prompt and completion, in the template chosen."""
+    for uid, title, content in records(side):
+        asked = turns(chosen.instruction, chosen.question, title)
+        yield {"uid": uid, "title": title} | prompt_and_completion(chosen.template, asked, content)
+
+
+def conversations(side: str, chosen: FormatParams) -> Iterator[dict[str, Any]]:
+    """Each record of a side as OpenAI's fine-tuning takes it: the turns of system, user and assistant, nothing else."""
+    for _, title, content in records(side):
+        asked = turns(chosen.instruction, chosen.question, title)
+        yield {"messages": [*asked, {"role": "assistant", "content": content}]}
 
 
 if __name__ == "__main__":

@@ -1,78 +1,149 @@
-"""The split's laws: no leak, no record that moves, strata that keep their shares."""
+"""The split's laws: no leak, no record that moves, a draw that keeps the shares, numbers that never change."""
 
+import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.records import split
+from src.records.tables import KEYS
 
-words = st.sampled_from(["Owl", "owl!", "Fox", "Hen", "Cow", "Elk", "Bee", "Ant", "Cat", "Dog"])
-records = st.lists(st.tuples(words, words), min_size=1, max_size=40)
-
-
-def indexed(rows: list[tuple[str, str]]) -> pl.DataFrame:
-    uids = [str(number) for number in range(len(rows))]
-    titles, contents = zip(*rows, strict=True)
-    return split.index(pl.DataFrame({"uid": uids, "title": titles, "content": contents}))
+few = st.integers(0, 11)
+keys = st.lists(st.tuples(few, few, few), min_size=1, max_size=30)
 
 
-def spread(number: int) -> pl.DataFrame:
-    return indexed([(f"title {n} {'x' * (n % 37)}", f"content {n} {'y' * (n % 101)}") for n in range(number)])
+def indexed(rows: list[tuple[int, ...]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=dict.fromkeys(KEYS, pl.UInt64), orient="row")
 
 
-@given(records)
-def test_no_title_and_no_content_is_on_two_sides(rows: list[tuple[str, str]]) -> None:
-    index = indexed(rows)
-    divided = index.with_columns(split.sides(index, 13, 0.3, 0.3))
-    assert (split.shared(divided, "title_key"), split.shared(divided, "content_key")) == (0, 0)
+def alone(number: int) -> pl.DataFrame:
+    """Records that share no key."""
+    return indexed([(3 * n, 3 * n + 1, 3 * n + 2) for n in range(number)])
 
 
-def test_groups_are_transitive() -> None:
-    group = split.groups(indexed([("A", "x"), ("a!", "y"), ("b", "Y"), ("c", "z")])).to_list()
-    assert group[0] == group[1] == group[2] != group[3]
+def lots(number: int, seed: int = 13) -> np.ndarray:
+    return split.lots(pl.Series([str(n) for n in range(number)]), seed).to_numpy()
 
 
-@given(records)
-def test_sides_do_not_depend_on_the_order(rows: list[tuple[str, str]]) -> None:
-    index = indexed(rows)
-    backwards = split.sides(index.reverse(), 13, 0.3, 0.3).reverse()
-    assert split.sides(index, 13, 0.3, 0.3).to_list() == backwards.to_list()
+@given(keys)
+def test_no_key_is_on_two_sides(rows: list[tuple[int, ...]]) -> None:
+    divided = indexed(rows).with_columns(split.sides(indexed(rows), 13, 0.3, 0.3))
+    assert [split.shared(divided, key) for key in KEYS] == [0, 0, 0]
+
+
+@given(keys)
+def test_groups_are_those_tied_by_a_key_transitively_and_no_larger(rows: list[tuple[int, ...]]) -> None:
+    expected = list(range(len(rows)))
+    for _ in rows:  # spread the lowest number of each group until nothing changes
+        expected = [min(expected[j] for j, other in enumerate(rows) if tied(row, other)) for row in rows]
+    found = split.groups(indexed(rows)).tolist()
+    assert [found.index(group) for group in found] == expected
+
+
+def tied(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return any(left == right for left, right in zip(one, other, strict=True))
+
+
+@given(keys)
+def test_sides_do_not_depend_on_the_order(rows: list[tuple[int, ...]]) -> None:
+    backwards = split.sides(indexed(rows[::-1]), 13, 0.3, 0.3).reverse()
+    assert split.sides(indexed(rows), 13, 0.3, 0.3).to_list() == backwards.to_list()
 
 
 def test_sides_have_their_shares_and_change_with_the_seed() -> None:
-    index = spread(5000)
-    sides = split.sides(index, 13, 0.1, 0.2)
+    sides = split.sides(alone(5000), 13, 0.1, 0.2)
     shares = {side: float((sides == side).to_numpy().mean()) for side in split.SIDES}
     assert abs(shares["validation"] - 0.1) < 0.02 and abs(shares["test"] - 0.2) < 0.02
-    assert not sides.equals(split.sides(index, 14, 0.1, 0.2))
+    assert not sides.equals(split.sides(alone(5000), 14, 0.1, 0.2))
+
+
+def test_no_records_have_no_sides() -> None:
+    assert split.sides(indexed([]), 13, 0.1, 0.1).len() == 0
 
 
 def test_shared_counts_a_leak() -> None:
-    leaking = indexed([("A", "x"), ("a", "y")]).with_columns(side=pl.Series(["train", "test"]))
-    assert (split.shared(leaking, "title_key"), split.shared(leaking, "content_key")) == (1, 0)
+    leaking = indexed([(1, 5, 8), (1, 6, 9), (2, 6, 9)]).with_columns(side=pl.Series(["train", "test", "test"]))
+    assert [split.shared(leaking, key) for key in KEYS] == [1, 0, 0]
 
 
-@given(st.dictionaries(st.text("abc", min_size=1), st.integers(1, 50), min_size=1), st.floats(0, 1))
-def test_quotas_are_right_to_less_than_one_record(sizes: dict[str, int], share: float) -> None:
-    total = sum(sizes.values())
-    wanted = int(share * total)
-    quota = split.quotas(sizes, wanted)
-    assert sum(quota.values()) == wanted
-    assert all(abs(quota[name] - wanted * size / total) < 1 and quota[name] <= size for name, size in sizes.items())
+def test_numbers_are_those_that_splitmix64_gives() -> None:
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    start = np.array([1234567], np.uint64)
+    assert [int(split.mixed(start, seed)[0]) for seed in range(3)] == published
+    assert split.mixed(start, 2**70)[0] == split.mixed(start, 0)[0]
+
+
+def test_lots_are_the_same_in_every_version() -> None:
+    assert split.lots(pl.Series(["0001360000", "é"]), 13).to_list() == [17763196460297543911, 14910984266568620498]
+
+
+@given(st.integers(1, 500), st.integers(1, 80))
+def test_parts_hold_each_record_once_and_differ_by_one_at_most(records: int, parts: int) -> None:
+    every = [split.part_of(records, part, parts) for part in range(1, parts + 1)]
+    assert [position for part in every for position in part] == list(range(records))
+    assert max(map(len, every)) - min(map(len, every)) <= 1
+
+
+@given(st.lists(st.integers(0, 7), max_size=8), st.integers(0, 50), st.integers(0, 50))
+def test_within_gives_the_positions_of_a_part(heights: list[int], start: int, stop: int) -> None:
+    rows = pl.DataFrame({"position": range(sum(heights))})
+    frames = [rows[end - height : end] for height, end in zip(heights, np.cumsum(heights), strict=True)]
+    inside = [row for frame in split.within(frames, range(start, stop)) for (row,) in frame.iter_rows()]
+    assert inside == list(range(start, stop))[: max(0, sum(heights) - start)]
+
+
+@given(st.lists(st.integers(0, 50), min_size=1).filter(any), st.floats(0, 1))
+def test_quotas_are_right_to_less_than_one_record(sizes: list[int], share: float) -> None:
+    strata = np.array(sizes)
+    records = int(share * strata.sum())
+    quota = split.quotas(strata, records)
+    assert quota.sum() == records
+    assert (np.abs(quota - records * strata / strata.sum()) < 1).all() and (quota <= strata).all()
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=200), st.floats(0, 1))
+def test_each_stratum_gives_its_lowest_lots(strata: list[int], share: float) -> None:
+    codes, numbers = np.array(strata), lots(len(strata))
+    drawn = split.draw(codes, numbers, int(share * len(strata)))
+    assert drawn.sum() == int(share * len(strata))
+    for stratum in set(strata):
+        here = codes == stratum
+        assert numbers[here & drawn].max(initial=0) < numbers[here & ~drawn].min(initial=split.NUMBERS - 1)
 
 
 def test_a_larger_draw_holds_the_smaller() -> None:
-    index = spread(1000)
-    strata = split.strata(index, 2)
-    small, large = (split.draw(index, strata, records, 13) for records in (200, 400))
+    strata = np.arange(1000) % 3
+    small, large = (split.choose(strata, lots(1000), 0, records) for records in (200, 400))
     assert (small.sum(), large.sum()) == (200, 400)
     assert (small & large).sum() >= 198  # a stratum's rounding may take back one
 
 
-def test_equal_uids_are_drawn_like_others() -> None:
-    index = spread(100).with_columns(uid=pl.lit("same"))
-    assert split.draw(index, split.strata(index, 2), 37, 13).sum() == 37
+def test_records_are_drawn_from_the_pool_by_lots_of_their_own() -> None:
+    strata = np.arange(1000) % 3
+    pool, chosen, direct = (split.choose(strata, lots(1000), *sizes) for sizes in ((400, 0), (400, 200), (0, 200)))
+    assert (pool.sum(), chosen.sum()) == (400, 200)
+    assert (pool & chosen).sum() == 200 and (pool & direct).sum() < 120
+    assert split.choose(strata, lots(1000), 0, 0).all()
 
 
-def test_equal_lengths_share_a_stratum() -> None:
-    assert split.bins(pl.Series([5, 5, 5, 9]), 4).to_list() == [1, 1, 1, 4]
+def test_equal_lots_are_drawn_like_others() -> None:
+    assert split.draw(np.zeros(100, int), np.zeros(100, np.uint64), 37).sum() == 37
+
+
+def test_strata_are_equal_where_all_dimensions_are() -> None:
+    words, lengths = pl.Series(["a", "b", "a", "a"]), pl.Series(["short", "short", "long", "short"])
+    frame = pl.DataFrame({"word": words.cast(pl.Enum(["a", "b"])), "length": lengths.cast(pl.Enum(["short", "long"]))})
+    first, second, third, fourth = split.strata(frame).tolist()
+    assert first == fourth and len({first, second, third}) == 3
+
+
+def test_quantiles_are_named_by_their_lengths() -> None:
+    names = split.quantiles(pl.Series([1, 2, 3, 4, 5, 6, 7, 80], dtype=pl.UInt32), 4)
+    assert names.to_list()[::2] == ["1 to 2 characters", "3 to 4 characters", "5 to 6 characters", "7 to 80 characters"]
+    assert split.quantiles(pl.Series([1, 2, 3]), 2).to_list() == ["1 to 2 characters"] * 2 + ["3 to 3 characters"]
+    assert split.quantiles(pl.Series([3, 1, 2]), 1).to_list() == ["1 to 3 characters"] * 3
+
+
+def test_equal_lengths_are_in_one_quantile() -> None:
+    names = split.quantiles(pl.Series([5, 5, 5, 9]), 4)
+    assert names.to_list() == ["5 to 5 characters"] * 3 + ["9 to 9 characters"]

@@ -1,4 +1,4 @@
-"""format: every record of each side becomes a prompt and its completion, in the template chosen."""
+"""format: every record of each side becomes a prompt and its completion, in the template chosen; OpenAI's on demand."""
 
 from pathlib import Path
 
@@ -7,48 +7,76 @@ import pytest
 
 from src.files import read_jsonl
 from src.params import FormatParams, Params
+from src.records import tables
 from src.stages import format as stage
 
-SIDES = {"train": ["Lamp", "Kerr's {title}"], "validation": ["Bag"], "test": ["Hose"]}
+SIDES = {"train": ["Lamp", "Kerr's {title}", 'Tea\u2028pot "9" \\ é'], "validation": ["Bag"], "test": ["Hose"]}
+TURNS = [{"role": "system", "content": "Describe it."}, {"role": "user", "content": "Title: Kerr's {title}?"}]
+ANSWER = [{"role": "assistant", "content": "Good."}]
 
 
-def run(folder: Path, template: str) -> dict[str, list[dict]]:
+@pytest.fixture(autouse=True)
+def folder(project: Path) -> None:
     Path("data/split").mkdir(parents=True)
     for side, titles in SIDES.items():
         rows = {"uid": [f"{side}{n}" for n in range(len(titles))], "title": titles, "content": ["Good."] * len(titles)}
-        pl.DataFrame(rows).write_parquet(f"data/split/{side}.parquet")
-    chosen = FormatParams.model_construct(template=template, instruction="Describe it.", question="Title: {title}?")
-    stage.main(Params.model_construct(format=chosen))
-    return {side: read_jsonl(f"data/prompts/{side}.jsonl") for side in SIDES}
+        pl.DataFrame(rows).with_columns(topic=pl.lit("1: all")).write_parquet(f"data/split/{side}.parquet")
 
 
-def test_chat_is_turns(project: Path) -> None:
-    written = run(project, "chat")
-    assert {side: len(rows) for side, rows in written.items()} == {"train": 2, "validation": 1, "test": 1}
-    assert written["train"][1] == {
-        "uid": "train1",
-        "title": "Kerr's {title}",
-        "prompt": [
-            {"role": "system", "content": "Describe it."},
-            {"role": "user", "content": "Title: Kerr's {title}?"},
-        ],
-        "completion": [{"role": "assistant", "content": "Good."}],
-    }
+def run(template: str = "chat", openai: bool = False, folder: str = "data/prompts") -> dict[str, list[dict]]:
+    chosen = {"template": template, "instruction": "Describe it.", "question": "Title: {title}?", "openai": openai}
+    stage.main(Params.model_construct(format=FormatParams.model_validate(chosen)))
+    return {side: read_jsonl(f"{folder}/{side}.jsonl") for side in SIDES}
+
+
+def test_chat_is_turns() -> None:
+    written = run("chat")
+    assert {side: len(rows) for side, rows in written.items()} == {"train": 3, "validation": 1, "test": 1}
+    assert written["train"][1] == {"uid": "train1", "title": "Kerr's {title}", "prompt": TURNS, "completion": ANSWER}
 
 
 @pytest.mark.parametrize("template", ["alpaca", "plain"])
-def test_other_templates_are_text(project: Path, template: str) -> None:
-    [row] = run(project, template)["test"]
+def test_other_templates_are_text(template: str) -> None:
+    [row] = run(template)["test"]
     assert list(row) == ["uid", "title", "prompt", "completion"]
     assert "Title: Hose?" in row["prompt"]
     assert ("Describe it." in row["prompt"]) == (template == "alpaca")
     assert row["completion"] == "Good."
 
 
-def test_rows_load_in_the_form_that_trl_calls_prompt_completion(project: Path) -> None:
-    from datasets import Dataset
+def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run()
+    monkeypatch.setattr(tables, "BATCH_ROWS", 2)
+    assert run() == whole
+    assert [row["title"] for row in whole["train"]] == SIDES["train"]
 
-    run(project, "chat")
-    loaded = Dataset.from_list(read_jsonl("data/prompts/train.jsonl"))
-    assert loaded.num_rows == 2
-    assert {"prompt", "completion"} <= set(loaded.column_names)
+
+@pytest.mark.parametrize("template", ["chat", "alpaca", "plain"])
+def test_openai_gets_the_turns_and_nothing_else_whatever_the_template(template: str) -> None:
+    written = run(template, openai=True, folder="data/prompts/openai")
+    assert [len(rows) for rows in written.values()] == [3, 1, 1]
+    assert written["train"][1] == {"messages": TURNS + ANSWER}
+    assert all(list(row) == ["messages"] for rows in written.values() for row in rows)
+
+
+def test_openai_has_no_folder_unless_asked() -> None:
+    run(openai=True)
+    run(openai=False)
+    assert sorted(path.name for path in stage.PROMPTS.iterdir()) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
+
+
+@pytest.mark.parametrize("template", ["chat", "plain"])
+def test_datasets_loads_every_file_as_it_is(template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    for folder, columns in (
+        ("data/prompts", {"uid", "title", "prompt", "completion"}),
+        ("data/prompts/openai", {"messages"}),
+    ):
+        written = run(template, openai=True, folder=folder)
+        files = {side: f"{folder}/{side}.jsonl" for side in SIDES}
+        loaded = datasets.load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"))
+        for side, rows in written.items():
+            assert set(loaded[side].column_names) == columns
+            assert loaded[side].to_list() == rows
