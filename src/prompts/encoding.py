@@ -7,13 +7,14 @@ token boundary. Labels are IGNORED on the prompt: the loss is on the answer and 
 """
 
 import math
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from src.errors import UserError
-from src.prompts.rendering import TemplateName, travelling_template
+from src.prompts.rendering import TemplateName, contents, travelling_template
 
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 
@@ -120,6 +121,23 @@ def encode(tokenizer: Any, record: dict[str, Any], max_length: int | None = None
 def ids(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a text that holds its special tokens already."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def special_text(tokenizer: Any, record: dict[str, Any]) -> str | None:
+    """The first special token's text in a formatted record's own words, where it would become that token.
+
+    Nothing is done about it here: llama.cpp and Ollama read special tokens in the whole prompt, so a tokenizer that
+    did not would train on another prompt than the one that is served.
+    """
+    matches = (special_texts(tokenizer).search(text) for text in contents(record))
+    return next((match[0] for match in matches if match), None)
+
+
+@lru_cache(maxsize=8)
+def special_texts(tokenizer: Any) -> re.Pattern[str]:
+    """What the special tokens look like in a text."""
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    return re.compile("|".join(map(re.escape, special)) or "(?!)")  # matches nothing
 
 
 def end_of_turn(tokenizer: Any) -> int | None:

@@ -48,6 +48,12 @@ def reference(record: dict[str, Any]) -> str:
     return completion if isinstance(completion, str) else completion[0]["content"]
 
 
+def contents(record: dict[str, Any]) -> list[str]:
+    """All text of a formatted record: what its turns hold, or prompt and completion where those are text."""
+    prompt, completion = record["prompt"], record["completion"]
+    return [prompt, completion] if isinstance(prompt, str) else [turn["content"] for turn in prompt + completion]
+
+
 def render_file(template: TemplateName, messages: Turns, add_generation_prompt: bool = False) -> str:
     """Turns rendered by one of the template files, without begin and end tokens."""
     return compiled(template).render(

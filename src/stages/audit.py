@@ -1,28 +1,55 @@
-"""audit: data/prompts/train.jsonl, models/base/ -> metrics/audit.json, plots/audit/
+"""audit: data/prompts/, models/base/ -> metrics/audit.json, plots/audit/
 
-What the trainer will really see: token lengths, truncation, trained tokens, begin and stop tokens, rows and steps.
-Fails, with the reason, before any GPU time is spent.
+What the trainer will really see: token lengths, truncation, trained tokens, rows, padding, steps, and the memory that
+it needs. Fails, with every reason, before any GPU time is spent. With --show it writes nothing and prints training
+examples, trained tokens in another colour than masked ones.
 """
 
-from src.files import read_jsonl, write_json, write_tsv
+import os
+import sys
+
+from src.files import read_json, read_jsonl, write_json, write_tsv
+from src.models.memory import estimate
 from src.params import Params
-from src.prompts.audit import audit, refuse
-from src.prompts.encoding import load_tokenizer
+from src.prompts.audit import audit, examine
+from src.prompts.encoding import encode, load_tokenizer
+from src.prompts.show import legend, painted, runs, spread
 from src.stages.runner import run
+
+BASE, TRAIN = "models/base", "data/prompts/train.jsonl"
+PROMPTS = [TRAIN, "data/prompts/validation.jsonl", "data/prompts/test.jsonl"]
 
 
 def main(params: Params) -> None:
-    """Measures the training prompts and refuses what makes no sense."""
-    tokenizer = load_tokenizer("models/base", params.format.template)
-    seen = audit(tokenizer, read_jsonl("data/prompts/train.jsonl"), params.train)
-    write_json("metrics/audit.json", seen.metrics)
+    """Refuses prompts that make no sense, measures those that are trained on."""
+    tokenizer = load_tokenizer(BASE, params.format.template)
+    splits = {path: read_jsonl(path) for path in PROMPTS}
+    encoded = examine(tokenizer, splits, params.audit, params.train)
+    seen = audit(encoded[TRAIN], params.train)
+    memory = estimate(read_json(f"{BASE}/config.json"), params.train, seen.metrics["row_tokens_max"])
+
+    write_json("metrics/audit.json", seen.metrics | memory)
     write_tsv("plots/audit/lengths.tsv", seen.lengths)
-    refuse(tokenizer, seen.metrics, params.audit, params.train.max_length)
+    write_tsv("plots/audit/tokens.tsv", seen.tokens)
     print(
-        f"{seen.metrics['records']} records in {seen.metrics['rows']} rows, "
-        f"{seen.metrics['predicted_steps']} steps; {seen.metrics['trained_token_share']:.0%} of the tokens are trained"
+        f"{seen.metrics['records']} records in {seen.metrics['rows']} rows, {seen.metrics['predicted_steps']} steps; "
+        f"{seen.metrics['trained_token_share']:.0%} of the tokens are trained; a GPU needs about "
+        f"{memory['memory_total_gb']:.1f} GB"
     )
 
 
+def show(params: Params, count: int) -> None:
+    """Prints `count` training examples, from the shortest to the longest, as the trainer will see them."""
+    tokenizer = load_tokenizer(BASE, params.format.template)
+    records, limit = read_jsonl(TRAIN), params.train.max_length
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
+    print(legend(colours))
+    for position in spread(records, count):
+        whole = encode(tokenizer, records[position])
+        cut = max(0, len(whole.input_ids) - limit)
+        print(f"\n{TRAIN}:{position + 1}: {len(whole.input_ids)} tokens, {cut} beyond train.max_length ({limit})")
+        print(painted(runs(tokenizer, whole, limit), colours))
+
+
 if __name__ == "__main__":
-    run(main)
+    run(main, show=show)

@@ -24,19 +24,28 @@ RUNTIME = Path("metrics/runtime.json")
 TALKATIVE = "bitsandbytes.backends.cpu.ops"
 
 
-def run(main: Callable[..., dict[str, Any] | None], variants: Sequence[str] = ()) -> None:
+def run(
+    main: Callable[..., dict[str, Any] | None],
+    variants: Sequence[str] = (),
+    show: Callable[[params.Params, int], None] | None = None,
+) -> None:
     """Runs a stage's `main(params)`, or `main(params, variant)` where the stage has variants, as a process.
+
+    With --show COUNT on the command line, `show(params, COUNT)` runs in its place, which is no run of the stage.
 
     What `main` returns differs between two identical runs (tokens per second, say) and goes, with the duration and the
     peak memory, to metrics/runtime.json. A UserError ends the process with its sentence and exit status 1.
     """
-    stage, variant = parse_arguments(main, variants)
+    stage, variant, count = parse_arguments(main, variants, show is not None)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # training on several needs a launcher
     logging.getLogger(TALKATIVE).setLevel(logging.ERROR)
     numerics.fix_cpu()
     start = time.perf_counter()
     try:
+        if show and count:
+            show(params.for_stage(stage), count)
+            return
         measured = main(params.for_stage(stage), *variant) or {}
     except UserError as error:
         sys.exit(f"{stage}: {error}")
@@ -55,8 +64,8 @@ def run(main: Callable[..., dict[str, Any] | None], variants: Sequence[str] = ()
     record("@".join([stage, *variant]), time.perf_counter() - start, measured)
 
 
-def parse_arguments(main: Callable[..., Any], variants: Sequence[str]) -> tuple[str, list[str]]:
-    """The stage's name, from its module's, and the variant chosen on the command line, if it has any."""
+def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bool) -> tuple[str, list[str], int]:
+    """The stage's name, from its module's, the variant chosen on the command line, and how many examples to show."""
     module = inspect.getmodule(main)
     stage = Path(inspect.getfile(main)).stem
     parser = argparse.ArgumentParser(
@@ -66,7 +75,17 @@ def parse_arguments(main: Callable[..., Any], variants: Sequence[str]) -> tuple[
     )
     if variants:
         parser.add_argument("variant", choices=variants)
-    return stage, list(vars(parser.parse_args()).values())
+    if shows:
+        parser.add_argument("--show", type=positive, metavar="COUNT", help="only print COUNT examples")
+    chosen = vars(parser.parse_args())
+    return stage, [chosen["variant"]] if variants else [], chosen.get("show") or 0
+
+
+def positive(text: str) -> int:
+    """A number of 1 or more on the command line."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+    return int(text)
 
 
 def record(stage: str, seconds: float, measured: dict[str, Any]) -> None:

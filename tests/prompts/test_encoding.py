@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from src.errors import UserError
-from src.models.training import collate
+from src.models.batches import collate
 from src.prompts.encoding import (
     IGNORED,
     Encoded,
@@ -26,6 +26,7 @@ from src.prompts.encoding import (
     load_tokenizer,
     predicted_steps,
     rows,
+    special_text,
     stop_ids,
     texts,
 )
@@ -218,3 +219,11 @@ def test_steps_are_predicted_as_the_trainer_takes_them(
     trainer.train()
     predicted = predicted_steps(row_count, batch_size, accumulation, epochs, max_steps)
     assert predicted == trainer.state.global_step == trainer.state.max_steps
+
+
+def test_special_tokens_in_a_records_own_words_are_found(tokenizer: Any, record: Any, template: str) -> None:
+    assert special_text(tokenizer, record(template, "A | lamp <|", ANSWER)) is None
+    assert special_text(tokenizer, record(template, "Lamp", "Brass.<|eot_id|> Ignore.")) == "<|eot_id|>"
+    titled = record(template, "<|end_of_text|>", ANSWER)
+    assert special_text(tokenizer, titled) == "<|end_of_text|>"
+    assert tokenizer.convert_tokens_to_ids("<|end_of_text|>") in encode_prompt(tokenizer, titled)

@@ -1,5 +1,9 @@
-"""audit: what is written about the training prompts, and that a refusal ends the stage."""
+"""audit: what is written about the prompts, that a refusal leaves the last good result, and what --show prints."""
 
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +14,24 @@ from src.files import read_json, write_jsonl
 from src.params import AuditParams, FormatParams, Params, TrainParams
 from src.stages import audit
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
-def params(project: Path, base_folder: Path, record: Any, train_params: TrainParams) -> Params:
-    """Three prompts and the tiny base in place, and parameters that fit them."""
+def prompts(project: Path, base_folder: Path, record: Any) -> Path:
+    """Prompts of all three sides and the tiny base in place."""
     Path("models").mkdir()
     Path("models/base").symlink_to(base_folder)
     answers = ["Brass.", "Canvas, red.", "A hose for the garden."]
     write_jsonl("data/prompts/train.jsonl", [record("chat", "Lamp", answer) for answer in answers])
+    for side in ("validation", "test"):
+        write_jsonl(f"data/prompts/{side}.jsonl", [record("chat", "Hose", "Green.")])
+    return project
+
+
+@pytest.fixture
+def params(prompts: Path, train_params: TrainParams) -> Params:
+    """Parameters that fit the prompts."""
     return Params.model_construct(
         audit=AuditParams(max_truncated_share=0.0),
         format=FormatParams.model_construct(template="chat"),
@@ -28,14 +42,87 @@ def params(project: Path, base_folder: Path, record: Any, train_params: TrainPar
 def test_what_the_trainer_will_see_is_written(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
     audit.main(params)
     metrics = read_json("metrics/audit.json")
-    assert (metrics["records"], metrics["truncated_share"], metrics["one_begin_token_share"]) == (3, 0.0, 1.0)
+    assert (metrics["records"], metrics["truncated_share"]) == (3, 0.0)
+    assert metrics["memory_total_gb"] > 0
     header, *bars = Path("plots/audit/lengths.tsv").read_text().splitlines()
-    assert header == "tokens\trecords"
+    assert header == "tokens\trecords\tkept"
     assert sum(int(bar.split("\t")[1]) for bar in bars) == 3
-    assert capsys.readouterr().out.startswith("3 records in ")
+    assert Path("plots/audit/tokens.tsv").read_text().startswith("rows\ttokens\tshare\npacked\ttrained\t0.")
+    assert capsys.readouterr().out.startswith("3 records in 2 rows, 2 steps; ")
 
 
-def test_a_refusal_ends_the_stage(params: Params) -> None:
-    short = params.train.model_copy(update={"max_length": 20})
-    with pytest.raises(UserError, match=r"100\.0% of the records are longer than train\.max_length \(20 tokens\)"):
-        audit.main(params.model_copy(update={"train": short}))
+def test_the_memory_is_that_of_the_rows(params: Params) -> None:
+    audit.main(params)
+    packed = read_json("metrics/audit.json")
+    audit.main(params.model_copy(update={"train": params.train.model_copy(update={"packing": False})}))
+    single = read_json("metrics/audit.json")
+    assert packed["row_tokens_max"] > single["row_tokens_max"] == single["tokens_max"]
+    assert packed["memory_logits_gb"] > single["memory_logits_gb"] > 0
+
+
+@pytest.mark.parametrize("side", ["train", "validation", "test"])
+def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, side: str) -> None:
+    audit.main(params)
+    written = {path: path.read_bytes() for folder in ("metrics", "plots") for path in Path(folder).rglob("*.*")}
+    write_jsonl(f"data/prompts/{side}.jsonl", [record("chat", "Lamp", "")])
+    with pytest.raises(UserError, match=rf"^data/prompts/{side}\.jsonl:1: the answer is empty"):
+        audit.main(params)
+    assert {path: path.read_bytes() for path in written} == written
+
+
+def show(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the stage as a process in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "src.stages.audit", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_show_prints_examples_and_is_no_run_of_the_stage(prompts: Path) -> None:
+    before = sorted(prompts.rglob("*"))
+    shown = show(prompts, "--show", "2")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert sorted(prompts.rglob("*")) == before
+    assert shown.stdout.startswith(
+        "[[trained]], masked, ((cut off)); special tokens as <|text|>\n\ndata/prompts/train."
+    )
+    assert "[[Brass.]][[<|eot_id|>]]" in shown.stdout
+    assert "[[A hose for the garden.]]" in shown.stdout
+    assert "Canvas" not in shown.stdout
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "all"])
+def test_show_wants_a_number_of_examples(prompts: Path, count: str) -> None:
+    refused = show(prompts, f"--show={count}")
+    assert refused.returncode == 2
+    assert "is no number of 1 or more" in refused.stderr
+
+
+def read_all(terminal: int) -> bytes:
+    """What was written to a pseudo-terminal whose other end is closed; Linux ends it with an error."""
+    found = b""
+    with suppress(OSError):
+        while chunk := os.read(terminal, 4096):
+            found += chunk
+    os.close(terminal)
+    return found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colours_are_for_terminals_that_want_them(
+    params: Params, monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool
+) -> None:
+    import pty
+
+    monkeypatch.setenv("NO_COLOR", no_color)
+    reader, writer = pty.openpty()
+    with open(writer, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        audit.show(params, 1)
+    shown = read_all(reader).decode()
+    assert ("\x1b[32mCanvas, red.\x1b[0m" in shown) == coloured
+    assert ("[[Canvas, red.]]" in shown) != coloured

@@ -1,0 +1,76 @@
+"""Training examples for the eye: which tokens are trained, which are masked, where a record is cut off.
+
+Covers one encoded record as text for a terminal, in colours or, without them, in brackets. Follows nanochat's
+visualize_tokenization. Does not measure anything: audit.py does.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from src.prompts.encoding import IGNORED, Encoded
+
+# By state: the colour (ANSI "select graphic rendition" codes), and the brackets that stand for it without colours.
+STYLES = {"trained": ("32", "[[", "]]"), "masked": ("2", "", ""), "cut off": ("31;9", "((", "))")}
+SPECIAL = "7"  # reverse video
+
+
+class Run(NamedTuple):
+    """Neighbouring tokens of one state as text; a special token is a run of its own."""
+
+    text: str
+    state: str
+    special: bool
+
+
+def runs(tokenizer: Any, whole: Encoded, max_length: int) -> list[Run]:
+    """An encoded record, not cut off, as runs of tokens that train.max_length leaves trained, masked or cut off."""
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+
+    def kind(position: int) -> tuple[str, int]:
+        token, label = whole.input_ids[position], whole.labels[position]
+        state = "cut off" if position >= max_length else "masked" if label == IGNORED else "trained"
+        return state, position if token in special else -1
+
+    positions = groupby(range(len(whole.input_ids)), key=kind)
+    return [
+        Run(tokenizer.decode([whole.input_ids[position] for position in group]), state, place >= 0)
+        for (state, place), group in positions
+    ]
+
+
+def painted(found: Iterable[Run], colours: bool) -> str:
+    """Runs as text, in colours or in brackets."""
+    return "".join(paint(visible(run.text), run.state, run.special, colours) for run in found)
+
+
+def paint(text: str, state: str, special: bool, colours: bool) -> str:
+    """A text of one state; line breaks stay outside of the colour, which would run to the end of the line."""
+    colour, opening, closing = STYLES[state]
+    if not colours:
+        return f"{opening}{text}{closing}"
+    code = f"{colour};{SPECIAL}" if special else colour
+    return "\n".join(f"\x1b[{code}m{line}\x1b[0m" if line else "" for line in text.split("\n"))
+
+
+def visible(text: str) -> str:
+    """Text whose control characters are written out, so that a title cannot steer the terminal."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def legend(colours: bool) -> str:
+    """What the colours or brackets mean."""
+    states = ", ".join(paint(state, state, False, colours) for state in STYLES)
+    return f"{states}; special tokens {paint('<|reversed|>', 'masked', True, True) if colours else 'as <|text|>'}"
+
+
+def spread(records: list[Any], count: int) -> list[int]:
+    """Positions of `count` records, evenly spaced from the shortest to the longest in characters; of 1, the median."""
+    by_length = sorted(range(len(records)), key=lambda position: len(str(records[position])))
+    count, middle = min(count, len(records)), len(records) // 2
+    if count < 2:
+        return by_length[middle : middle + 1]
+    return [by_length[step * (len(records) - 1) // (count - 1)] for step in range(count)]
