@@ -1,0 +1,117 @@
+"""A raw file as large as the published one, for the benchmarks.
+
+Covers the published lengths, empty fields, repeats, flaws and broken lines, in their published shares. Its texts are
+pieces of the invented catalogue put together at random: long and various enough to be measured on, not to be read.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+from src.embedded.catalogue import Product, products
+from src.embedded.flaws import Record, plant_all
+from src.embedded.sample import LABELS, break_lines, make_line
+
+SEED = 1
+CHUNK = 20_000  # records made at once; a record repeats one of its chunk, or one of the shelf
+WORDY = 5_000  # products of the catalogue whose texts are cut into pieces
+PIECE_WORDS = 4
+KINDS = ("book", "other")
+MOST_TARGETS = 43  # published: 22 labels a record on average
+SHELF = 50  # contents that come back all over the file
+REPEATED_TITLES, REPEATED_CONTENTS, NEAR_CONTENTS, SHELVED = 0.03, 0.05, 0.02, 0.01
+
+# Published quantiles of the lengths in characters, the ends set so that the means are right; the logarithm is
+# interpolated in between.
+TITLE_CHARS = {0: 1, 0.05: 17, 0.25: 37, 0.5: 54, 0.75: 75, 0.95: 125, 0.999: 250, 1: 1_999}
+CONTENT_CHARS = {0: 1, 0.05: 47, 0.25: 194, 0.5: 398, 0.75: 805, 0.95: 1_728, 0.99: 3_000, 0.9999: 11_000, 1: 197_622}
+
+
+def lines(records: int, workers: int = 2) -> Iterator[bytes]:
+    """The file's lines, some thousands at once; the same ones however many processes make them."""
+    chunks = [(number, min(CHUNK, records - start)) for number, start in enumerate(range(0, records, CHUNK))]
+    with get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap(make_chunk, chunks)
+
+
+def make_chunk(chunk: tuple[int, int]) -> bytes:
+    """The lines of one chunk, by its number and size."""
+    number, size = chunk
+    rng = random.Random(f"{SEED}:{number}")
+    records = [Record(product) for product in repeat(rng, draw(rng, size))]
+    plant_all(rng, records)
+    break_lines(rng, records)
+    numbered = enumerate(records, number * CHUNK)
+    return b"".join(make_line(raw_form(rng, uid, record), record) + b"\n" for uid, record in numbered)
+
+
+def raw_form(rng: random.Random, uid: int, record: Record) -> dict[str, Any]:
+    """The record with the published file's keys, and as many targets as there."""
+    targets = sorted(rng.choices(range(LABELS), k=rng.randint(1, MOST_TARGETS)))
+    texts = {"title": record.title, "content": record.content}
+    return {"uid": f"{uid:010}", **texts, "target_ind": targets, "target_rel": [1.0] * len(targets)}
+
+
+def draw(rng: random.Random, count: int) -> list[Product]:
+    """Products whose titles and contents are random pieces, of the published lengths."""
+    title_pieces, content_pieces = pieces()
+    sizes = zip(lengths(rng, TITLE_CHARS, count), lengths(rng, CONTENT_CHARS, count), strict=True)
+    return [
+        Product(rng.choice(KINDS), assemble(rng, title_pieces, title), assemble(rng, content_pieces, content), ())
+        for title, content in sizes
+    ]
+
+
+def lengths(rng: random.Random, quantiles: dict[float, int], count: int) -> list[int]:
+    """Random lengths in characters that have these quantiles."""
+    places = [rng.random() for _ in range(count)]
+    logarithms = np.interp(places, list(quantiles), np.log(list(quantiles.values())))
+    return [round(length) for length in np.exp(logarithms)]
+
+
+def assemble(rng: random.Random, choice: list[str], chars: int) -> str:
+    """Random pieces, cut behind a word at about `chars` characters."""
+    text = " ".join(rng.choices(choice, k=chars // 15 + 1))
+    return text[: max(1, text.rfind(" ", 0, chars + 1))] if len(text) > chars else text
+
+
+@cache
+def pieces() -> tuple[list[str], list[str]]:
+    """Every run of PIECE_WORDS words in the catalogue's titles, and in its contents."""
+    catalogue = list(products(SEED, WORDY))
+    return runs([product.title for product in catalogue]), runs([product.content for product in catalogue])
+
+
+def runs(texts: list[str]) -> list[str]:
+    """Every run of PIECE_WORDS words."""
+    words = " ".join(texts).split()
+    return [" ".join(words[start : start + PIECE_WORDS]) for start in range(len(words) - PIECE_WORDS)]
+
+
+def repeat(rng: random.Random, found: list[Product]) -> list[Product]:
+    """The products, some with an earlier one's title, its content, almost its content, or one from the shelf."""
+    shelf = draw(random.Random(SEED), SHELF)
+    for position in range(1, len(found)):
+        here, earlier, place = found[position], found[rng.randrange(position)], rng.random()
+        if rng.random() < REPEATED_TITLES:
+            here = replace(here, title=earlier.title)
+        if place < REPEATED_CONTENTS:
+            here = replace(here, content=earlier.content)
+        elif place < REPEATED_CONTENTS + NEAR_CONTENTS:
+            here = replace(here, content=alter(rng, earlier.content))
+        elif place < REPEATED_CONTENTS + NEAR_CONTENTS + SHELVED:
+            here = replace(here, content=rng.choice(shelf).content)
+        found[position] = here
+    return found
+
+
+def alter(rng: random.Random, content: str) -> str:
+    """The content with one word in another's place."""
+    words = content.split()
+    words[rng.randrange(len(words))] = rng.choice(words)
+    return " ".join(words)
