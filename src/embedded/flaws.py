@@ -7,6 +7,7 @@ record was before is kept beside what it became. Does not cover broken lines of 
 import html.entities
 import random
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -185,6 +186,11 @@ def mojibake(rng: random.Random, text: str) -> str:
         return text
 
 
+def decompose(rng: random.Random, text: str) -> str:
+    """Letters and their accents as two characters each."""
+    return unicodedata.normalize("NFD", text)
+
+
 def named(rng: random.Random, text: str) -> str:
     """Special characters as named entities, such as &rsquo;."""
     return SPECIAL.sub(lambda found: name_entity(found.group()), text)
@@ -245,6 +251,7 @@ FLAWS = (  # in the order of planting: each leaves the ones before it to be foun
     Flaw("url", 0.02, in_content(link)),
     Flaw("email", 0.01, in_content(mail)),
     Flaw("whitespace", 0.06, in_both(space)),
+    Flaw("decomposed", 0.01, in_both(decompose)),
     Flaw("named_entities", 0.05, in_both(named)),
     Flaw("decimal_entities", 0.05, in_both(decimal)),
     Flaw("hexadecimal_entities", 0.02, in_both(hexadecimal)),

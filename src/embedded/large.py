@@ -12,16 +12,19 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from src.embedded.catalogue import Product, products
 from src.embedded.flaws import Record, plant_all
 from src.embedded.sample import LABELS, break_lines, make_line
+from src.records.transliterate import to_ascii
 
 SEED = 1
 CHUNK = 20_000  # records made at once; a record repeats one of its chunk, or one of the shelf
 WORDY = 5_000  # products of the catalogue whose texts are cut into pieces
 PIECE_WORDS = 4
 KINDS = ("book", "other")
+TYPOGRAPHIC = 0.13  # share of records with characters beyond ASCII, as among old books; entities come on top
 MOST_TARGETS = 43  # published: 22 labels a record on average
 SHELF = 50  # contents that come back all over the file
 REPEATED_TITLES, REPEATED_CONTENTS, NEAR_CONTENTS, SHELVED = 0.03, 0.05, 0.02, 0.01
@@ -59,12 +62,11 @@ def raw_form(rng: random.Random, uid: int, record: Record) -> dict[str, Any]:
 
 def draw(rng: random.Random, count: int) -> list[Product]:
     """Products whose titles and contents are random pieces, of the published lengths."""
-    title_pieces, content_pieces = pieces()
-    sizes = zip(lengths(rng, TITLE_CHARS, count), lengths(rng, CONTENT_CHARS, count), strict=True)
-    return [
-        Product(rng.choice(KINDS), assemble(rng, title_pieces, title), assemble(rng, content_pieces, content), ())
-        for title, content in sizes
-    ]
+    found = []
+    for title, content in zip(lengths(rng, TITLE_CHARS, count), lengths(rng, CONTENT_CHARS, count), strict=True):
+        titles, contents = pieces(ascii_only=rng.random() >= TYPOGRAPHIC)
+        found.append(Product(rng.choice(KINDS), assemble(rng, titles, title), assemble(rng, contents, content), ()))
+    return found
 
 
 def lengths(rng: random.Random, quantiles: dict[float, int], count: int) -> list[int]:
@@ -77,17 +79,19 @@ def lengths(rng: random.Random, quantiles: dict[float, int], count: int) -> list
 def assemble(rng: random.Random, choice: list[str], chars: int) -> str:
     """Random pieces, cut behind a word at about `chars` characters."""
     text = " ".join(rng.choices(choice, k=chars // 15 + 1))
-    return text[: max(1, text.rfind(" ", 0, chars + 1))] if len(text) > chars else text
+    return text[: max(1, text.find(" ", chars - 3))] if len(text) > chars else text
 
 
 @cache
-def pieces() -> tuple[list[str], list[str]]:
-    """Every run of PIECE_WORDS words in the catalogue's titles, and in its contents."""
+def pieces(ascii_only: bool) -> tuple[list[str], list[str]]:
+    """Every run of PIECE_WORDS words in the catalogue's titles, and in its contents; plain quotes and dashes or not."""
     catalogue = list(products(SEED, WORDY))
-    return runs([product.title for product in catalogue]), runs([product.content for product in catalogue])
+    texts = pl.Series([product.title for product in catalogue]), pl.Series([product.content for product in catalogue])
+    titles, contents = (runs(to_ascii(text) if ascii_only else text) for text in texts)
+    return titles, contents
 
 
-def runs(texts: list[str]) -> list[str]:
+def runs(texts: pl.Series) -> list[str]:
     """Every run of PIECE_WORDS words."""
     words = " ".join(texts).split()
     return [" ".join(words[start : start + PIECE_WORDS]) for start in range(len(words) - PIECE_WORDS)]

@@ -1,12 +1,14 @@
 """Writes data/sample: raw records in the published form, made from the invented catalogue, and the truth about them.
 
 Covers the lines of the raw file, the broken ones among them, and which record repeats which. The catalogue's words and
-grammar are in catalogue.py, the flaws of titles and contents in flaws.py. The same code writes the same bytes.
+grammar are in catalogue.py, the flaws of titles and contents in flaws.py, what near contents are in alike.py. The same
+code writes the same bytes.
 """
 
 import gzip
 import json
 import random
+import re
 import string
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +16,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from src.embedded.alike import first_alike, similarity
 from src.embedded.catalogue import Outline, Product, advertise, outline, write
-from src.embedded.flaws import Record, plant_all
+from src.embedded.flaws import Record, plant_all, replace_some
 from src.files import atomic_file
 
 RAW, TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/truth.json.gz")
@@ -24,15 +27,18 @@ RECORDS = 10_000
 MALFORMED = 0.003
 LABELS = 1_305_265  # of the published label file, whose rows target_ind counts
 REPEATED_TITLES, REPEATED_CONTENTS = 0.027, 0.09  # before others are dropped; about 3% and 6% of the rest
+VARIED_CONTENTS, VARIED_CHARS, CLEARLY_NEAR = 0.02, 250, 0.85
+VARIANTS = ("blue", "grey", "large", "small", "revised")
+WORD = re.compile(r"\b[a-z]{4,}\b")
 VERY_LONG, VERY_LONG_CHARS = 6, 11_000
 
 
 def draw_products(rng: random.Random, count: int) -> list[Product]:
-    """Clean products: some share a title or a content, a few are very long."""
+    """Clean products: some share a title or a content, or nearly so, a few are very long."""
     found = [write(rng, product) for product in repeat_outlines(rng, [outline(rng) for _ in range(count)])]
     for position in rng.sample(range(count), VERY_LONG):
         found[position] = lengthen(rng, found[position])
-    return repeat_contents(rng, found)
+    return vary_contents(rng, repeat_contents(rng, found))
 
 
 def repeat_outlines(rng: random.Random, outlines: list[Outline]) -> list[Outline]:
@@ -53,6 +59,26 @@ def repeat_contents(rng: random.Random, found: list[Product]) -> list[Product]:
     return repeated
 
 
+def vary_contents(rng: random.Random, found: list[Product]) -> list[Product]:
+    """The products with some replaced by variants of earlier ones, nearly the same in title and content."""
+    varied = list(found)
+    positions = [position for position, product in enumerate(found) if len(product.content) >= VARIED_CHARS]
+    drawn = rng.sample(positions, 2 * round(VARIED_CONTENTS * len(found)))
+    for earlier, later in map(sorted, zip(drawn[::2], drawn[1::2], strict=True)):
+        title, content, variant = found[earlier].title, found[earlier].content, rng.choice(VARIANTS)
+        content = vary(rng, content, variant)
+        varied[later] = replace(found[earlier], title=f"{title} ({variant.title()})", content=content)
+    return varied
+
+
+def vary(rng: random.Random, content: str, variant: str) -> str:
+    """The content with another word in one place or two, still clearly near to what it was."""
+    varied = content
+    while varied == content or similarity(content, varied) < CLEARLY_NEAR:
+        varied = replace_some(rng, WORD, content, rng.randint(1, 2), lambda _: variant)
+    return varied
+
+
 def lengthen(rng: random.Random, product: Product) -> Product:
     """The product with advertisements behind its content until that is very long."""
     content = product.content
@@ -67,6 +93,7 @@ def make_records(rng: random.Random, count: int) -> list[Record]:
     plant_all(rng, records)
     break_lines(rng, records)
     note_repeats(records)
+    note_near_repeats(records)
     return records
 
 
@@ -89,6 +116,15 @@ def note_repeats(records: list[Record]) -> None:
         record.flaws += ["very_long"] if len(content) >= VERY_LONG_CHARS else []
         record.dropped = "duplicate" if (title, content) in seen else None
         seen.update([*repeats.values(), (title, content)])
+
+
+def note_near_repeats(records: list[Record]) -> None:
+    """Drops all but the first of near contents among those kept, planted or not: the catalogue has such by itself."""
+    kept = [record for record in records if record.dropped is None]
+    for place, first in enumerate(first_alike([record.truth.content for record in kept])):
+        if first < place:
+            kept[place].flaws.append("near_content")
+            kept[place].dropped = "near_duplicate"
 
 
 def make_uids(rng: random.Random, records: list[Record]) -> list[str]:
@@ -154,12 +190,14 @@ def make_truth(uids: list[str], records: list[Record]) -> dict[str, Any]:
 
 
 def tell_truth(record: Record) -> dict[str, Any]:
-    """The flaws of a record, and the reason why it is dropped or the texts that cleaning gives back."""
+    """The flaws of a record, the reason why it is dropped, and the texts that cleaning gives back if it can."""
+    known: dict[str, Any] = {"flaws": record.flaws}
     if record.dropped:
-        return {"flaws": record.flaws, "dropped": record.dropped}
-    clean = {"title": record.truth.title, "content": record.truth.content}
-    raw = {"title": record.title, "content": record.content}
-    return {"flaws": record.flaws} | {key: text for key, text in clean.items() if text != raw[key]}
+        known["dropped"] = record.dropped
+    if record.dropped in (None, "duplicate", "near_duplicate"):
+        texts = {"title": (record.title, record.truth.title), "content": (record.content, record.truth.content)}
+        known |= {key: clean for key, (raw, clean) in texts.items() if raw != clean}
+    return known
 
 
 def compress(data: bytes) -> bytes:

@@ -1,6 +1,7 @@
-"""Cleaning records: the text rules on titles and contents, and which records are dropped after it.
+"""Cleaning records: the text rules on titles and contents, and which records are dropped for what they are.
 
-Covers a verdict for each record. What the rules do to a text is in rules.py, what a duplicate is in duplicates.py.
+Covers a verdict for each record on its own, and the keys by which records are compared. What the rules do to a text is
+in rules.py, which records repeat others in duplicates.py.
 """
 
 from collections.abc import Sequence
@@ -10,56 +11,77 @@ import numpy as np
 import polars as pl
 
 from src.records import markup
-from src.records.duplicates import Seen, normalised
-from src.records.rules import Rule, decode, each, settle
+from src.records.duplicates import keys
+from src.records.language import Language
+from src.records.rules import RULES, Rule, apply, settle
 
-VERDICTS = ("markup_title", "unsettled", "content_is_title", "too_short", "duplicate", "kept")
+# What becomes of a record, in the order of the checks, and as a chart says it.
+VERDICTS = {
+    "markup_title": "title is markup",
+    "unsettled": "markup nested too deep",
+    "content_is_title": "description repeats title",
+    "too_short": "too short when clean",
+    "other_language": "other language",
+    "duplicate": "duplicate",
+    "near_duplicate": "near duplicate",
+    "kept": "kept",
+}
+ENTITIES = next(rule for rule in RULES if rule.name == "entities")
 
 
 @dataclass(frozen=True)
-class Changes:
-    """How many titles, contents and records (one of the two or both) each rule changed."""
+class Drops:
+    """Which records are dropped: those with shorter texts, in characters, and those of what is switched on."""
 
-    titles: dict[str, int]
-    contents: dict[str, int]
-    records: dict[str, int]
+    min_title_chars: int
+    min_content_chars: int
+    markup_titles: bool
+    content_is_title: bool
+    language: Language | None
 
 
-def clean(
-    records: pl.DataFrame, rules: Sequence[Rule], min_title_chars: int, min_content_chars: int, seen: Seen
-) -> tuple[pl.DataFrame, Changes]:
-    """Mends the texts of uid, title, content and adds the column `verdict`, one of VERDICTS.
+@dataclass(frozen=True)
+class Cleaned:
+    """A batch before and after: `after` has the keys of the texts and a verdict; which texts each rule changed."""
 
-    Of equal records the first is kept, counting those in `seen`, which the kept ones here are added to.
-    """
+    before: pl.DataFrame
+    after: pl.DataFrame
+    titles: dict[str, np.ndarray]
+    contents: dict[str, np.ndarray]
+
+
+def clean(records: pl.DataFrame, rules: Sequence[Rule], drops: Drops) -> Cleaned:
+    """Mends the texts of uid, title, content and adds title_key, content_key and `verdict`, one of VERDICTS."""
     title, content = settle(records["title"], rules), settle(records["content"], rules)
     mended = records.with_columns(
         title.texts,
         content.texts,
-        title_key=normalised(title.texts),
-        content_key=normalised(content.texts),
+        title_key=keys(title.texts),
+        content_key=keys(content.texts),
         markup_title=is_markup(records["title"]),
         unsettled=pl.Series(title.unsettled | content.unsettled),
     )
-    judged = mark_duplicates(judge(mended, min_title_chars, min_content_chars), seen)
-    return judged.select("uid", "title", "content", "verdict"), count(title.changed, content.changed)
+    verdict = other_language(judge(mended, drops), drops.language)
+    return Cleaned(
+        records, mended.drop("markup_title", "unsettled").with_columns(verdict), title.changed, content.changed
+    )
 
 
 def is_markup(titles: pl.Series) -> pl.Series:
     """Whether a title is what a scraper took for one: a tag with attributes, or a script."""
-    return each(decode)(titles).str.contains(markup.MARKUP_TITLE)
+    return apply(ENTITIES, titles)[0].str.contains(markup.MARKUP_TITLE)
 
 
-def judge(mended: pl.DataFrame, min_title_chars: int, min_content_chars: int) -> pl.DataFrame:
-    """Adds the column `verdict`, duplicates not looked at yet."""
+def judge(mended: pl.DataFrame, drops: Drops) -> pl.DataFrame:
+    """Adds the column `verdict`, neither languages nor other records looked at."""
     title, content = pl.col("title"), pl.col("content")
-    short = (title.str.len_chars() < min_title_chars) | (content.str.len_chars() < min_content_chars)
+    short = (title.str.len_chars() < drops.min_title_chars) | (content.str.len_chars() < drops.min_content_chars)
     verdict = (
-        pl.when("markup_title")
+        pl.when(pl.col("markup_title") & drops.markup_titles)
         .then(pl.lit("markup_title"))
         .when("unsettled")
         .then(pl.lit("unsettled"))
-        .when(pl.col("title_key") == pl.col("content_key"))
+        .when((pl.col("title_key") == pl.col("content_key")) & drops.content_is_title)
         .then(pl.lit("content_is_title"))
         .when(short)
         .then(pl.lit("too_short"))
@@ -68,15 +90,10 @@ def judge(mended: pl.DataFrame, min_title_chars: int, min_content_chars: int) ->
     return mended.with_columns(verdict=verdict)
 
 
-def mark_duplicates(judged: pl.DataFrame, seen: Seen) -> pl.DataFrame:
-    """Turns the verdict of kept records that were seen before into `duplicate`."""
+def other_language(judged: pl.DataFrame, language: Language | None) -> pl.Series:
+    """The verdicts, `other_language` for what is kept so far and not in the language, if one is asked for."""
+    if language is None:
+        return judged["verdict"]
     kept = (judged["verdict"] == "kept").arg_true()
-    repeated = kept.filter(~seen.first(judged["title_key"].gather(kept), judged["content_key"].gather(kept)))
-    return judged.with_columns(judged["verdict"].clone().scatter(repeated, "duplicate"))
-
-
-def count(title: dict[str, np.ndarray], content: dict[str, np.ndarray]) -> Changes:
-    """Adds up which texts each rule changed."""
-    either = {name: title[name] | content[name] for name in title}
-    totals = ({name: int(hit.sum()) for name, hit in changed.items()} for changed in (title, content, either))
-    return Changes(*totals)
+    foreign = kept.filter(~language.is_of(judged["content"].gather(kept)))
+    return judged["verdict"].clone().scatter(foreign, "other_language")

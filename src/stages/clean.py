@@ -1,63 +1,126 @@
-"""Cleans the texts of data/records.parquet into data/clean.parquet; counts what every rule changed and dropped.
+"""Cleans the texts of data/records.parquet into data/clean.parquet, without duplicates; counts all that was done.
 
-The rules and their order are the table in src/records/rules.py.
+First the texts, batch by batch, in threads; then records are compared with each other, by numbers alone, and those that
+stay are written. The rules and their order are the table in src/records/rules.py.
 """
 
-from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import polars as pl
 
 from src.errors import UserError
-from src.files import write_json, write_tsv
-from src.params import Params
-from src.records.clean import VERDICTS, clean
-from src.records.duplicates import Seen
-from src.records.rules import ASCII_RULES, RULES
-from src.records.tables import batches, parquet_writer
+from src.files import atomic_folder, write_json, write_tsv
+from src.params import CleanParams, Params
+from src.records import truth
+from src.records.clean import VERDICTS, Drops, clean
+from src.records.duplicates import judge_repeats, near_clusters
+from src.records.examples import RepeatExamples, lots
+from src.records.language import Language
+from src.records.near import Near
+from src.records.rules import Rule, switched_on
+from src.records.tables import KEYED_RECORDS, batches, in_order, parquet_writer
+from src.records.tally import Tally
 from src.stages.runner import run
 
-RECORDS, CLEAN, METRICS = "data/records.parquet", "data/clean.parquet", "metrics/clean.json"
-RULES_PLOT, FUNNEL_PLOT = "plots/clean/rules.tsv", "plots/clean/funnel.tsv"
+RECORDS, CLEAN, METRICS, PLOTS = "data/records.parquet", "data/clean.parquet", "metrics/clean.json", "plots/clean"
+CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates are looked for
 
 
-def main(params: Params) -> None:
-    """Cleans batch by batch; records = the sum of VERDICTS."""
-    rules = ASCII_RULES if params.clean.ascii else RULES
-    limits = params.data.min_title_chars, params.data.min_content_chars
-    verdicts, titles, contents, records = (Counter[str]() for _ in range(4))
-    seen = Seen()
-    with parquet_writer(CLEAN) as keep:
-        for batch in batches(RECORDS):
-            cleaned, changes = clean(batch, rules, *limits, seen)
-            keep(cleaned.filter(verdict="kept"))
-            verdicts.update(cleaned["verdict"].to_list())
-            titles.update(changes.titles)
-            contents.update(changes.contents)
-            records.update(changes.records)
-        check(verdicts)
-    total = verdicts.total()
-    changed = {f"changed_{rule.name}": records[rule.name] for rule in rules}
-    write_json(METRICS, {"records": total, **{name: verdicts[name] for name in VERDICTS}, **changed})
-    write_tsv(
-        RULES_PLOT,
-        [
-            {"rule": rule.name, "title_changed": titles[rule.name], "content_changed": contents[rule.name]}
-            for rule in rules
-        ],
-    )
-    write_tsv(FUNNEL_PLOT, [{"verdict": name, "records": verdicts[name]} for name in VERDICTS])
-    print(f"{verdicts['kept']} of {total} records kept, {verdicts['duplicate']} duplicates removed.")
+def main(params: Params) -> dict[str, float]:
+    """Cleans, compares, writes; records = the sum of VERDICTS. Returns the seconds that near duplicates took."""
+    rules = switched_on(switches(params.clean))
+    tally = Tally(rules, truth.load(params.data.raw, rules))
+    try:
+        index = mend(rules, drops(params), tally)
+        begun = perf_counter()
+        clusters = find_clusters(params.clean.near_threshold)
+        seconds = perf_counter() - begun
+        plan = index.hstack(judge_repeats(index, clusters, params.clean.duplicates))
+        repeats = write_clean(plan, tally)
+    finally:
+        Path(CANDIDATES).unlink(missing_ok=True)
+    tally.judge(plan["verdict"])
+    write_json(METRICS, {"near_duplicate_clusters": near_clusters(plan), **tally.metrics()})
+    write_plots({**tally.plots(), "duplicates": repeats})
+    print(f"{tally.verdicts['kept']} of {tally.verdicts.total()} records kept.")
+    return {"near_duplicates_seconds": round(seconds, 1)}
 
 
-def check(verdicts: Counter[str]) -> None:
-    """Refuses a result without records.
+def switches(clean: CleanParams) -> dict[str, bool]:
+    """Whether each rule is on."""
+    characters = {"entities": clean.entities, "mojibake": clean.mojibake, "controls": clean.controls}
+    foreign = {"markup": clean.markup, "urls": clean.urls, "emails": clean.emails, "boilerplate": clean.boilerplate}
+    forms = {"unicode": clean.unicode, "glued": clean.glued, "ascii": clean.ascii, "spaces": clean.spaces}
+    return characters | foreign | forms
+
+
+def drops(params: Params) -> Drops:
+    """Which records are dropped on their own account."""
+    clean, data = params.clean, params.data
+    language = None if clean.language == "any" else Language(clean.language)
+    return Drops(data.min_title_chars, data.min_content_chars, clean.markup_titles, clean.content_is_title, language)
+
+
+def mend(rules: Sequence[Rule], drops: Drops, tally: Tally) -> pl.DataFrame:
+    """Cleans all records and writes those that stay so far to CANDIDATES; their keys, and a lot by which to draw.
 
     Raises:
-        UserError: if nothing is kept.
+        UserError: if none stays.
     """
-    if not verdicts["kept"]:
-        dropped = ", ".join(f"{count} {name}" for name, count in sorted(verdicts.items()))
+    index = []
+    with parquet_writer(CANDIDATES) as keep:
+        for cleaned in in_order(partial(clean, rules=rules, drops=drops), batches(RECORDS)):
+            tally.add(cleaned)
+            kept = cleaned.after.filter(verdict="kept")
+            keep(kept)
+            index.append(kept.select("title_key", "content_key", lots(kept["uid"])))
+    if not tally.verdicts["kept"]:
+        dropped = ", ".join(f"{count} {VERDICTS[name]}" for name, count in tally.verdicts.items() if count)
         raise UserError(
-            f"no record of {RECORDS} is left ({dropped}): lower data.min_content_chars, or set another data.raw."
+            f"{RECORDS}: no record is left ({dropped}): lower data.min_content_chars, or set another data.raw."
         )
+    return pl.concat(index)
+
+
+def find_clusters(threshold: float) -> np.ndarray:
+    """For each candidate the position of the first one of its cluster of near contents."""
+    near = Near(threshold)
+    for signatures in in_order(near.signatures, contents()):
+        near.add(signatures)
+    return near.clusters(contents)
+
+
+def contents() -> Iterator[pl.Series]:
+    """The contents of the candidates, in order."""
+    return (batch["content"] for batch in batches(CANDIDATES, ["content"]))
+
+
+def write_clean(plan: pl.DataFrame, tally: Tally) -> list[dict[str, str]]:
+    """Writes the candidates that stay, as `plan` has it; returns rows that show some of those that do not."""
+    drawn = RepeatExamples(plan)
+    start = 0
+    with parquet_writer(CLEAN, KEYED_RECORDS) as keep:
+        for batch in batches(CANDIDATES):
+            records = batch.hstack(plan.slice(start, batch.height))
+            start += batch.height
+            kept = records.filter(verdict="kept")
+            keep(kept)
+            tally.after.add(kept)
+            drawn.add(records)
+    return drawn.rows()
+
+
+def write_plots(plots: dict[str, list[dict[str, Any]]]) -> None:
+    """Writes each plot's rows, if it has any, all at once."""
+    with atomic_folder(PLOTS) as folder:
+        for name, rows in plots.items():
+            if rows:
+                write_tsv(folder / f"{name}.tsv", rows)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import html
 import random
 import re
+import unicodedata
 from collections.abc import Callable
 
 import ftfy
@@ -25,6 +26,7 @@ UNDO: dict[str, Callable[[str], str]] = {
     "url": lambda text: join(re.sub(r"(?:https?://|www\.)\S+", "", text)),
     "email": lambda text: join(re.sub(r"\S+@\S+", "", text)),
     "whitespace": join,
+    "decomposed": lambda text: unicodedata.normalize("NFC", text),
     "named_entities": html.unescape,
     "decimal_entities": html.unescape,
     "hexadecimal_entities": html.unescape,

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import random
 from collections import Counter
 from typing import Any
 
 import pytest
 
-from src.embedded.sample import MALFORMED, RAW, RECORDS, SEED, TRUTH, compress, make_sample
+from src.embedded.alike import first_alike, similarity
+from src.embedded.catalogue import products
+from src.embedded.sample import MALFORMED, RAW, RECORDS, SEED, TRUTH, compress, make_sample, vary
 
 Sample = tuple[list[bytes], dict[str, Any]]
 
@@ -95,6 +98,7 @@ def test_flaws_come_in_about_their_real_shares(sample: Sample, records: dict[str
     assert flaws["repeated_title"] / len(complete) == pytest.approx(0.03, abs=0.01)
     books = [uid for uid in complete if not uid.startswith("B00")]
     assert flaws["boilerplate"] / len(books) == pytest.approx(0.24, abs=0.02)
+    assert flaws["near_content"] / len(complete) == pytest.approx(0.07, abs=0.01)  # 0.05 repeat a content in full
     assert flaws["very_long"]
 
 
@@ -102,7 +106,8 @@ def test_truth_is_what_a_reader_may_expect(sample: Sample, records: dict[str, di
     for uid, entry in sample[1]["records"].items():
         assert uid in records
         assert entry["flaws"]
-        assert not ("dropped" in entry and ("title" in entry or "content" in entry))
+        told = entry.get("dropped", "kept") in ("kept", "duplicate", "near_duplicate")
+        assert told or not ("title" in entry or "content" in entry)
         assert all(entry[key] != records[uid][key] for key in ("title", "content") if key in entry)
 
 
@@ -111,3 +116,26 @@ def test_kept_records_are_distinct(sample: Sample, records: dict[str, dict[str, 
     clean = [record | truth.get(uid, {}) for uid, record in records.items() if "dropped" not in truth.get(uid, {})]
     assert len(clean) > 5000
     assert len({(record["title"].casefold(), record["content"]) for record in clean}) == len(clean)
+
+
+def test_kept_records_are_near_to_none_before_them(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
+    reasons = {uid: entry.get("dropped", "kept") for uid, entry in sample[1]["records"].items()}
+    alike = [uid for uid in records if reasons.get(uid, "kept") in ("kept", "near_duplicate")]
+    firsts = first_alike([(records[uid] | sample[1]["records"].get(uid, {}))["content"] for uid in alike])
+    assert [uid for place, uid in enumerate(alike) if firsts[place] < place] == [
+        uid for uid in alike if reasons.get(uid) == "near_duplicate"
+    ]
+
+
+def test_a_planted_variant_is_clearly_near() -> None:
+    rng = random.Random(3)
+    for product in products(3, 200):
+        if len(product.content) >= 250:
+            varied = vary(rng, product.content, "blue")
+            assert varied != product.content
+            assert similarity(varied, product.content) >= 0.85
+
+
+def test_titles_repeat_with_other_contents(sample: Sample) -> None:
+    entries = sample[1]["records"].values()
+    assert sum("repeated_title" in entry["flaws"] and "dropped" not in entry for entry in entries) > 30

@@ -1,49 +1,205 @@
-"""clean: what is written and counted, batch by batch, with and without ASCII."""
+"""clean: what is written and counted, batch by batch, under every kind of parameter; equal bytes in every run."""
 
-import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from src.errors import UserError
+from src.files import read_json
 from src.params import CleanParams, DataParams, Params
 from src.records import tables
+from src.records.clean import VERDICTS
 from src.stages import clean
 
-LONG = "owls live in trees &amp; barns"
+ROOT = Path(__file__).parents[2]
+LONG = "owls live in trees &amp; barns, and hunt at night for mice"
+NEAR = "owls live in trees & barns, and hunt at night for mice and voles"
+RULES = ("entities", "mojibake", "controls", "unicode", "markup", "urls", "emails", "boilerplate", "glued", "spaces")
+DROPS = {
+    "markup_titles": True,
+    "content_is_title": True,
+    "language": "any",
+    "duplicates": "near",
+    "near_threshold": 0.7,
+}
+DEFAULTS: dict[str, Any] = dict.fromkeys(RULES, True) | {"ascii": False} | DROPS
+ROWS = [
+    ("1", "An&nbsp;owl", LONG),
+    ("2", "Barns of the past", "barns of the past"),
+    ("3", "AN OWL", LONG),
+    ("4", "Café", LONG),
+    ("5", "Voles", NEAR),
+    ("6", "Owl & bat", "bats live in caves, and hunt at night for moths"),
+]
 
 
-def run(rows: list[tuple[str, str, str]], ascii_only: bool = False) -> list[tuple[str, ...]]:
-    data = DataParams(raw="-", max_rejected_share=0.0, min_title_chars=3, min_content_chars=10)
+def run(rows: list[tuple[str, str, str]], **changed: Any) -> list[str]:
+    """The uids kept."""
+    data = DataParams(raw="-", lines=0, max_rejected_share=0.0, min_title_chars=3, min_content_chars=10)
     with tables.parquet_writer(clean.RECORDS) as append:
         append(pl.DataFrame(rows, schema=list(tables.FIELDS), orient="row"))
-    clean.main(Params.model_construct(data=data, clean=CleanParams(ascii=ascii_only)))
-    return pl.read_parquet(clean.CLEAN).rows()
+    seconds = clean.main(Params.model_construct(data=data, clean=CleanParams.model_validate(DEFAULTS | changed)))
+    assert list(seconds) == ["near_duplicates_seconds"]
+    return pl.read_parquet(clean.CLEAN)["uid"].to_list()
+
+
+def metrics() -> dict[str, Any]:
+    return read_json(clean.METRICS)
+
+
+def plot(name: str) -> list[dict[str, Any]]:
+    return pl.read_csv(f"{clean.PLOTS}/{name}.tsv", separator="\t", quote_char=None, infer_schema=False).to_dicts()
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_records_are_mended_dropped_and_counted_over_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "BATCH_ROWS", 2)
-    rows = [("1", "An&nbsp;owl", LONG), ("2", "Barns", "barns"), ("3", "AN OWL", LONG), ("4", "Café", LONG)]
-    assert run(rows) == [("1", "An owl", "owls live in trees & barns"), ("4", "Café", "owls live in trees & barns")]
-    metrics = json.loads(Path(clean.METRICS).read_text())
-    assert (metrics["records"], metrics["content_is_title"], metrics["duplicate"], metrics["kept"]) == (4, 1, 1, 2)
-    assert metrics["records"] == sum(metrics[name] for name in clean.VERDICTS)
-    assert metrics["changed_entities"] == 3
-    assert "entities\t1\t3\n" in Path(clean.RULES_PLOT).read_text()
-    assert "duplicate\t1\n" in Path(clean.FUNNEL_PLOT).read_text()
+@pytest.mark.parametrize("rows", [1, 2, 50_000])
+def test_records_are_mended_dropped_and_counted_over_batches(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "BATCH_ROWS", rows)
+    assert run(ROWS) == ["1", "6"]
+    written = pl.read_parquet(clean.CLEAN)
+    assert dict(written.schema) == tables.KEYED_RECORDS
+    assert written["title"].to_list() == ["An owl", "Owl & bat"]
+    assert written["content"][0] == LONG.replace("&amp;", "&")
+    counts = metrics()
+    assert [counts[name] for name in ("content_is_title", "duplicate", "near_duplicate", "kept")] == [1, 1, 2, 2]
+    assert counts["records"] == sum(counts[name] for name in VERDICTS) == 6
+    assert (counts["changed_entities"], counts["near_duplicate_clusters"]) == (3, 1)
+    assert "truth" not in counts
+    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet"]
+
+
+def test_plots_say_what_became_of_the_records() -> None:
+    run(ROWS)
+    assert sorted(os.listdir(clean.PLOTS)) == [
+        f"{n}.tsv" for n in ("duplicates", "examples", "funnel", "lengths", "rules")
+    ]
+    assert {"step": "near duplicate", "records": "2"} in plot("funnel")
+    assert {"rule": "entities", "titles": "1", "descriptions": "3"} in plot("rules")
+    shown = {"rule": "entities", "uid": "1", "field": "title", "before": "[An&nbsp;owl]", "after": r"[An\xa0owl]"}
+    assert shown in plot("examples")
+    pairs = [(row["kind"], row["uid"], row["of_uid"]) for row in plot("duplicates")]
+    assert sorted(pairs) == [("exact", "3", "1"), ("near", "4", "1"), ("near", "5", "1")]
+    before, after = (
+        sum(int(r["records"]) for r in plot("lengths") if r["when"] == when) for when in ("before", "after")
+    )
+    assert (before, after) == (12, 4)
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "kept"),
+    [("keep", ["1", "3", "4", "5", "6"]), ("exact", ["1", "4", "5", "6"]), ("near", ["1", "6"])],
+)
+def test_what_is_dropped_as_a_duplicate_is_a_parameter_and_what_is_near_is_tied(
+    duplicates: str, kept: list[str]
+) -> None:
+    assert run(ROWS, duplicates=duplicates) == kept
+    written = pl.read_parquet(clean.CLEAN)
+    near_keys = dict(written.select("uid", "near_key").iter_rows())
+    assert len({key for uid, key in near_keys.items() if uid in "1345"}) == 1
+    assert near_keys["6"] == written.filter(uid="6")["content_key"].item()
+    assert metrics()["near_duplicate_clusters"] == 1
+
+
+def test_the_threshold_of_near_duplicates_is_a_parameter() -> None:
+    assert run(ROWS, near_threshold=1.0) == ["1", "5", "6"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_has_its_switch(rule: str) -> None:
+    flaws = {
+        "entities": "&amp;",
+        "mojibake": "cafÃ©",
+        "controls": "\x01",
+        "unicode": "cafe\u0301",
+        "markup": "<b>",
+        "urls": "http://www.owls.example/barn",
+        "emails": "owls@barn.example",
+        "boilerplate": "This text refers to the Hardcover edition.",
+        "glued": "It sleeps.The owl",
+        "spaces": "a  b",
+    }
+    rows = [("1", "An owl", f"{LONG} {flaws[rule]}")]
+    run(rows)
+    mended = pl.read_parquet(clean.CLEAN)["content"][0]
+    assert metrics()[f"changed_{rule}"] == 1
+    run(rows, **{rule: False})
+    assert pl.read_parquet(clean.CLEAN)["content"][0] != mended
+    assert f"changed_{rule}" not in metrics()
 
 
 def test_ascii_is_an_option() -> None:
-    assert run([("1", "Café", LONG)], ascii_only=True)[0][1] == "Cafe"
-    assert "changed_ascii" in json.loads(Path(clean.METRICS).read_text())
+    run(ROWS[3:4], ascii=True)
+    assert pl.read_parquet(clean.CLEAN)["title"].to_list() == ["Cafe"]
+    assert "changed_ascii" in metrics()
 
 
-def test_no_record_left_is_a_user_error() -> None:
-    with pytest.raises(UserError, match="1 too_short"):
+def test_drops_have_their_switches() -> None:
+    assert run([ROWS[1], ROWS[5]]) == ["6"]
+    assert run([ROWS[1], ROWS[5]], content_is_title=False) == ["2", "6"]
+    scraped = ("7", '<span id="owl">An owl</span>', LONG)
+    assert run([scraped, ROWS[5]]) == ["6"]
+    assert run([scraped, ROWS[5]], markup_titles=False) == ["7", "6"]
+
+
+def test_one_language_may_be_kept_alone() -> None:
+    assert run([ROWS[0], ("7", "Eulen", "Eulen leben in Bäumen und Scheunen und jagen bei Nacht.")], language="de") == [
+        "7"
+    ]
+    assert metrics()["other_language"] == 1
+    with pytest.raises(UserError, match=r"clean\.language is 'xx'"):
+        run(ROWS, language="xx")
+
+
+def test_no_record_left_is_a_user_error_and_leaves_the_last_result() -> None:
+    run(ROWS)
+    before = {
+        path: path.read_bytes() for path in Path().rglob("*.*") if path.is_file() and path.name != "records.parquet"
+    }
+    with pytest.raises(UserError, match="1 too short"):
         run([("1", "An owl", "<b>owls</b>")])
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet"]
+
+
+def test_two_runs_on_the_sample_write_the_same_bytes_whatever_the_threads_and_the_hashes(folder: Path) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "data/sample", folder / "data/sample")
+    start("decompress", cores=2, seed="1")
+    start("clean", cores=1, seed="1")
+    first = written()
+    start("clean", cores=2, seed="2")
+    assert written() == first
+    assert metrics()["truth"]["near_duplicate"]["recall"] >= 0.99
+
+
+def start(stage: str, cores: int, seed: str) -> None:
+    """Runs a stage as a process on so many cores, if the machine has them."""
+    settings = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "POLARS_MAX_THREADS": str(cores)}
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    done = subprocess.run(
+        [sys.executable, "-m", f"src.stages.{stage}"],
+        env=os.environ | settings,
+        preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def written() -> dict[str, bytes]:
+    """The bytes of all that the stage writes."""
+    return {
+        str(path): path.read_bytes() for path in [Path(clean.CLEAN), Path(clean.METRICS), *Path(clean.PLOTS).iterdir()]
+    }

@@ -1,0 +1,90 @@
+"""Examples: which records are drawn, what is shown of them, and that it does not depend on the batches."""
+
+import polars as pl
+import pytest
+
+from src.records import examples
+from src.records.clean import Cleaned, Drops, clean
+from src.records.examples import SHOWN, Examples, RepeatExamples, first_changes, lots, window
+from src.records.rules import RULES
+
+DROPS = Drops(3, 10, markup_titles=True, content_is_title=True, language=None)
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def cleaned(records: pl.DataFrame) -> Cleaned:
+    return clean(records, RULES, DROPS)
+
+
+def rows_of(records: pl.DataFrame, batch: int) -> list[dict[str, str]]:
+    drawn = Examples(RULES)
+    for part in records.iter_slices(batch):
+        drawn.add(cleaned(part))
+    return drawn.rows()
+
+
+@pytest.fixture
+def records() -> pl.DataFrame:
+    numbers = [str(number) for number in range(60)]
+    titles = [f"An owl &amp; {number}" if int(number) % 3 else f"Owl {number}" for number in numbers]
+    return pl.DataFrame({"uid": numbers, "title": titles, "content": [f"<b>Owls</b> &amp; barns {n}" for n in numbers]})
+
+
+def test_those_of_the_lowest_hash_are_shown_whatever_the_batches(records: pl.DataFrame) -> None:
+    whole = rows_of(records, 60)
+    assert whole == rows_of(records, 7) == rows_of(records, 1)
+    entities = [row for row in whole if row["rule"] == "entities"]
+    lowest = records.with_columns(lots(records["uid"])).sort("lot")["uid"].head(SHOWN)
+    assert [row["uid"] for row in entities] == lowest.to_list()
+    assert [row["field"] for row in entities] == ["content" if int(uid) % 3 == 0 else "title" for uid in lowest]
+    assert [row for row in whole if row["rule"] == "glued"] == []
+
+
+def test_each_rule_is_shown_by_what_it_did_itself() -> None:
+    texts = pl.Series(["&lt;b&gt;Owls&lt;/b&gt;  live"])
+    assert first_changes(BY_NAME["entities"], texts, RULES) == [(texts[0], "<b>Owls</b>  live")]
+    assert first_changes(BY_NAME["markup"], texts, RULES) == [("<b>Owls</b>  live", "Owls  live")]
+    assert first_changes(BY_NAME["spaces"], texts, RULES) == [("Owls  live", "Owls live")]
+
+
+def test_a_change_in_a_later_pass_is_found() -> None:
+    texts = pl.Series(["Owls &<b></b>amp; barns"])
+    assert first_changes(BY_NAME["entities"], texts, RULES) == [("Owls &amp; barns", "Owls & barns")]
+
+
+def test_of_two_changes_the_first_is_shown() -> None:
+    texts = pl.Series(["Owls &#38; bats &<b></b>amp; barns"])
+    after = "Owls & bats &<b></b>amp; barns"
+    assert first_changes(BY_NAME["entities"], texts, RULES) == [(texts[0], after)]
+
+
+def test_a_window_surrounds_the_first_change_and_shows_where_a_text_ends() -> None:
+    before, after = "x" * 50 + "&amp;" + "y" * 100, "x" * 50 + "&" + "y" * 100
+    assert window(before, after) == ("…" + "x" * 19 + "&amp;" + "y" * 36 + "…", "…" + "x" * 19 + "&" + "y" * 40 + "…")
+    assert window(" owl", "owl") == ("[ owl]", "[owl]")
+    assert window("owls.", "owls") == ("[owls.]", "[owls]")
+    assert window("z" * 70, "z" * 70) == ("[" + "z" * 60 + "…",) * 2
+
+
+def test_what_cannot_be_seen_is_escaped() -> None:
+    assert window("a\tb\r\nc\x00\u200b\xa0d é", "") == (r"[a\tb\r\nc\x00\u200b\xa0d é]", "[]")
+
+
+def test_duplicates_are_shown_beside_what_they_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "SHOWN", 1)
+    uids = pl.Series("uid", ["a", "b", "c", "d"])
+    plan = pl.DataFrame(
+        {
+            "lot": [4, 3, 2, 1],
+            "verdict": ["kept", "duplicate", "duplicate", "near_duplicate"],
+            "of": [0, 0, 0, 1],
+        }
+    )
+    records = pl.DataFrame({"uid": uids, "title": ["A", "a", "A!", "D"], "content": ["x", "X", "x.", "y\n"]})
+    drawn = RepeatExamples(plan)
+    for batch in records.iter_slices(3):
+        drawn.add(batch)
+    exact, near = drawn.rows()
+    assert list(exact.values()) == ["exact", "c", "a", "[A!]", "[A]", "[x.]", "[x]"]
+    assert list(near.values()) == ["near", "d", "b", "[D]", "[a]", r"[y\n]", "[X]"]
+    assert list(near) == ["kind", "uid", "of_uid", "title", "of_title", "content", "of_content"]
