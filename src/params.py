@@ -102,9 +102,13 @@ class AuditParams(Section):
 
 class TrainParams(Section):
     backend: Literal["transformers", "unsloth"]
+    launcher: Annotated[str, Field(pattern=r"^(python|accelerate launch( [\w.,=/-]+)*) -m$")]
     four_bit: bool
     max_length: Annotated[int, Field(ge=16)]
     packing: bool
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flex_attention"]
+    compile: bool
+    rounds: Count
     epochs: Positive
     max_steps: CountOrAll
     batch_size: Count
@@ -122,6 +126,8 @@ class TrainParams(Section):
     log_steps: Count
     eval_steps: Count
     eval_records: CountOrAll
+    early_stopping: CountOrAll
+    best_checkpoint: bool
     save_steps: Count
     seed: CountOrAll
 
@@ -264,12 +270,8 @@ def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
             f"format.question is {prompt.get('question')!r} and has to hold {{title}} once: "
             "put it in the title's place.",
         )
-    if train.get("backend") == "unsloth" and train.get("packing"):
-        yield (
-            ("train", "packing"),
-            "train.packing is true with train.backend 'unsloth', whose kernels let packed neighbours see each other: "
-            "set train.packing to false, or train.backend to transformers.",
-        )
+    if train.get("backend") == "unsloth":
+        yield from beyond_unsloth(train)
     part, parts, pool, records = (sample.get(key) for key in ("part", "parts", "pool", "records"))
     if isinstance(part, int) and isinstance(parts, int) and part > parts:
         yield ("sample", "part"), f"sample.part is {part} of sample.parts {parts}: set it to {parts} or less."
@@ -281,6 +283,28 @@ def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
     shares: list[Any] = [sample.get("validation_share"), sample.get("test_share")]
     if all(isinstance(share, int | float) for share in shares) and sum(shares) >= 0.9:
         yield ("sample", "test_share"), f"sample.validation_share and test_share add up to {sum(shares)}: leave some."
+
+
+def beyond_unsloth(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+    """What the unsloth backend cannot honour, as location and sentence."""
+    only: dict[str, tuple[Any, str]] = {
+        "packing": (False, "whose kernels let packed neighbours see each other"),
+        "attention": ("auto", "which brings its own kernels"),
+        "compile": (False, "which compiles by itself"),
+        "launcher": ("python -m", "which trains in one process, on one GPU"),
+    }
+    for key, (value, reason) in only.items():
+        if train.get(key, value) != value:
+            yield (
+                ("train", key),
+                f"train.{key} is {written(train[key])} with train.backend 'unsloth', {reason}: "
+                f"set train.{key} to {written(value)}, or train.backend to transformers.",
+            )
+
+
+def written(value: Any) -> str:
+    """A value as YAML writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def line_of(document: CommentedMap, location: tuple[Any, ...]) -> int:

@@ -95,9 +95,13 @@ def train_params() -> params.TrainParams:
     """Training parameters for a run of a few steps."""
     return params.TrainParams(
         backend="transformers",
+        launcher="python -m",
         four_bit=False,
         max_length=128,
         packing=True,
+        attention="auto",
+        compile=False,
+        rounds=1,
         epochs=2,
         max_steps=0,
         batch_size=2,
@@ -115,6 +119,8 @@ def train_params() -> params.TrainParams:
         log_steps=1,
         eval_steps=2,
         eval_records=0,
+        early_stopping=0,
+        best_checkpoint=False,
         save_steps=2,
         seed=42,
     )

@@ -127,6 +127,29 @@ def test_a_branch_does_no_harm_where_no_hub_is_asked(project: Path) -> None:
     assert params.load().base.revision == "main"
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("attention", "sdpa", "train.attention is sdpa with train.backend 'unsloth', which brings its own kernels"),
+        ("compile", "true", "train.compile is true with train.backend 'unsloth', which compiles by itself"),
+        ("launcher", "accelerate launch -m", "train.launcher is accelerate launch -m with train.backend 'unsloth'"),
+    ],
+)
+def test_unsloth_refuses_what_it_cannot_honour(project: Path, key: str, value: str, sentence: str) -> None:
+    replace("train.backend", "  backend: unsloth")
+    replace("train.packing", "  packing: false")
+    line = replace(f"train.{key}", f"  {key}: {value}")
+    [refused] = found()
+    assert refused.startswith(f"params.yaml:{line}: {sentence}")
+
+
+@pytest.mark.parametrize("command", ["rm -r data; python -m", "accelerate launch $(date) -m", "python"])
+def test_a_launcher_is_a_launcher(project: Path, command: str) -> None:
+    line = replace("train.launcher", f"  launcher: {command}")
+    [refused] = found()
+    assert refused.startswith(f"params.yaml:{line}: train.launcher is {command!r}, and must be")
+
+
 def test_unsloth_does_not_pack(project: Path) -> None:
     replace("train.backend", "  backend: unsloth")
     line = replace("train.packing", "  packing: true")

@@ -92,7 +92,7 @@ def closure(file: str) -> set[str]:
 
 def main_file(stage: str) -> str:
     """The file of the module that a stage's command runs."""
-    interpreter, flag, module, *_ = STAGES[stage]["cmd"].split()
+    interpreter, flag, module, *_ = STAGES[stage]["cmd"].replace("${train.launcher}", "python -m").split()
     assert (interpreter, flag) == ("python", "-m")
     file = module_file(module)
     assert file, f"{stage}: there is no module {module}"

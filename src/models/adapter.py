@@ -3,21 +3,28 @@
 Covers saving an adapter so that equal weights give equal files, and merging it. Does not train.
 """
 
-import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from src.files import read_json, write_json
+from src.models.backends.transformers import load_base, note_base, refuse_other_base
 
 
 def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Saves the adapter's weights and configuration, and the tokenizer with the template it was trained in."""
+    """Saves the adapter's weights and configuration, its base's digest, and the tokenizer with its template."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card: export writes a true one
     config = read_json(folder / "adapter_config.json")
     config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, whose order changes
     write_json(folder / "adapter_config.json", config)
+    note_base(Path(config["base_model_name_or_path"]), folder)
+
+
+def trained_weights(model: Any) -> Iterator[tuple[str, Any]]:
+    """The weights that training changes, by name."""
+    return ((name, weight) for name, weight in model.named_parameters() if weight.requires_grad)
 
 
 def merge(base: Path, adapter: Path, four_bit: bool) -> Any:
@@ -25,14 +32,13 @@ def merge(base: Path, adapter: Path, four_bit: bool) -> Any:
 
     An adapter trained on a 4-bit base corrects that base, so it is merged into the 4-bit weights, dequantised: merged
     into the original ones it would answer differently.
+
+    Raises:
+        UserError: if the adapter was trained on another base.
     """
     import torch
     from peft import PeftModel
 
-    from src.models.backends.transformers import load_base
-
+    refuse_other_base(base, adapter)
     model = load_base(base, four_bit, exact=True)
-    if four_bit:
-        logging.getLogger("transformers.integrations.bitsandbytes").setLevel(logging.ERROR)  # names the type asked for
-        model = model.dequantize()
     return PeftModel.from_pretrained(model, adapter).merge_and_unload().to(torch.float16)

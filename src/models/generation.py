@@ -6,7 +6,7 @@ Covers batches of prompts and references on whatever device the model is on. Doe
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from src.models.training import collate
+from src.models.batches import collate
 from src.prompts.encoding import IGNORED, encode, encode_prompt, stop_ids
 
 Record = dict[str, Any]

@@ -1,100 +1,155 @@
-"""Training an adapter, and the proof that it trained.
+"""Training an adapter on one part of the records after another.
 
-Covers batches, the trainer, the loss curves, checkpoints that an interrupted run resumes from, and what is checked
-afterwards. Does not load models (backends do), nor tokens (prompts does).
+Covers settings in trl's words, rounds, resuming, and what to change where memory is short. Does not load models
+(backends do), nor tokens (prompts does); trainer.py watches the steps, proof.py says what came of them.
 """
 
-import math
-from dataclasses import dataclass, field
-from functools import partial
-from hashlib import file_digest, sha256
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
+from src.files import atomic_folder, read_json, write_json
+from src.models import checkpoints, processes
+from src.models.adapter import trained_weights
+from src.models.attention import Attention
+from src.models.batches import Row
 from src.params import TrainParams
-from src.prompts.encoding import IGNORED
 
-Row = dict[str, Any]
+WEIGHTS, CURVES = "weights.safetensors", "run.json"
 
 
 @dataclass
 class Run:
-    """What a training run leaves beside the adapter: loss curves and proof."""
+    """What training leaves beside the adapter: counts over all processes, and loss curves."""
 
-    steps: int
-    seconds: float
+    steps: int = 0
+    kept_step: int = 0
+    stopped_early: bool = False
+    seconds: float = 0.0
+    samples: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
     training_loss: list[Row] = field(default_factory=list)
     validation_loss: list[Row] = field(default_factory=list)
 
-
-def collate(rows: list[Row], pad_id: int) -> dict[str, Any]:
-    """Rows as tensors of one length, [rows, tokens], padded on the right.
-
-    Positions start again at 0 with each record and with the padding. There is no attention mask: from the positions
-    transformers builds one in which packed neighbours do not see each other.
-    """
-    import torch
-
-    length = max(len(row["input_ids"]) for row in rows)
-
-    def padded(values: list[int], filler: list[int]) -> list[int]:
-        return list(values) + filler[: length - len(values)]
-
-    return {
-        "input_ids": torch.tensor([padded(row["input_ids"], [pad_id] * length) for row in rows]),
-        "labels": torch.tensor([padded(row["labels"], [IGNORED] * length) for row in rows]),
-        "position_ids": torch.tensor([padded(positions(row), list(range(length))) for row in rows]),
-    }
+    def then(self, later: "Run") -> "Run":
+        """This run and another one behind it, as one: steps and epochs count on."""
+        if not self.steps:
+            return later
+        epochs = self.training_loss[-1]["epoch"]
+        return Run(
+            steps=self.steps + later.steps,
+            kept_step=self.steps + later.kept_step,
+            stopped_early=self.stopped_early or later.stopped_early,
+            seconds=self.seconds + later.seconds,
+            samples=self.samples + later.samples,
+            tokens=self.tokens + later.tokens,
+            trained_tokens=self.trained_tokens + later.trained_tokens,
+            training_loss=self.training_loss + moved(later.training_loss, self.steps, epochs),
+            validation_loss=self.validation_loss + moved(later.validation_loss[1:], self.steps, epochs),
+        )
 
 
-def positions(row: Row) -> list[int]:
-    """The position of each token within its own record."""
-    return [position for length in row["seq_lengths"] for position in range(length)]
+def moved(points: list[Row], steps: int, epochs: float) -> list[Row]:
+    """Points of a curve, so many steps and epochs later."""
+    return [point | {"step": point["step"] + steps, "epoch": round(point["epoch"] + epochs, 4)} for point in points]
 
 
-def answer_loss(model: Any, rows: list[Row], pad_id: int) -> float:
-    """Mean negative log-likelihood over all trained tokens of `rows`, in nats a token.
+@dataclass
+class Job:
+    """What every round of training has in common."""
 
-    Unlike the Trainer's own evaluation, which averages over batches, every token counts the same. Row by row, since
-    the logits of one row of 2048 tokens over Llama 3's vocabulary take a gigabyte.
-    """
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    total, tokens, training = 0.0, 0, model.training
-    model.eval()
-    with torch.no_grad():
-        for row in rows:
-            batch = {key: value.to(model.device) for key, value in collate([row], pad_id).items()}
-            labels = batch.pop("labels")[:, 1:]
-            logits = model(**batch, use_cache=False).logits[:, :-1].float()
-            total += cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="sum").item()
-            tokens += int((labels != IGNORED).sum())
-    model.train(training)
-    return total / tokens
+    tokenizer: Any
+    validation: list[Row]
+    names: dict[tuple[int, ...], str]
+    train: TrainParams
+    attention: Attention
 
 
-def fit(model: Any, tokenizer: Any, rows: Any, validation: Any, train: TrainParams, checkpoints: Path) -> Run:
-    """Trains `model` in place on packed or single rows; resumes from the last checkpoint.
+def parts(records: list[Any], rounds: int) -> list[list[Any]]:
+    """Records cut into consecutive parts, one a round, of sizes that differ by one at most."""
+    edges = [len(records) * part // rounds for part in range(rounds + 1)]
+    return [records[start:end] for start, end in pairwise(edges)]
+
+
+def fit_rounds(model: Any, job: Job, rounds: list[Any], folder: Path) -> Run:
+    """Trains `model` in place on the rows of one round after the other, each with a fresh optimiser and schedule.
+
+    A round that is done is kept in `folder` until the caller removes it, so that it is not done again after an
+    interruption.
 
     Raises:
-        UserError: if a loss is not finite.
+        UserError: as `fit` does.
     """
-    from transformers.trainer_utils import get_last_checkpoint
+    whole = Run()
+    for number, rows in enumerate(rounds, start=1):
+        done, steps = folder / f"round-{number}", folder / f"round-{number}-steps"
+        if done.exists():
+            run = load_round(model, done)
+        else:
+            run = fit(model, job, rows, steps)
+            if processes.is_main():
+                with checkpoints.writing(done, steps):
+                    save_round(model, run, done)
+        whole = whole.then(run)
+    return whole
 
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    trainer = build_trainer(model, tokenizer, rows, list(validation), train, checkpoints)
-    last = get_last_checkpoint(str(checkpoints))
-    if last:
-        print(f"Resuming from {Path(last).name} in {checkpoints}.")
-    outcome = trainer.train(resume_from_checkpoint=last)
-    history = trainer.state.log_history
+
+def save_round(model: Any, run: Run, folder: Path) -> None:
+    """Keeps the weights and the curves of a round that is done."""
+    from safetensors.torch import save_file
+
+    with atomic_folder(folder) as partial:
+        save_file({name: weight.detach().cpu() for name, weight in trained_weights(model)}, partial / WEIGHTS)
+        write_json(partial / CURVES, asdict(run))
+
+
+def load_round(model: Any, folder: Path) -> Run:
+    """Puts the weights of a round that is done into `model`."""
+    import torch
+    from safetensors.torch import load_file
+
+    kept = load_file(folder / WEIGHTS)
+    with torch.no_grad():
+        for name, weight in trained_weights(model):
+            weight.copy_(kept[name])
+    return Run(**read_json(folder / CURVES))
+
+
+def fit(model: Any, job: Job, rows: Any, folder: Path) -> Run:
+    """Trains `model` in place on packed or single rows; goes on from the newest whole checkpoint in `folder`.
+
+    Raises:
+        UserError: if a loss is not finite, the memory or the disk is full, or it is interrupted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = build_trainer(model, job, rows, folder)
+    start = checkpoints.newest(folder)
+    if start and processes.is_main():
+        print(f"Going on from step {checkpoints.step_of(start)} ({start}).", flush=True)
+    with explained(trainer, job.train, folder):
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+    return finish(trainer, job.train)
+
+
+def finish(trainer: Any, train: TrainParams) -> Run:
+    """Restores the best weights if they are to be kept, and gives what the trainer's log tells of the run."""
+    state = trainer.state
+    validation, kept_step = curve(state.log_history, "validation_loss"), state.global_step
+    if train.best_checkpoint:
+        kept_step = min(validation[1:], key=lambda point: point["loss"])["step"]
+        trainer.restore_best()
     return Run(
-        steps=trainer.state.global_step,
-        seconds=outcome.metrics["train_runtime"],
-        training_loss=curve(history, "loss"),
-        validation_loss=curve(history, "validation_loss"),
+        steps=state.global_step,
+        kept_step=kept_step,
+        stopped_early=state.global_step < state.max_steps,
+        **trainer.progress(),
+        training_loss=curve(state.log_history, "loss"),
+        validation_loss=validation,
     )
 
 
@@ -107,60 +162,69 @@ def curve(history: list[Row], key: str) -> list[Row]:
     ]
 
 
-def build_trainer(
-    model: Any, tokenizer: Any, rows: Any, validation: list[Row], train: TrainParams, folder: Path
-) -> Any:
-    """trl's SFTTrainer on rows that are encoded and packed already."""
-    from transformers import PrinterCallback
+@contextmanager
+def explained(trainer: Any, train: TrainParams, folder: Path) -> Iterator[None]:
+    """Says what to do where training is interrupted or its memory is short.
+
+    Raises:
+        UserError: with that advice.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise UserError(
+            f"interrupted at step {trainer.state.global_step} of {trainer.state.max_steps}: run the same command again "
+            f"and training goes on from step {checkpoints.resume_step(folder)}."
+        ) from None
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(f"the memory is full at step {trainer.state.global_step + 1}: {memory_advice(train)}") from None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is of a device, or of the machine, that has no memory left."""
+    named = type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError)
+    return named or "can't allocate memory" in str(error)
+
+
+def memory_advice(train: TrainParams) -> str:
+    """The parameter to lower and by how much, the one first that changes no result."""
+    batch, rows = train.batch_size, train.batch_size * train.accumulation
+    if batch > 1:
+        smaller = max(size for size in range(1, batch // 2 + 1) if rows % size == 0)
+        return (
+            f"set train.batch_size to {smaller} (now {batch}) and train.accumulation to {rows // smaller} "
+            f"(now {train.accumulation}): a step has the same {rows} rows."
+        )
+    if not train.gradient_checkpointing:
+        return "set train.gradient_checkpointing to true: the same result, for about a third more time."
+    if not train.four_bit:
+        return "set train.four_bit to true: the base model then takes a quarter of the memory."
+    return f"set train.max_length to {train.max_length // 2} (now {train.max_length}), or take a smaller base model."
+
+
+def build_trainer(model: Any, job: Job, rows: Any, folder: Path) -> Any:
+    """The trainer of one round."""
     from transformers.utils import logging as transformers_logging
-    from trl import SFTTrainer
+
+    from src.models.trainer import AnswerTrainer
 
     transformers_logging.disable_progress_bar()  # a bar for each checkpoint
-    trainer = SFTTrainer(
+    trainer = AnswerTrainer(
         model=model,
-        args=settings(train, folder),
+        args=settings(job.train, folder),
         train_dataset=rows,
-        data_collator=partial(collate, pad_id=tokenizer.pad_token_id),
-        processing_class=tokenizer,
-        callbacks=[loss_watch(validation, tokenizer.pad_token_id, train)],
+        data_collator=job.attention.batches(job.tokenizer.pad_token_id),
+        processing_class=job.tokenizer,
+        validation=job.validation,
+        params=job.train,
+        names=job.names,
+        grouped=job.train.packing and not job.attention.packing,
     )
-    trainer.remove_callback(PrinterCallback)  # prints a dictionary a step; LossWatch prints a line
-    for parameter in model.parameters():  # trl rounds a quantised base's adapter to bfloat16, where small steps vanish
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+    for _, weight in trained_weights(model):  # trl rounds a quantised base's adapter to bfloat16: small steps vanish
+        weight.data = weight.data.float()
     return trainer
-
-
-def loss_watch(validation: list[Row], pad_id: int, train: TrainParams) -> Any:
-    """A callback that logs the validation loss from step 0 to the last, and stops at a loss that is not finite."""
-    from transformers import TrainerCallback
-
-    class LossWatch(TrainerCallback):
-        def measure(self, state: Any, model: Any) -> None:
-            if all(entry["step"] != state.global_step for entry in state.log_history if "validation_loss" in entry):
-                loss = answer_loss(model, validation, pad_id)
-                entry = {"step": state.global_step, "epoch": state.epoch or 0.0, "validation_loss": loss}
-                state.log_history.append(entry)
-                print(f"step {state.global_step} of {state.max_steps}: validation loss {loss:.4f}", flush=True)
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-            if state.global_step == 0:
-                self.measure(state, model)
-
-        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-            last = state.global_step == state.max_steps
-            control.should_log |= last  # the training curve ends at the last step as well
-            if last or state.global_step % train.eval_steps == 0:
-                self.measure(state, model)
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            if logs and not math.isfinite(logs.get("loss", 0.0)):
-                raise UserError(
-                    f"the training loss is {logs['loss']} at step {state.global_step}: "
-                    f"lower train.lr (now {train.lr}) or raise train.warmup_steps (now {train.warmup_steps})."
-                )
-
-    return LossWatch()
 
 
 def settings(train: TrainParams, folder: Path) -> Any:
@@ -184,6 +248,8 @@ def settings(train: TrainParams, folder: Path) -> Any:
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         gradient_checkpointing=train.gradient_checkpointing,
+        torch_compile=train.compile,
+        use_cpu=not on_gpu,  # else several processes on a CPU would not know of each other
         seed=train.seed,
         data_seed=train.seed,
         bf16=dtype == torch.bfloat16,
@@ -196,56 +262,7 @@ def settings(train: TrainParams, folder: Path) -> Any:
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=on_gpu,
+        ddp_find_unused_parameters=False,
+        loss_type="nll",  # the model's own: see loss.py
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-
-
-def prove(model: Any, run: Run, predicted_steps: int) -> Row:
-    """What shows that training took place: steps, parameters, and how many of LoRA's B matrices left zero.
-
-    Raises:
-        UserError: if no B matrix moved or the steps are not those predicted.
-    """
-    b_matrices = [weight for name, weight in model.named_parameters() if "lora_B" in name]
-    moved = sum(bool(weight.detach().abs().max() > 0) for weight in b_matrices)
-    if moved < len(b_matrices) or run.steps != predicted_steps:
-        raise UserError(
-            f"training proved nothing: {moved} of {len(b_matrices)} B matrices moved in {run.steps} steps of "
-            f"{predicted_steps} predicted: check train.lr and that the prompts hold what the audit saw."
-        )
-    return {
-        "steps": run.steps,
-        "predicted_steps": predicted_steps,
-        "b_matrices_moved": moved,
-        "b_matrices": len(b_matrices),
-        "trainable_parameters": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
-        "training_loss_last": run.training_loss[-1]["loss"],
-        "validation_loss_first": run.validation_loss[0]["loss"],
-        "validation_loss_best": min(point["loss"] for point in run.validation_loss),
-        "validation_loss_last": run.validation_loss[-1]["loss"],
-    }
-
-
-def speed(run: Run, audit: Row) -> Row:
-    """Throughput of a run on `audit`'s records, and where it ran."""
-    import torch
-
-    epochs = run.training_loss[-1]["epoch"]
-    tokens = audit["tokens_per_epoch"] * epochs
-    return {
-        "tokens_per_second": round(tokens / run.seconds),
-        "trained_tokens_per_second": round(tokens * audit["trained_token_share"] / run.seconds),
-        "samples_per_second": round(audit["records"] * epochs / run.seconds, 2),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
-        "gpu_peak_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if torch.cuda.is_available() else 0,
-        "torch": torch.__version__,
-    }
-
-
-def fingerprint(inputs: list[Path], train: TrainParams) -> str:
-    """A name for everything that training depends on: the files in the input folders and the parameters."""
-    digest = sha256(train.model_dump_json().encode())
-    for path in sorted(path for folder in inputs for path in folder.rglob("*") if path.is_file()):
-        with open(path, "rb") as content:
-            digest.update(path.as_posix().encode() + file_digest(content, "sha256").digest())
-    return digest.hexdigest()[:16]

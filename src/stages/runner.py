@@ -38,7 +38,8 @@ def run(
     """
     stage, variant, count = parse_arguments(main, variants, show is not None)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # training on several needs a launcher
+    if "LOCAL_RANK" not in os.environ:  # training on several needs a launcher, which gives each process its own
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     logging.getLogger(TALKATIVE).setLevel(logging.ERROR)
     numerics.fix_cpu()
     start = time.perf_counter()

@@ -1,53 +1,97 @@
 """train: data/prompts/, models/base/ -> models/adapter/, metrics/train.json, plots/train/
 
-QLoRA on the answers alone. An interrupted run resumes from .checkpoints/, in a folder named after what it depends on.
+LoRA on the answers alone, over a 4-bit base or another. An interrupted run goes on from .checkpoints/, in a folder
+named after all that it depends on. train.launcher may start several processes, one a device: one of them writes.
 """
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+from src.errors import UserError
 from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
-from src.models import backends
+from src.models import attention, backends, processes
 from src.models.adapter import save_adapter
-from src.models.training import fingerprint, fit, prove, speed
+from src.models.backends.transformers import digest
+from src.models.checkpoints import fingerprint
+from src.models.proof import prove, speed
+from src.models.training import Job, fit_rounds, parts
 from src.numerics import seed_everything
-from src.params import Params
-from src.prompts.encoding import encode, load_tokenizer, rows
+from src.params import BaseParams, Params, TrainParams
+from src.prompts.encoding import encode, load_tokenizer, predicted_steps, rows
 from src.stages.runner import run
 
-BASE, PROMPTS = Path("models/base"), Path("data/prompts")
+BASE, PROMPTS, ADAPTER = Path("models/base"), Path("data/prompts"), Path("models/adapter")
+INPUTS = [BASE, PROMPTS, Path("src/models"), Path("src/prompts")]
 
 
 def main(params: Params) -> dict[str, Any]:
     """Trains an adapter and proves it."""
     train = params.train
-    backend = backends.get(train.backend)
-    audit = read_json("metrics/audit.json")
+    backend = backends.get(train, BASE)
+    kernel = attention.choose(train)
+    say(f"Attention: {kernel.reason}.")
     tokenizer = load_tokenizer(BASE, params.format.template)
     records = {split: read_jsonl(PROMPTS / f"{split}.jsonl") for split in ("train", "validation")}
-    records["validation"] = records["validation"][: train.eval_records or None]
-    packed = {
-        split: rows([encode(tokenizer, record, train.max_length) for record in chosen], train.max_length, train.packing)
-        for split, chosen in records.items()
-    }
-    checkpoints = Path(".checkpoints") / fingerprint([BASE, PROMPTS], train)
+    held_out = records["validation"][: train.eval_records or None]
+    encoded = [encode(tokenizer, record, train.max_length) for record in records["train"]]
+    rounds = [rows(part, train.max_length, kernel.packing) for part in parts(encoded, train.rounds)]
+    steps = agreed_steps([len(part) for part in rounds], train, kernel)
+    checkpoints = Path(".checkpoints") / fingerprint(INPUTS, train)
 
     seed_everything(train.seed)
-    model = backend.load_trainable(BASE, train)
-    outcome = fit(model, tokenizer, packed["train"], packed["validation"], train, checkpoints)
-    proof = prove(model, outcome, audit["predicted_steps"])
+    model = backend.load_trainable(BASE, train, kernel.implementation)
+    job = Job(
+        tokenizer=tokenizer,
+        validation=list(rows([encode(tokenizer, one, train.max_length) for one in held_out], train.max_length, False)),
+        names={tuple(one.input_ids): record["uid"] for one, record in zip(encoded, records["train"], strict=True)},
+        train=train,
+        attention=kernel,
+    )
+    outcome = fit_rounds(model, job, rounds, checkpoints)
+    proof = prove(model, outcome, steps)
+    if not processes.is_main():
+        sys.exit()  # one process writes
 
-    with atomic_folder("models/adapter") as folder:
+    with atomic_folder(ADAPTER) as folder:
         save_adapter(model, tokenizer, folder)
     shutil.rmtree(checkpoints)
     write_tsv("plots/train/training.tsv", outcome.training_loss)
     write_tsv("plots/train/validation.tsv", outcome.validation_loss)
-    write_json("metrics/train.json", {"records": len(records["train"]), "rows": len(packed["train"]), **proof})
-    print(
-        f"{proof['steps']} steps: validation loss {proof['validation_loss_first']} to {proof['validation_loss_last']}"
-    )
-    return speed(outcome, audit)
+    sizes = {"records": len(encoded), "rows": sum(len(part) for part in rounds), "rounds": train.rounds}
+    write_json("metrics/train.json", sizes | proof | {"base": origin(params.base), "base_sha256": digest(BASE)})
+    say(f"{proof['steps']} steps: validation loss {proof['validation_loss_first']} to {proof['validation_loss_last']}")
+    return speed(outcome)
+
+
+def say(line: str) -> None:
+    """Prints a line, from one of the processes."""
+    if processes.is_main():
+        print(line, flush=True)
+
+
+def agreed_steps(rows_a_round: list[int], train: TrainParams, kernel: attention.Attention) -> int:
+    """The optimiser steps to expect: those the audit predicted, where it predicted for what is run here.
+
+    Raises:
+        UserError: if the audit's prediction is another one.
+    """
+    batch = train.batch_size * processes.count()
+    steps = [predicted_steps(count, batch, train.accumulation, train.epochs, train.max_steps) for count in rows_a_round]
+    audited = read_json("metrics/audit.json")["predicted_steps"]
+    same_run = kernel.packing == train.packing and processes.count() == train.rounds == 1
+    if same_run and sum(steps) != audited:
+        raise UserError(
+            f"metrics/audit.json predicts {audited} steps, and the prompts make {sum(steps)}: run the audit again "
+            "(`dvc repro audit`)."
+        )
+    return sum(steps)
+
+
+def origin(base: BaseParams) -> str:
+    """Where the base model comes from: the embedded one, a repository at its revision, or a folder."""
+    return {"tiny": "tiny", "hub": f"{base.repository}@{base.revision}", "local": base.folder}[base.source]
 
 
 if __name__ == "__main__":

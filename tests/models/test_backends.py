@@ -1,5 +1,6 @@
-"""Backends: chosen by name, refused where they cannot run; the 4-bit base computes exactly and passes gradients on."""
+"""Backends: refused where they cannot do what is asked; a 4-bit base computes exactly, and is the base it was."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import torch
 
 from src.errors import UserError
 from src.models import backends
-from src.models.backends.transformers import compute_dtype, load_base, load_trainable
+from src.models.adapter import save_adapter
+from src.models.backends import transformers
+from src.models.backends.transformers import compute_dtype, load_adapted, load_base, load_trainable
 from src.numerics import seed_everything
 from src.params import TrainParams
 
@@ -16,32 +19,122 @@ TOKENS = torch.arange(1, 40)[None]
 on_a_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
-def test_transformers_runs_everywhere() -> None:
-    assert callable(backends.get("transformers").load_trainable)
+def test_transformers_runs_everywhere(base_folder: Path, train_params: TrainParams) -> None:
+    assert callable(backends.get(train_params, base_folder).load_trainable)
 
 
 @on_a_cpu
-def test_unsloth_is_refused_without_a_gpu() -> None:
+def test_unsloth_is_refused_without_a_gpu(base_folder: Path, train_params: TrainParams) -> None:
     with pytest.raises(UserError, match=r"train\.backend is 'unsloth', which needs an NVIDIA GPU"):
-        backends.get("unsloth")
+        backends.get(train_params.model_copy(update={"backend": "unsloth"}), base_folder)
+
+
+@pytest.mark.parametrize(
+    ("set_up", "message"), [("FSDP", "cut the model over devices"), ("DEEPSPEED", "cut the model")]
+)
+def test_a_model_that_is_cut_over_devices_is_refused(
+    base_folder: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch, set_up: str, message: str
+) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{set_up}", "true")
+    with pytest.raises(UserError, match=message):
+        backends.get(train_params, base_folder)
+
+
+@pytest.mark.parametrize(("launcher", "count"), [("accelerate launch --num_processes 2 -m", "1"), ("python -m", "1")])
+def test_as_many_processes_as_the_launcher_names(
+    base_folder: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch, launcher: str, count: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", count)
+    train = train_params.model_copy(update={"launcher": launcher})
+    if launcher == "python -m":
+        assert backends.get(train, base_folder)
+    else:
+        with pytest.raises(UserError, match=r"--num_processes 2 -m', and there are 1 processes"):
+            backends.get(train, base_folder)
+
+
+@pytest.fixture(scope="module")
+def stored_in_4_bits(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny base as a *-bnb-4bit repository has it: in NF4, quantised from bfloat16."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("bnb-4bit")
+    settings = transformers.nf4(torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(base_folder, quantization_config=settings, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base_folder).save_pretrained(folder)
+    return folder
+
+
+def test_a_base_stored_in_4_bits_is_used_as_it_is(stored_in_4_bits: Path, train_params: TrainParams) -> None:
+    model = load_trainable(stored_in_4_bits, train_params.model_copy(update={"four_bit": True}))
+    loss = model(input_ids=TOKENS, labels=TOKENS).loss
+    loss.backward()
+    assert 5 < loss.item() < 12
+    assert all(w.grad.abs().max() > 0 for name, w in model.named_parameters() if "lora_B" in name)
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_a_base_stored_in_4_bits_is_refused_in_16(stored_in_4_bits: Path, train_params: TrainParams) -> None:
+    message = r"train\.four_bit is false, and the base model is stored in 4 bits: set train\.four_bit to true"
+    with pytest.raises(UserError, match=message):
+        backends.get(train_params.model_copy(update={"four_bit": False}), stored_in_4_bits)
+    with pytest.raises(UserError, match=message):
+        load_base(stored_in_4_bits, four_bit=False)
+
+
+def test_a_base_quantised_in_another_way_is_refused(tmp_path: Path, train_params: TrainParams) -> None:
+    (tmp_path / "config.json").write_text('{"quantization_config": {"quant_method": "gptq", "bits": 4}}')
+    with pytest.raises(UserError, match="quantised by gptq, which cannot be trained here"):
+        backends.get(train_params, tmp_path)
+
+
+def bitsandbytes_products(base: Path) -> Any:
+    """The base with its linear maps in bitsandbytes' own 4-bit layers, less the kernel that rounds to bfloat16."""
+    from transformers import AutoModelForCausalLM
+
+    settings = transformers.nf4(torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(base, quantization_config=settings, dtype=torch.float32)
+    for module in four_bit_layers(model):
+        module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def four_bit_layers(model: Any) -> list[Any]:
+    return [module for module in model.modules() if hasattr(module, "support_avx512bf16_for_cpu")]
 
 
 @on_a_cpu
-def test_products_are_exact_on_a_cpu(base_folder: Path) -> None:
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_4_bit_base_computes_on_a_cpu_as_bitsandbytes_does(
+    base_folder: Path, stored_in_4_bits: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
     assert compute_dtype() == torch.float32
-    model = load_base(base_folder, four_bit=True).eval()
-    with torch.no_grad():
-        quantised = model(TOKENS).logits  # bitsandbytes has a kernel that rounds, for some processors
-        dequantised = model.dequantize()(TOKENS).logits
-    assert torch.allclose(quantised, dequantised, atol=1e-5)
+    base = stored_in_4_bits if stored else base_folder
+    train = train_params.model_copy(update={"four_bit": True})
+    ours = gradients(load_trainable(base, train))
+    if stored:  # what is stored has to say float32, or bitsandbytes rounds in its backward pass
+        monkeypatch.setattr(transformers, "dequantised", as_float32)
+    else:
+        monkeypatch.setattr(transformers, "load_base", lambda *given, **named: bitsandbytes_products(base))
+    theirs = gradients(load_trainable(base, train))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def gradients(base: Path, train: TrainParams, measured: bool) -> dict[str, Any]:
+def as_float32(model: Any) -> Any:
+    """A 4-bit model whose layers dequantise to float32."""
+    for module in four_bit_layers(model):
+        module.support_avx512bf16_for_cpu = False
+        module.weight.quant_state.dtype = torch.float32
+    return model
+
+
+def gradients(model: Any, measured: bool = False) -> dict[str, Any]:
     """The adapter's gradients, after a forward pass in evaluation mode or without one."""
     seed_everything(1)
-    model = load_trainable(base, train)
     for name, weight in model.named_parameters():
-        if "lora_B" in name:
+        if "lora_" in name:
             torch.nn.init.normal_(weight, std=0.05)
     if measured:
         with torch.no_grad():
@@ -53,5 +146,17 @@ def gradients(base: Path, train: TrainParams, measured: bool) -> dict[str, Any]:
 @pytest.mark.parametrize("four_bit", [True, False])
 def test_measuring_a_loss_changes_no_gradient(base_folder: Path, train_params: TrainParams, four_bit: bool) -> None:
     train = train_params.model_copy(update={"four_bit": four_bit})
-    fresh, measured = (gradients(base_folder, train, measured) for measured in (False, True))
+    fresh, measured = (gradients(load_trainable(base_folder, train), measured) for measured in (False, True))
     assert [name for name in fresh if not torch.allclose(fresh[name], measured[name], rtol=1e-3, atol=1e-6)] == []
+
+
+def test_an_adapter_of_another_base_is_refused(
+    base_folder: Path, stored_in_4_bits: Path, chat_tokenizer: Any, train_params: TrainParams, tmp_path: Path
+) -> None:
+    save_adapter(load_trainable(base_folder, train_params), chat_tokenizer, tmp_path)
+    assert load_adapted(base_folder, tmp_path, four_bit=False)
+    with pytest.raises(UserError, match="was trained on another base model than the one in"):
+        load_adapted(stored_in_4_bits, tmp_path, four_bit=True)
+    os.remove(tmp_path / "base.json")
+    with pytest.raises(UserError, match=r"base\.json is missing, so nothing says which base"):
+        load_adapted(base_folder, tmp_path, four_bit=False)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src.models.generation import greedy, greedy_answers, read_answer, reference_losses
-from src.models.training import answer_loss
+from src.models.loss import answer_loss
 from src.prompts.encoding import encode, encode_prompt, stop_ids
 
 TITLES = ["Brass Desk Lamp", "Owl", "A Field Guide to the Owls of the Northern Woods, Second Edition"]

@@ -1,7 +1,10 @@
-"""Training: packed neighbours stay apart, the loss is the answers', a run is proven, repeatable and resumable."""
+"""Training: proven, repeatable, resumed to the same bytes, the same however a batch is made up, stopped in time."""
 
 import math
+import signal
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +12,15 @@ import pytest
 import torch
 
 from src.errors import UserError
-from src.models import training
+from src.models import trainer, training
+from src.models.attention import Attention, choose
 from src.models.backends.transformers import load_trainable
-from src.models.training import Run, answer_loss, collate, curve, fingerprint, fit, positions, prove, speed
+from src.models.proof import prove
+from src.models.trainer import stopping_due
+from src.models.training import Job, Run, curve, explained, fit_rounds, memory_advice, parts
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import IGNORED, encode, predicted_steps, rows
+from src.prompts.encoding import encode, predicted_steps, rows
 
 LONGEST = 256
 
@@ -28,78 +34,6 @@ def encoded(load: Callable[[str], Any], record: Callable[..., Any]) -> list[Any]
     return [encode(load("chat"), record("chat", one.title, one.content[:120]), LONGEST) for one in chosen]
 
 
-def made(encoded: list[Any], packing: bool) -> list[dict[str, Any]]:
-    return rows(encoded, LONGEST, packing).to_list()
-
-
-def logits(model: Any, row: dict[str, Any]) -> Any:
-    """The model's logits for one row, [tokens, vocabulary]."""
-    batch = collate([row], pad_id=2)
-    del batch["labels"]
-    with torch.no_grad():
-        return model(**batch, use_cache=False).logits[0]
-
-
-def test_positions_start_again_with_each_record() -> None:
-    assert positions({"seq_lengths": [3, 1, 2]}) == [0, 1, 2, 0, 0, 1]
-
-
-def test_rows_are_padded_to_one_length() -> None:
-    short = {"input_ids": [5, 6], "labels": [IGNORED, 6], "seq_lengths": [2]}
-    long = {"input_ids": [5, 6, 7, 8], "labels": [IGNORED, 6, 7, 8], "seq_lengths": [1, 3]}
-    batch = collate([short, long], pad_id=2)
-    assert batch["input_ids"].tolist() == [[5, 6, 2, 2], [5, 6, 7, 8]]
-    assert batch["labels"].tolist() == [[IGNORED, 6, IGNORED, IGNORED], [IGNORED, 6, 7, 8]]
-    assert batch["position_ids"].tolist() == [[0, 1, 0, 1], [0, 0, 1, 2]]
-
-
-def test_the_loss_is_the_negative_log_likelihood_of_the_trained_tokens(model: Any, encoded: list[Any]) -> None:
-    single = made(encoded[:3], packing=False)
-    total, tokens = 0.0, 0
-    for row in single:
-        probabilities = torch.softmax(logits(model, row).double(), dim=1)
-        for position, label in enumerate(row["labels"]):
-            if label != IGNORED:
-                total -= math.log(probabilities[position - 1, label])
-                tokens += 1
-    assert answer_loss(model, single, pad_id=2) == pytest.approx(total / tokens, abs=1e-5)
-
-
-def test_the_loss_is_the_same_packed_and_unpacked(model: Any, encoded: list[Any]) -> None:
-    packed, single = made(encoded, packing=True), made(encoded, packing=False)
-    assert max(len(row["seq_lengths"]) for row in packed) > 1
-    losses = [answer_loss(model, chosen, pad_id=2) for chosen in (packed, single)]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
-
-
-def test_packed_neighbours_are_invisible(model: Any, encoded: list[Any]) -> None:
-    first, second = encoded[0].input_ids, encoded[1].input_ids
-    row = {"input_ids": first + second, "labels": first + second, "seq_lengths": [len(first), len(second)]}
-    changed = row | {"input_ids": [row["input_ids"][0] + 9, *row["input_ids"][1:]]}
-    assert torch.equal(logits(model, row)[len(first) :], logits(model, changed)[len(first) :])
-    merged = {"seq_lengths": [len(first) + len(second)]}
-    seen = (logits(model, row | merged) - logits(model, changed | merged))[len(first) :].abs().max()
-    assert seen > 1e-4  # as one record the second half does see the first
-
-
-def test_measuring_leaves_the_model_in_its_mode(model: Any, encoded: list[Any]) -> None:
-    for mode in (True, False):
-        model.train(mode)
-        answer_loss(model, made(encoded[:1], packing=False), pad_id=2)
-        assert model.training == mode
-
-
-def trained(
-    base: Path, tokenizer: Any, encoded: list[Any], train: TrainParams, checkpoints: Path
-) -> tuple[Any, Run, list[Any]]:
-    """A model trained on the records, its run, and its trained weights."""
-    seed_everything(train.seed)
-    model = load_trainable(base, train)
-    packed = rows(encoded, train.max_length, train.packing)
-    run = fit(model, tokenizer, packed, made(encoded[:2], packing=False), train, checkpoints)
-    return model, run, [weight.detach().clone() for weight in model.parameters() if weight.requires_grad]
-
-
 @pytest.fixture
 def train(train_params: TrainParams) -> TrainParams:
     """Six steps: eight records, each in a row of its own."""
@@ -108,71 +42,305 @@ def train(train_params: TrainParams) -> TrainParams:
     )
 
 
+@pytest.fixture
+def run(base_folder: Path, chat_tokenizer: Any, encoded: list[Any], tmp_path: Path) -> Callable[..., Any]:
+    """Trains on the records and gives the run and its trained weights; `folder` keeps its checkpoints."""
+
+    def trained(
+        train: TrainParams, folder: str = "checkpoints", attention: Attention | None = None, chosen: Any = encoded
+    ) -> tuple[Run, list[torch.Tensor]]:
+        seed_everything(train.seed)
+        model, kernel = load_trainable(base_folder, train), attention or choose(train)
+        job = Job(
+            tokenizer=chat_tokenizer,
+            validation=rows(encoded[:2], LONGEST, packing=False).to_list(),
+            names={tuple(one.input_ids): f"B{number}" for number, one in enumerate(encoded)},
+            train=train,
+            attention=kernel,
+        )
+        rounds = [rows(part, train.max_length, kernel.packing) for part in parts(chosen, train.rounds)]
+        run = fit_rounds(model, job, rounds, tmp_path / folder)
+        proof = prove(model, run, run.steps)
+        assert proof["b_matrices"] == 14
+        return run, [weight.detach().clone() for weight in model.parameters() if weight.requires_grad]
+
+    return trained
+
+
+def equal(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> bool:
+    """Whether weights are the same to the last bit."""
+    return all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def losses(points: list[dict[str, Any]]) -> list[float]:
+    return [point["loss"] for point in points]
+
+
 @pytest.mark.parametrize("four_bit", [True, False])
-def test_a_run_takes_the_steps_predicted_moves_every_b_matrix_and_repeats(
-    base_folder: Path, chat_tokenizer: Any, encoded: list[Any], train: TrainParams, tmp_path: Path, four_bit: bool
+def test_a_run_takes_the_steps_predicted_and_repeats(
+    run: Callable[..., Any], train: TrainParams, encoded: list[Any], four_bit: bool
 ) -> None:
-    train = train.model_copy(
-        update={"four_bit": four_bit, "optimizer": "paged_adamw_8bit" if four_bit else "adamw_torch"}
-    )
+    optimizer = "paged_adamw_8bit" if four_bit else "adamw_torch"
+    train = train.model_copy(update={"four_bit": four_bit, "optimizer": optimizer})
+    first, weights = run(train)
     predicted = predicted_steps(8, train.batch_size, train.accumulation, train.epochs, train.max_steps)
-    model, run, weights = trained(base_folder, chat_tokenizer, encoded, train, tmp_path / "checkpoints")
-    proof = prove(model, run, predicted)
-    assert (proof["steps"], proof["b_matrices_moved"], proof["b_matrices"]) == (6, 14, 14)
-    assert proof["validation_loss_last"] < proof["validation_loss_first"]
-    assert [point["step"] for point in run.training_loss] == [1, 2, 3, 4, 5, 6]
-    assert [point["step"] for point in run.validation_loss] == [0, 2, 4, 6]
+    assert (first.steps, first.kept_step, first.stopped_early) == (predicted, 6, False)
+    assert first.validation_loss[-1]["loss"] < first.validation_loss[0]["loss"]
+    assert [point["step"] for point in first.training_loss] == [1, 2, 3, 4, 5, 6]
+    assert [point["step"] for point in first.validation_loss] == [0, 2, 4, 6]
+    assert first.samples == 12
+    assert 0 < first.trained_tokens < first.tokens < 12 * max(len(one.input_ids) for one in encoded)
     assert all(weight.dtype == torch.float32 for weight in weights)
-    _, again, same = trained(base_folder, chat_tokenizer, encoded, train, tmp_path / "others")
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(weights, same, strict=True))
-    assert (again.training_loss, again.validation_loss) == (run.training_loss, run.validation_loss)
+    again, same = run(train, "others")
+    assert equal(weights, same)
+    assert (again.training_loss, again.validation_loss) == (first.training_loss, first.validation_loss)
 
 
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, measurement: int) -> None:
+    """Presses Ctrl-C while the validation loss is measured for the n-th time."""
+    measure, calls = trainer.summed_loss, []
+
+    def interrupted(*given: Any) -> tuple[float, int]:
+        calls.append(given)
+        if len(calls) == measurement:
+            signal.raise_signal(signal.SIGINT)
+        return measure(*given)
+
+    monkeypatch.setattr(trainer, "summed_loss", interrupted)
+
+
+@pytest.mark.parametrize(("grouped", "steps"), [(False, (1, 3, 5)), (True, (5,))])
 def test_an_interrupted_run_ends_in_the_same_weights(
-    base_folder: Path,
-    chat_tokenizer: Any,
-    encoded: list[Any],
+    run: Callable[..., Any],
+    train: TrainParams,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    grouped: bool,
+    steps: tuple[int, ...],
+) -> None:
+    train = train.model_copy(update={"eval_steps": 1, "best_checkpoint": True, "packing": grouped})
+    attention = Attention("sdpa", packing=False, reason="")
+    whole, weights = run(train, "whole", attention)
+    for step in steps:  # 5 is in the second epoch, whose order of records has to be found again
+        saved = step // train.save_steps * train.save_steps
+        message = rf"interrupted at step {step} of 6: run the same command again and training goes on from step {saved}"
+        with monkeypatch.context() as patched, pytest.raises(UserError, match=message):
+            interrupt_at(patched, step + 1)
+            run(train, f"cut at {step}", attention)
+        capsys.readouterr()
+        resumed, same = run(train, f"cut at {step}", attention)
+        assert (f"Going on from step {saved}" in capsys.readouterr().out) == (saved > 0)
+        assert equal(weights, same)
+        assert asdict(resumed) | {"seconds": 0} == asdict(whole) | {"seconds": 0}
+
+
+def test_seconds_before_an_interruption_count(
+    run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = trainer.summed_loss
+
+    def slow(*given: Any) -> tuple[float, int]:
+        time.sleep(0.5)
+        return measure(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer, "summed_loss", slow)
+        interrupted = train.model_copy(update={"eval_steps": 2})
+        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=4))
+        with pytest.raises(UserError, match="goes on from step 4"):
+            run(interrupted)
+    resumed, _ = run(interrupted)
+    assert resumed.seconds > 1.0  # two measurements of half a second were before the interruption
+
+
+def stop_after_saving(at: int) -> Callable[..., None]:
+    """Presses Ctrl-C once the checkpoint of a step is written."""
+    save = trainer.AnswerTrainer._save_checkpoint
+
+    def stopped(self: Any, *given: Any) -> None:
+        save(self, *given)
+        if self.state.global_step == at:
+            signal.raise_signal(signal.SIGINT)
+
+    return stopped
+
+
+def test_two_checkpoints_are_kept_and_a_broken_one_is_skipped(
+    run: Callable[..., Any],
     train: TrainParams,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = base_folder, chat_tokenizer, encoded, train.model_copy(update={"eval_steps": 1})
-    _, whole, weights = trained(*arguments, tmp_path / "whole")
-    measure, calls = training.answer_loss, []
-
-    def interrupted_at_step_3(*given: Any) -> float:
-        calls.append(given)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return measure(*given)
-
-    monkeypatch.setattr(training, "answer_loss", interrupted_at_step_3)
-    with pytest.raises(KeyboardInterrupt):
-        trained(*arguments, tmp_path / "cut")
-    assert (tmp_path / "cut/checkpoint-2").is_dir()
-    _, resumed, same = trained(*arguments, tmp_path / "cut")
-    assert "Resuming from checkpoint-2" in capsys.readouterr().out
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(weights, same, strict=True))
-    assert (resumed.steps, resumed.training_loss) == (whole.steps, whole.training_loss)
-    assert resumed.validation_loss == whole.validation_loss
+    train = train.model_copy(update={"save_steps": 1, "eval_steps": 6})
+    _, weights = run(train, "whole")
+    with monkeypatch.context() as patched, pytest.raises(UserError):
+        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=4))
+        run(train, "cut")
+    kept = sorted(tmp_path.glob("cut/round-1-steps/checkpoint-*"))
+    assert [path.name for path in kept] == ["checkpoint-3", "checkpoint-4"]
+    optimizer = kept[1] / "optimizer.pt"
+    optimizer.write_bytes(optimizer.read_bytes()[:1000])
+    capsys.readouterr()
+    _, same = run(train, "cut")
+    out = capsys.readouterr().out
+    assert "checkpoint-4 was cut off while it was written" in out and "Going on from step 3" in out
+    assert equal(weights, same)
 
 
-def test_a_run_shorter_than_its_log_interval_still_has_a_loss(
-    base_folder: Path, chat_tokenizer: Any, encoded: list[Any], train: TrainParams, tmp_path: Path
+def test_a_round_that_is_done_is_not_done_again(run: Callable[..., Any], train: TrainParams, tmp_path: Path) -> None:
+    first, weights = run(train)
+    written = (tmp_path / "checkpoints/round-1/run.json").stat().st_mtime_ns
+    again, same = run(train)
+    assert again == first
+    assert equal(weights, same)
+    assert (tmp_path / "checkpoints/round-1/run.json").stat().st_mtime_ns == written
+
+
+def test_rounds_go_on_from_each_other_with_a_fresh_optimiser(
+    run: Callable[..., Any], train: TrainParams, encoded: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rare = train.model_copy(update={"log_steps": 500, "save_steps": 500, "warmup_steps": 0})
-    model, run, _ = trained(base_folder, chat_tokenizer, encoded, rare, tmp_path / "checkpoints")
-    assert math.isfinite(prove(model, run, predicted_steps=6)["training_loss_last"])
-    assert run.training_loss[-1]["step"] == 6
+    train = train.model_copy(update={"rounds": 2, "epochs": 1, "eval_steps": 1})
+    both, weights = run(train)
+    assert both.steps == 4
+    assert [point["step"] for point in both.training_loss] == [1, 2, 3, 4]
+    assert [point["epoch"] for point in both.validation_loss] == [0, 0.5, 1, 1.5, 2]
+    once, _ = run(train.model_copy(update={"rounds": 1}), "once", chosen=encoded[:4])
+    assert losses(both.training_loss)[:2] == losses(once.training_loss)  # round 1 is a run on the first half
+    assert both.validation_loss[2] == once.validation_loss[2]
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, 5)  # step 1 of round 2, whose step 0 is measured too
+        with pytest.raises(UserError, match="interrupted at step 1 of 2"):
+            run(train, "cut")
+    resumed, same = run(train, "cut")
+    assert equal(weights, same)
+    assert resumed.training_loss == both.training_loss
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(
-    base_folder: Path, chat_tokenizer: Any, encoded: list[Any], train: TrainParams, tmp_path: Path
+def test_parts_are_consecutive_and_of_equal_size() -> None:
+    assert parts(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
+    assert parts(list(range(4)), 1) == [[0, 1, 2, 3]]
+
+
+def test_one_batch_of_eight_is_eight_batches_of_one(run: Callable[..., Any], train: TrainParams) -> None:
+    train = train.model_copy(update={"lora_dropout": 0.0, "epochs": 3, "max_grad_norm": 100.0})
+    whole, weights = run(train.model_copy(update={"batch_size": 8, "accumulation": 1}), "whole")
+    split, same = run(train.model_copy(update={"batch_size": 1, "accumulation": 8}), "split")
+    assert losses(split.training_loss) == pytest.approx(losses(whole.training_loss), abs=1e-5)
+    assert losses(split.validation_loss) == pytest.approx(losses(whole.validation_loss), abs=1e-4)
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(weights, same, strict=True))
+
+
+def test_packed_records_train_as_single_ones(run: Callable[..., Any], train: TrainParams) -> None:
+    train = train.model_copy(update={"lora_dropout": 0.0, "epochs": 3, "batch_size": 8, "max_grad_norm": 100.0})
+    single, weights = run(train, "single")
+    packed, same = run(train.model_copy(update={"packing": True}), "packed")
+    assert packed.samples == single.samples and packed.tokens == single.tokens
+    assert losses(packed.training_loss) == pytest.approx(losses(single.training_loss), abs=1e-5)
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(weights, same, strict=True))
+
+
+def test_a_run_shorter_than_its_log_interval_still_has_a_loss(run: Callable[..., Any], train: TrainParams) -> None:
+    short, _ = run(train.model_copy(update={"log_steps": 500, "save_steps": 500, "warmup_steps": 0}))
+    assert math.isfinite(short.training_loss[-1]["loss"])
+    assert short.training_loss[-1]["step"] == 6
+
+
+def test_the_best_adapter_is_kept(run: Callable[..., Any], train: TrainParams) -> None:
+    wild = train.model_copy(update={"lr": 3.0, "warmup_steps": 0, "eval_steps": 1, "scheduler": "constant_with_warmup"})
+    kept, weights = run(wild.model_copy(update={"best_checkpoint": True}), "best")
+    best = min(kept.validation_loss[1:], key=lambda point: point["loss"])
+    assert kept.kept_step == best["step"] < kept.steps
+    _, others = run(wild.model_copy(update={"max_steps": kept.kept_step}), "until then")
+    assert equal(weights, others)
+
+
+def test_the_best_adapter_before_an_interruption_is_kept(
+    run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    wild = train.model_copy(update={"lr": 3.0, "warmup_steps": 0, "eval_steps": 1, "scheduler": "constant_with_warmup"})
+    wild = wild.model_copy(update={"best_checkpoint": True, "epochs": 1.75})
+    whole, weights = run(wild, "whole")
+    saved = next(step for step in (4, 6) if step >= whole.kept_step)
+    with monkeypatch.context() as patched, pytest.raises(UserError, match=f"goes on from step {saved}"):
+        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=saved))
+        run(wild, "cut")
+    resumed, same = run(wild, "cut")
+    assert resumed.kept_step == whole.kept_step
+    assert equal(weights, same)
+
+
+def test_training_stops_early(run: Callable[..., Any], train: TrainParams) -> None:
+    wild = train.model_copy(update={"lr": 3.0, "warmup_steps": 0, "eval_steps": 1, "scheduler": "constant_with_warmup"})
+    patient = wild.model_copy(update={"early_stopping": 2, "epochs": 10})
+    stopped, _ = run(patient)
+    measured = losses(stopped.validation_loss)
+    assert stopped.stopped_early and stopped.steps < 40
+    due = [stopping_due(measured[:end], patient) for end in range(1, len(measured) + 1)]
+    assert due == [False] * (len(measured) - 1) + [True]
+    assert min(measured[-2:]) >= min(measured[:-2])
+    assert not stopping_due(measured, wild)
+    assert stopped.training_loss[-1]["step"] == stopped.steps
+
+
+def poison(model: Any, wanted: list[int]) -> None:
+    """Makes a model's loss NaN for a batch that holds a record."""
+    whole = model.get_base_model().forward
+
+    def poisoned(input_ids: Any = None, **given: Any) -> Any:
+        outcome = whole(input_ids=input_ids, **given)
+        if model.training and any(row[: len(wanted)].tolist() == wanted for row in input_ids):
+            outcome["loss"] = outcome["loss"] * float("nan")
+        return outcome
+
+    model.get_base_model().forward = poisoned
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_loss_that_is_not_finite_names_the_step_and_the_records(
+    run: Callable[..., Any],
+    train: TrainParams,
+    encoded: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    accumulation: int,
+) -> None:
+    build = training.build_trainer
+
+    def built(model: Any, *given: Any) -> Any:
+        poison(model, encoded[5].input_ids)
+        return build(model, *given)
+
+    monkeypatch.setattr(training, "build_trainer", built)
+    with pytest.raises(UserError) as caught:
+        run(train.model_copy(update={"accumulation": accumulation, "log_steps": 500}))
+    found = str(caught.value)
+    step, named = found.split("at step ")[1][0], found.split("records ")[1].split(":")[0].split(", ")
+    assert found.startswith("the training loss is nan at step ")
+    assert 1 <= int(step) <= 4 // accumulation
+    assert "B5" in named and len(named) == 2 and set(named) < {f"B{number}" for number in range(8)}
+
+
+def test_gradients_that_are_not_finite_stop_the_run(
+    run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = training.build_trainer
+
+    def built(model: Any, *given: Any) -> Any:
+        next(weight for weight in model.parameters() if weight.requires_grad).register_hook(lambda grad: grad / 0)
+        return build(model, *given)
+
+    monkeypatch.setattr(training, "build_trainer", built)
+    with pytest.raises(
+        UserError, match=r"the gradients' norm is nan at step 1, in a batch of the records B\d, B\d: look"
+    ):
+        run(train)
+
+
+def test_a_learning_rate_out_of_all_reason_stops_the_run(run: Callable[..., Any], train: TrainParams) -> None:
     wild = train.model_copy(update={"lr": 1e30, "warmup_steps": 0, "max_grad_norm": 1e30, "scheduler": "linear"})
-    with pytest.raises(UserError, match=r"the training loss is nan at step \d: lower train\.lr \(now 1e\+30\)"):
-        trained(base_folder, chat_tokenizer, encoded, wild, tmp_path / "checkpoints")
+    message = r"at step \d, in a batch of the records B\d, B\d: look at those, lower train\.lr \(now 1e\+30\)"
+    with pytest.raises(UserError, match=message):
+        run(wild.model_copy(update={"eval_steps": 100}))
 
 
 def test_a_curve_keeps_the_points_of_its_key() -> None:
@@ -185,41 +353,33 @@ def test_a_curve_keeps_the_points_of_its_key() -> None:
     assert curve(history, "validation_loss") == [{"step": 0, "epoch": 0.0, "loss": 3.0}]
 
 
-def finished(steps: int) -> Run:
-    points = [{"step": step, "epoch": 2.0, "loss": loss} for step, loss in ((1, 3.0), (2, 1.0), (3, 2.0))]
-    return Run(steps=steps, seconds=10.0, training_loss=points, validation_loss=points)
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ({"batch_size": 16, "accumulation": 1}, "train.batch_size to 8 (now 16) and train.accumulation to 2 (now 1)"),
+        ({"batch_size": 5, "accumulation": 2}, "train.batch_size to 2 (now 5) and train.accumulation to 5 (now 2)"),
+        ({"batch_size": 1}, "train.gradient_checkpointing to true"),
+        ({"batch_size": 1, "gradient_checkpointing": True}, "train.four_bit to true"),
+        ({"batch_size": 1, "gradient_checkpointing": True, "four_bit": True}, "train.max_length to 64 (now 128)"),
+    ],
+)
+def test_full_memory_names_the_parameter_to_lower(
+    train_params: TrainParams, given: dict[str, Any], advice: str
+) -> None:
+    assert advice in memory_advice(train_params.model_copy(update=given))
 
 
-def test_nothing_is_proven_by_matrices_that_stood_still(base_folder: Path, train: TrainParams) -> None:
-    untrained = load_trainable(base_folder, train)
-    with pytest.raises(UserError, match="0 of 14 B matrices moved in 6 steps of 6 predicted"):
-        prove(untrained, finished(6), predicted_steps=6)
-    for name, weight in untrained.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.ones_(weight)
-    with pytest.raises(UserError, match="14 of 14 B matrices moved in 5 steps of 6 predicted"):
-        prove(untrained, finished(5), predicted_steps=6)
-    proof = prove(untrained, finished(6), predicted_steps=6)
-    assert (proof["validation_loss_first"], proof["validation_loss_best"], proof["validation_loss_last"]) == (3, 1, 2)
-    assert proof["trainable_parameters"] == sum(w.numel() for w in untrained.parameters() if w.requires_grad)
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), None])
+def test_full_memory_is_told_from_other_errors(
+    run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Any
+) -> None:
+    class Trainer:
+        state = type("State", (), {"global_step": 4, "max_steps": 6})
 
-
-def test_speed_counts_what_was_trained() -> None:
-    measured = speed(finished(6), {"tokens_per_epoch": 1000, "trained_token_share": 0.5, "records": 20})
-    assert measured["tokens_per_second"] == 200
-    assert measured["trained_tokens_per_second"] == 100
-    assert measured["samples_per_second"] == 4.0
-
-
-def test_a_fingerprint_is_of_contents_names_and_parameters(tmp_path: Path, train: TrainParams) -> None:
-    folder = tmp_path / "inputs"
-    folder.mkdir()
-    (folder / "a").write_text("one")
-    first = fingerprint([folder], train)
-    assert fingerprint([folder], train) == first
-    changed = [fingerprint([folder], train.model_copy(update={"lr": 0.5}))]
-    (folder / "a").write_text("two")
-    changed.append(fingerprint([folder], train))
-    (folder / "a").rename(folder / "b")
-    changed.append(fingerprint([folder], train))
-    assert len({first, *changed}) == 4
+    message = r"the memory is full at step 5: set train\.batch_size to 1 \(now 2\)"
+    with pytest.raises(UserError, match=message), explained(Trainer, train, tmp_path):
+        if error:
+            raise error
+        torch.empty(2**60, dtype=torch.uint8)  # more than the machine can address
+    with pytest.raises(RuntimeError, match="size mismatch"), explained(Trainer, train, tmp_path):
+        raise RuntimeError("size mismatch")

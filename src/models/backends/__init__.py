@@ -14,19 +14,19 @@ from src.params import TrainParams
 class Backend(Protocol):
     """What a backend module offers."""
 
-    check: Callable[[], None]
-    """Raises UserError, before anything is loaded, where the backend cannot run."""
+    check: Callable[[TrainParams, Path], None]
+    """Raises UserError, before anything is loaded, where it cannot train the base model of a folder as asked."""
 
-    load_trainable: Callable[[Path, TrainParams], Any]
-    """The base model in a folder with a new adapter on it, ready to train."""
+    load_trainable: Callable[[Path, TrainParams, str], Any]
+    """The base model in a folder with a new adapter on it and an attention kernel by its name, ready to train."""
 
 
-def get(name: str) -> Backend:
-    """The backend of that name, checked.
+def get(train: TrainParams, base: Path) -> Backend:
+    """The backend that train.backend names, checked.
 
     Raises:
-        UserError: if it cannot run on this machine.
+        UserError: if it cannot do what `train` asks for on this machine.
     """
-    backend = cast(Backend, import_module(f"src.models.backends.{name}"))
-    backend.check()
+    backend = cast(Backend, import_module(f"src.models.backends.{train.backend}"))
+    backend.check(train, base)
     return backend

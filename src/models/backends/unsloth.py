@@ -1,6 +1,7 @@
 """Loading through Unsloth, on one NVIDIA GPU.
 
 Covers the base model with a new adapter, in Unsloth's kernels. Needs requirements-gpu.txt; imports Unsloth only here.
+What it cannot honour (packing, another attention kernel, compile, several processes) src/params.py refuses.
 """
 
 from importlib import import_module
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
-from src.models.backends.transformers import LINEAR_LAYERS
+from src.models import processes
+from src.models.backends.transformers import LINEAR_LAYERS, refuse_precision
 from src.params import TrainParams
 
 
-def check() -> None:
-    """Refuses to run without an NVIDIA GPU or without Unsloth.
+def check(train: TrainParams, base: Path) -> None:
+    """Refuses to run without an NVIDIA GPU, without Unsloth, or in several processes.
 
     Raises:
         UserError: naming what is missing.
@@ -31,11 +33,17 @@ def check() -> None:
             "train.backend is 'unsloth', which is not installed: run `pip install -r requirements-gpu.txt`, "
             "or set train.backend to transformers."
         )
+    if processes.count() > 1:
+        raise UserError(
+            f"train.launcher is {train.launcher!r}, which started {processes.count()} processes, and Unsloth trains in "
+            "one: set it to python -m."
+        )
+    refuse_precision(base, train.four_bit)
     import_module("unsloth")  # patches transformers and trl, so it comes before them
 
 
-def load_trainable(base: Path, train: TrainParams) -> Any:
-    """The base model with a new adapter on all linear layers, whose B matrices are zero."""
+def load_trainable(base: Path, train: TrainParams, attention: str = "sdpa") -> Any:
+    """The base model with a new adapter on all linear layers, whose B matrices are zero; the kernels are Unsloth's."""
     from unsloth import FastLanguageModel
 
     model, _ = FastLanguageModel.from_pretrained(

@@ -1,0 +1,65 @@
+"""Rows of tokens as the tensors that a model takes.
+
+Covers padding, positions and flattening. Does not pack: src/prompts/encoding.py does.
+"""
+
+from typing import Any
+
+from src.prompts.encoding import IGNORED
+
+Row = dict[str, Any]
+
+
+def collate(rows: list[Row], pad_id: int) -> dict[str, Any]:
+    """Rows as tensors of one length, [rows, tokens], padded on the right.
+
+    Positions start at 0 with each record. There is no attention mask: from the positions transformers builds one in
+    which packed neighbours do not see each other, and none where each row holds one record, whose positions the padding
+    goes on with: what stands behind a token cannot be seen.
+    """
+    import torch
+
+    length = max(len(row["input_ids"]) for row in rows)
+
+    def padded(values: list[int], filler: list[int]) -> list[int]:
+        return list(values) + filler[: length - len(values)]
+
+    return {
+        "input_ids": torch.tensor([padded(row["input_ids"], [pad_id] * length) for row in rows]),
+        "labels": torch.tensor([padded(row["labels"], [IGNORED] * length) for row in rows]),
+        "position_ids": torch.tensor([padded(positions(row), padding_positions(row, length)) for row in rows]),
+    }
+
+
+def positions(row: Row) -> list[int]:
+    """The position of each token within its own record."""
+    return [position for length in row["seq_lengths"] for position in range(length)]
+
+
+def padding_positions(row: Row, length: int) -> list[int]:
+    """Positions of the padding: those that follow a single record's, or from 1 behind several; 0 starts a record."""
+    start = row["seq_lengths"][0] if len(row["seq_lengths"]) == 1 else 1
+    return list(range(start, start + length))
+
+
+def flatten(rows: list[Row]) -> dict[str, Any]:
+    """Rows as one long row without padding, [1, tokens], for kernels that keep records apart by their positions."""
+    import torch
+
+    return {
+        "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
+        "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
+        "position_ids": torch.tensor([[position for row in rows for position in positions(row)]]),
+    }
+
+
+def records_in(batch: dict[str, Any], pad_id: int) -> list[list[int]]:
+    """The tokens of each record in a batch, cut where positions start again."""
+    found: list[list[int]] = []
+    for ids, places in zip(batch["input_ids"].tolist(), batch["position_ids"].tolist(), strict=True):
+        for token, place in zip(ids, places, strict=True):
+            if place == 0:
+                found.append([])
+            if token != pad_id:
+                found[-1].append(token)
+    return [record for record in found if record]

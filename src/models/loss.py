@@ -1,0 +1,97 @@
+"""The loss on the answers: computed where a token is trained, and nowhere else.
+
+Covers the loss of a training step and of held-out rows. Does not make batches.
+"""
+
+from collections.abc import Iterator
+from functools import wraps
+from typing import Any
+
+from src.models.batches import Row, collate
+from src.prompts.encoding import IGNORED
+
+LOGITS_AT_ONCE = 2**25  # 128 MB in 32 bits; more are computed in chunks, and again in the backward pass
+
+
+def trained_logits_only(model: Any) -> None:
+    """Makes a causal language model compute logits, and its loss from them, for trained tokens alone.
+
+    Half of the tokens are prompt, whose logits nobody needs; over a large vocabulary those of one batch take many
+    gigabytes. Models that scale or cap their logits are left as they are.
+    """
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    config, whole = causal.config.get_text_config(), causal.forward
+    if getattr(config, "final_logit_softcapping", None) or getattr(config, "logit_scale", None):
+        return
+
+    @wraps(whole)
+    def forward(input_ids: Any = None, labels: Any = None, num_items_in_batch: Any = None, **inputs: Any) -> Any:
+        from transformers.modeling_outputs import CausalLMOutputWithPast
+
+        if labels is None:
+            return whole(input_ids=input_ids, **inputs)
+        states = causal.base_model(input_ids=input_ids, **inputs).last_hidden_state
+        total, tokens = negative_log_likelihood(states, labels, causal.get_output_embeddings())
+        return CausalLMOutputWithPast(loss=total / (tokens if num_items_in_batch is None else num_items_in_batch))
+
+    causal.forward = forward
+
+
+def negative_log_likelihood(states: Any, labels: Any, head: Any) -> tuple[Any, Any]:
+    """Summed negative log-likelihood of the trained tokens in nats, and their number.
+
+    Args:
+        states: the model's last hidden states, [rows, tokens, width].
+        labels: token ids or IGNORED, [rows, tokens]; each is predicted from the state before it.
+        head: the linear map from states to logits.
+    """
+    from torch.utils.checkpoint import checkpoint
+
+    trained = labels[:, 1:] != IGNORED
+    states, targets = states[:, :-1][trained], labels[:, 1:][trained]
+    size = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
+    if len(targets) <= size:
+        return chunk_loss(head, states, targets), trained.sum()
+    chunks = zip(states.split(size), targets.split(size), strict=True)
+    return sum(checkpoint(chunk_loss, head, *chunk, use_reentrant=False) for chunk in chunks), trained.sum()
+
+
+def chunk_loss(head: Any, states: Any, targets: Any) -> Any:
+    """Summed cross entropy of some tokens."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(head(states).float(), targets, reduction="sum")
+
+
+def answer_loss(model: Any, rows: list[Row], pad_id: int, batch_tokens: int = 1) -> float:
+    """Mean negative log-likelihood over all trained tokens of `rows`, in nats a token.
+
+    Unlike the Trainer's own evaluation, which averages over batches, every token counts the same.
+    """
+    total, tokens = summed_loss(model, rows, pad_id, batch_tokens)
+    return total / tokens
+
+
+def summed_loss(model: Any, rows: list[Row], pad_id: int, batch_tokens: int) -> tuple[float, int]:
+    """Negative log-likelihood of the trained tokens of `rows`, summed in nats, and their number."""
+    import torch
+
+    total, tokens, training = 0.0, 0, model.training
+    model.eval()
+    with torch.no_grad():
+        for chosen in batches(rows, batch_tokens):
+            batch = collate(chosen, pad_id)
+            tokens += int((batch["labels"][:, 1:] != IGNORED).sum())
+            batch = {key: value.to(model.device) for key, value in batch.items()}
+            total += model(**batch, use_cache=False, num_items_in_batch=1).loss.item()
+    model.train(training)
+    return total, tokens
+
+
+def batches(rows: list[Row], tokens: int) -> Iterator[list[Row]]:
+    """Rows, the longest first, in batches of up to `tokens` tokens, padding included, and of one row at least."""
+    waiting = sorted(rows, key=lambda row: -len(row["input_ids"]))
+    while waiting:
+        size = max(1, tokens // len(waiting[0]["input_ids"]))
+        yield waiting[:size]
+        waiting = waiting[size:]

@@ -1,0 +1,33 @@
+"""The processes that train.launcher started, one a device: how many there are, and which of them this is.
+
+Covers what `accelerate launch` leaves in the environment. Starts none itself.
+"""
+
+import os
+import re
+
+
+def count() -> int:
+    """The number of processes that train together; 1 without a launcher."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """This process among all of them, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def local_rank() -> int:
+    """This process among those of its machine, from 0: the number of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def asked_for(launcher: str) -> int:
+    """The number of processes that a launcher's command names; those there are where it names none."""
+    found = re.search(r"--num[_-]processes[= ](\d+)", launcher)
+    return int(found[1]) if found else count()
+
+
+def is_main() -> bool:
+    """Whether this process is the one that prints and writes."""
+    return rank() == 0

@@ -1,0 +1,128 @@
+"""The loss: the answers' alone, the same packed and unpacked, in chunks or at once, batched or not."""
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from src.models import loss
+from src.models.backends.transformers import load_adapted, load_trainable
+from src.models.batches import collate
+from src.models.loss import answer_loss, batches, trained_logits_only
+from src.numerics import seed_everything
+from src.params import TrainParams
+from src.prompts.encoding import IGNORED, encode, rows
+
+LONGEST, PAD = 256, 2
+
+
+@pytest.fixture(scope="module")
+def encoded(load: Callable[[str], Any], record: Callable[..., Any]) -> list[Any]:
+    """Eight records of different lengths."""
+    from src.embedded.catalogue import products
+
+    chosen = list(products(seed=9, count=8))
+    return [encode(load("chat"), record("chat", one.title, one.content[:120]), LONGEST) for one in chosen]
+
+
+def made(encoded: list[Any], packing: bool) -> list[dict[str, Any]]:
+    return rows(encoded, LONGEST, packing).to_list()
+
+
+def logits(model: Any, row: dict[str, Any]) -> Any:
+    """The model's logits for one row, [tokens, vocabulary]."""
+    batch = collate([row], PAD)
+    del batch["labels"]
+    with torch.no_grad():
+        return model(**batch, use_cache=False).logits[0]
+
+
+def test_the_loss_is_the_negative_log_likelihood_of_the_trained_tokens(model: Any, encoded: list[Any]) -> None:
+    single = made(encoded[:3], packing=False)
+    total, tokens = 0.0, 0
+    for row in single:
+        probabilities = torch.softmax(logits(model, row).double(), dim=1)
+        for position, label in enumerate(row["labels"]):
+            if label != IGNORED:
+                total -= math.log(probabilities[position - 1, label])
+                tokens += 1
+    assert answer_loss(model, single, PAD) == pytest.approx(total / tokens, abs=1e-5)
+    trained_only = deepcopy(model)
+    trained_logits_only(trained_only)
+    assert answer_loss(trained_only, single, PAD) == pytest.approx(total / tokens, abs=1e-5)
+
+
+def test_the_loss_is_the_same_packed_unpacked_and_batched(model: Any, encoded: list[Any]) -> None:
+    packed, single = made(encoded, packing=True), made(encoded, packing=False)
+    assert max(len(row["seq_lengths"]) for row in packed) > 1
+    whole = answer_loss(model, single, PAD)
+    assert answer_loss(model, packed, PAD) == pytest.approx(whole, abs=1e-5)
+    assert answer_loss(model, single, PAD, batch_tokens=600) == pytest.approx(whole, abs=1e-5)
+    assert answer_loss(model, packed, PAD, batch_tokens=600) == pytest.approx(whole, abs=1e-5)
+
+
+def test_packed_neighbours_are_invisible(model: Any, encoded: list[Any]) -> None:
+    first, second = encoded[0].input_ids, encoded[1].input_ids
+    row = {"input_ids": first + second, "labels": first + second, "seq_lengths": [len(first), len(second)]}
+    changed = row | {"input_ids": [row["input_ids"][0] + 9, *row["input_ids"][1:]]}
+    assert torch.equal(logits(model, row)[len(first) :], logits(model, changed)[len(first) :])
+    merged = {"seq_lengths": [len(first) + len(second)]}
+    seen = (logits(model, row | merged) - logits(model, changed | merged))[len(first) :].abs().max()
+    assert seen > 1e-4  # as one record the second half does see the first
+
+
+def gradients(base: Path, train: TrainParams, batch: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    """The loss of a batch and the gradients of a new adapter whose B matrices are not zero."""
+    seed_everything(1)
+    model = load_trainable(base, train)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.05)
+    found = model(**batch).loss
+    found.backward()
+    return found.item(), {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def test_chunks_give_the_same_loss_and_gradients(
+    base_folder: Path, train_params: TrainParams, encoded: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = collate(made(encoded[:3], packing=False), PAD)
+    whole, expected = gradients(base_folder, train_params, batch)
+    calls: list[int] = []
+    chunk_loss = loss.chunk_loss
+    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", 4096 * 10)  # chunks of about ten tokens
+
+    def counted(head: Any, states: Any, targets: Any) -> Any:
+        calls.append(len(targets))
+        return chunk_loss(head, states, targets)
+
+    monkeypatch.setattr(loss, "chunk_loss", counted)
+    chunked, found = gradients(base_folder, train_params, batch)
+    assert len(calls) > 10 and max(calls) < 20
+    assert chunked == pytest.approx(whole, abs=1e-5)
+    assert all(torch.allclose(found[name], expected[name], rtol=1e-4, atol=1e-7) for name in expected)
+
+
+def test_a_model_that_caps_its_logits_is_left_as_it_is(base_folder: Path) -> None:
+    model = load_adapted(base_folder, None, four_bit=False)
+    whole = model.forward
+    model.config.final_logit_softcapping = 30.0
+    trained_logits_only(model)
+    assert model.forward == whole
+
+
+def test_measuring_leaves_the_model_in_its_mode(model: Any, encoded: list[Any]) -> None:
+    for mode in (True, False):
+        model.train(mode)
+        answer_loss(model, made(encoded[:1], packing=False), PAD)
+        assert model.training == mode
+
+
+def test_batches_are_as_large_as_they_may_be() -> None:
+    several = [{"input_ids": [0] * length} for length in (3, 9, 4, 5, 30)]
+    sizes = [[len(row["input_ids"]) for row in batch] for batch in batches(several, 18)]
+    assert sizes == [[30], [9, 5], [4, 3]]
