@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from src.bench import data
 from src.errors import UserError
 from src.files import atomic_file, read_json
 from src.models.card import evaluation
@@ -70,7 +71,17 @@ def results() -> str:
     )
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"stages": stages, "parameters": parameters, "results": results}
+def data_bench() -> str:
+    """What the data path takes at full size, by the committed benchmark."""
+    return data.table(read_json(data.RESULTS))
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "stages": stages,
+    "parameters": parameters,
+    "results": results,
+    "data-bench": data_bench,
+}
 
 
 def filled(text: str) -> str:

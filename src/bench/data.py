@@ -144,12 +144,52 @@ def growth(once: dict[str, dict[str, float]], twice: dict[str, dict[str, float]]
 
 
 def table(results: dict[str, Any]) -> str:
-    """The measures as a Markdown table, and the ratios below it."""
-    rows = ["| | wall | CPU | peak memory |", "|---|---:|---:|---:|"]
-    measured = {"`gzip -dc`": results["gzip"][0], **{f"`{name}`": stage for name, stage in results["stages"].items()}}
-    measured[f"pandas, {results['pandas']['lines']:,} lines"] = results["pandas"]
-    for name, run in measured.items():
-        rows.append(f"| {name} | {run['wall_s']:.1f} s | {run['cpu_s']:.1f} s | {run['peak_mb']:,} MB |")
+    """What was measured, and how it stands to the goals, as Markdown."""
+    machine = results["machine"]
+    return (
+        f"{results['lines']:,} lines, {results['raw_gb']} GB compressed; {machine['cores']} cores of "
+        f"{machine['processor']}, Python {machine['python']}, Polars {machine['polars']}.\n\n"
+        f"{measures(results)}\n\n{standing(results)}"
+    )
+
+
+def measures(results: dict[str, Any]) -> str:
+    """One row for each program that was measured."""
+    first, last = results["gzip"]
+    growth = results.get("memory_growth", {})
+    rows = ["| | wall | CPU | peak memory | the same at twice the lines |", "|---|---:|---:|---:|---:|"]
+    rows += [row(name, run, "–", "–") for name, run in (("`gzip -dc`, before", first), ("`gzip -dc`, after", last))]
+    for name, run in results["stages"].items():
+        rows.append(row(f"`{name}`", run, f"{run['peak_mb']:,} MB", f"× {growth[name]}" if name in growth else "–"))
+    pandas = results["pandas"]
+    rows.append(row(f"pandas, {pandas['lines']:,} lines", pandas, f"{pandas['peak_mb']:,} MB", "–"))
+    return "\n".join(rows)
+
+
+def row(name: str, run: dict[str, float], memory: str, growth: str) -> str:
+    """A row of the table of measures."""
+    return f"| {name} | {run['wall_s']:.1f} s | {run['cpu_s']:.1f} s | {memory} | {growth} |"
+
+
+def standing(results: dict[str, Any]) -> str:
+    """One row for each goal."""
+    ratios = results["ratios"]
+    goals = [
+        (
+            "decompress and clean without near duplicates, to `gzip -dc`",
+            "decompress_and_clean_to_gzip",
+            "at most 3",
+            "×",
+        ),
+        ("pandas to the same, per line", "pandas_to_decompress_and_clean", "at least 12", "×"),
+        ("near duplicates", "near_duplicates_s", "at most 180", "s"),
+        ("sample and format", "sample_and_format_s", "at most 60", "s"),
+        ("peak memory of any stage", "peak_gb", "less than 3", "GB"),
+    ]
+    rows = ["| goal | measured | wanted |", "|---|---:|---:|"]
+    rows += [f"| {name} | {ratios[key]} {unit} | {wanted} {unit} |" for name, key, wanted, unit in goals]
+    if growth := results.get("memory_growth"):
+        rows.append(f"| peak memory at twice the lines | {max(growth.values())} × | at most 1.2 × |")
     return "\n".join(rows)
 
 
