@@ -64,7 +64,7 @@ def results() -> str:
         f"were left after cleaning, and {sample['records']:,} were drawn: {sample['train']:,} to train on, "
         f"{sample['validation']:,} for the loss curve, {sample['test']:,} held out. {train['steps']:,} steps on "
         f"{audit['tokens_per_epoch']:,} tokens an epoch ({audit['trained_token_share']:.0%} of them trained) took the "
-        f"validation loss from {train['validation_loss_first']:.3f} to {train['validation_loss_last']:.3f}. "
+        f"validation loss from {train['validation_loss_first']:.3f} to {train['validation_loss_kept']:.3f}. "
         f"llama.cpp gives {export['gguf_f16_agreement']:.0%} of the merged model's answers to the {export['prompts']} "
         f"check prompts from the f16 GGUF and {export['gguf_q8_0_agreement']:.0%} from the Q8_0 one.\n\n"
         + evaluation(scores).partition("\n\n")[2]

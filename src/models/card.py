@@ -69,7 +69,7 @@ def training(metrics: dict[str, Any]) -> str:
         f"{train['records']:,} records in {train['steps']:,} steps; the loss is on the answers alone "
         f"({audit['trained_token_share']:.0%} of the tokens). {train['trainable_parameters']:,} trained parameters; "
         f"all {train['b_matrices']} of LoRA's B matrices moved. "
-        f"Validation loss {train['validation_loss_first']:.3f} before, {train['validation_loss_last']:.3f} after."
+        f"Validation loss {train['validation_loss_first']:.3f} before, {train['validation_loss_kept']:.3f} after."
     )
 
 

@@ -30,6 +30,7 @@ def prove(model: Any, run: Run, predicted_steps: int) -> Row:
             f"{predicted_steps} predicted: check train.lr and that the prompts hold what the audit saw."
         )
     best = min(run.validation_loss[1:], key=lambda point: point["loss"])
+    kept = best if run.kept_step == best["step"] else run.validation_loss[-1]
     return {
         "steps": run.steps,
         "predicted_steps": predicted_steps,
@@ -44,6 +45,7 @@ def prove(model: Any, run: Run, predicted_steps: int) -> Row:
         "validation_loss_best": best["loss"],
         "validation_loss_best_step": best["step"],
         "validation_loss_last": run.validation_loss[-1]["loss"],
+        "validation_loss_kept": kept["loss"],
     }
 
 

@@ -1,7 +1,8 @@
 """Regular expressions (Rust syntax) for the HTML that product texts hold.
 
 Covers the elements that HTML names, namespaced ones such as Word's `<o:p>`, comments, scripts, style rules, tags that
-a cut-off text leaves open, and special tokens of language models such as `<|eot_id|>`. Anything else in angle brackets is text: `a < b`, `<3`, `<2W`.
+a cut-off text leaves open, and special tokens of language models such as `<|eot_id|>`. Anything else in angle brackets
+is text: `a < b`, `<3`, `<2W`.
 """
 
 BLOCKS = (

@@ -18,7 +18,13 @@ from src.stages.runner import run
 RECORDS, REJECTED = "data/records.parquet", "data/rejected.jsonl"
 METRICS, FUNNEL_PLOT = "metrics/decompress.json", "plots/decompress/funnel.tsv"
 COUNTED = ("lines", "blank", "rejected", *raw.VERDICTS, "cut_off")
-STEPS = {"rejected": "malformed"} | {verdict: verdict.replace("_", " ") for verdict in raw.VERDICTS}
+STEPS = {  # what became of a line, as a chart says it
+    "rejected": "malformed",
+    "empty_title": "empty title",
+    "empty_content": "empty description",
+    "too_short": "too short",
+    "kept": "kept",
+}
 
 
 def main(params: Params) -> None:

@@ -61,7 +61,7 @@ def main(params: Params) -> dict[str, Any]:
     write_tsv("plots/train/validation.tsv", outcome.validation_loss)
     sizes = {"records": len(encoded), "rows": sum(len(part) for part in rounds), "rounds": train.rounds}
     write_json("metrics/train.json", sizes | proof | {"base": origin(params.base), "base_sha256": digest(BASE)})
-    say(f"{proof['steps']} steps: validation loss {proof['validation_loss_first']} to {proof['validation_loss_last']}")
+    say(f"{proof['steps']} steps: validation loss {proof['validation_loss_first']} to {proof['validation_loss_kept']}")
     return speed(outcome)
 
 

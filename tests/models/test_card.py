@@ -14,7 +14,7 @@ METRICS: dict[str, Any] = {
         "trainable_parameters": 1234567,
         "b_matrices": 28,
         "validation_loss_first": 4.3214,
-        "validation_loss_last": 2.1098,
+        "validation_loss_kept": 2.1098,
     },
     "evaluate": {
         "records": 199,

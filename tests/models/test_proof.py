@@ -41,6 +41,7 @@ def test_nothing_is_proven_by_matrices_that_stood_still(base_folder: Path, train
     proof = prove(untrained, finished(6), predicted_steps=6)
     assert (proof["validation_loss_first"], proof["validation_loss_best"], proof["validation_loss_last"]) == (3, 1, 2)
     assert (proof["validation_loss_best_step"], proof["kept_step"]) == (1, 1)
+    assert proof["validation_loss_kept"] == proof["validation_loss_best"] < proof["validation_loss_last"]
     assert (proof["tokens_seen"], proof["trained_tokens_seen"]) == (2000, 1000)
     assert proof["trainable_parameters"] == sum(w.numel() for w in untrained.parameters() if w.requires_grad)
 

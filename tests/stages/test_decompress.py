@@ -59,7 +59,7 @@ def test_every_line_is_counted_once() -> None:
 def test_the_funnel_has_a_row_for_each_fate() -> None:
     run(MIX)
     assert Path(decompress.FUNNEL_PLOT).read_text() == (
-        "step\trecords\nmalformed\t3\nempty title\t1\nempty content\t1\ntoo short\t1\nkept\t2\n"
+        "step\trecords\nmalformed\t3\nempty title\t1\nempty description\t1\ntoo short\t1\nkept\t2\n"
     )
 
 

@@ -28,7 +28,7 @@ METRICS = {
         "trainable_parameters": 4,
         "b_matrices": 5,
         "validation_loss_first": 2.0,
-        "validation_loss_last": 1.0,
+        "validation_loss_kept": 1.0,
     },
     "evaluate": {"records": 2, "base": SCORES, "tuned": SCORES, "nearest": SCORES},
 }
