@@ -3,6 +3,7 @@
 import errno
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,13 +69,15 @@ def test_a_checkpoint_that_is_not_whole_is_removed(
     assert "checkpoint-4 was cut off while it was written" in capsys.readouterr().out
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may be larger than 100 bytes."""
+    """No file may be larger than 100 bytes; no fixture, since pytest itself may be writing to a larger one."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def large_tensor_file(folder: Path, how: str) -> None:
@@ -94,13 +97,13 @@ def large_tensor_file(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "words"), [("torch", "."), ("safetensors", "File too large"), ("full", "No space left on device")]
 )
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, small_files: None, how: str, words: str) -> None:
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, how: str, words: str) -> None:
     checkpoint = tmp_path / "checkpoint-4"
     (tmp_path / "checkpoint-2").mkdir()
     (tmp_path / "checkpoint-2/a").write_text("a")
     seal(tmp_path / "checkpoint-2")
     checkpoint.mkdir()
     message = rf"checkpoint-4 could not be written \(.*{words}.*; \d+ MB are free on that disk\).* from step 2\."
-    with pytest.raises(UserError, match=message), writing(checkpoint, tmp_path):
+    with pytest.raises(UserError, match=message), small_files(), writing(checkpoint, tmp_path):
         large_tensor_file(checkpoint, how)
     assert not checkpoint.exists()

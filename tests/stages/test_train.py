@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,9 @@ def test_a_killed_run_goes_on_to_the_same_adapter(params: Params, capsys: pytest
     assert read_json("metrics/train.json") == metrics
 
 
-@pytest.fixture
+@contextmanager
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No file can grow beyond 100 KB once three checkpoints are written."""
+    """No file can grow beyond 100 KB once three checkpoints are written; no fixture, since pytest writes files too."""
     limits, seal, sealed = resource.getrlimit(resource.RLIMIT_FSIZE), checkpoints.seal, []
 
     def seal_and_fill(checkpoint: Path) -> None:
@@ -115,12 +116,15 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
 
     monkeypatch.setattr(checkpoints, "seal", seal_and_fill)
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk_leaves_the_last_checkpoint(params: Params, full_disk: None) -> None:
-    with pytest.raises(UserError, match=r"checkpoint-4 could not be written \(.*training goes on from step 3\."):
+def test_a_full_disk_leaves_the_last_checkpoint(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = r"checkpoint-4 could not be written \(.*training goes on from step 3\."
+    with pytest.raises(UserError, match=message), full_disk(monkeypatch):
         train.main(params)
     assert not Path("models/adapter").exists()
     [folder] = Path(".checkpoints").glob("*/round-1-steps")
