@@ -28,6 +28,15 @@ SMALL: dict[str, object] = {
     "export.check_tokens": 6,
 }
 
+EMBEDDED: dict[str, object] = {  # in place of what a recipe fetches
+    "base.source": "tiny",
+    "data.raw": "data/sample/trn.json.gz",
+    "sample.parts": 1,
+    "sample.pool": 0,
+    "sample.records": 200,
+    "audit.max_truncated_share": 1.0,
+}
+
 
 def call(folder: Path, *words: str) -> str:
     """A command's output in `folder`; it has to succeed."""
@@ -111,6 +120,19 @@ def test_a_new_template_reruns_format_and_what_follows_it(project: tuple[Path, s
     ran = stages_run(call(folder, "dvc", "repro"))
     assert ran[0] == "format"
     assert set(ran) == {"format", "audit", "train", "generate@base", "generate@tuned", "evaluate", "export"}
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml")))
+def test_every_recipe_runs(project: tuple[Path, str], recipe: str) -> None:
+    """Its own settings, but the embedded model, sample and sizes: what the recipe sets is what trains."""
+    folder, _ = project
+    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    call(folder, sys.executable, "-m", "src.params", "recipe", recipe)
+    set_parameters(folder, SMALL | {"train.max_steps": 2} | EMBEDDED)
+    ran = stages_run(call(folder, "dvc", "repro"))
+    assert "base" not in ran and ran[-1] == "export"
+    train = json.loads((folder / "metrics/train.json").read_text())
+    assert train["steps"] == 2 and train["b_matrices_moved"] == train["b_matrices"] > 0
 
 
 def test_a_failed_stage_leaves_the_last_good_result(project: tuple[Path, str]) -> None:
