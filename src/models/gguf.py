@@ -61,7 +61,8 @@ def converter(model: Path) -> Any:
             f"the base model is a {architecture}, which llama.cpp's converter does not know: "
             "choose a base of the Llama family."
         ) from None
-    for talkative in ("hf-to-gguf", "gguf.gguf_writer"):  # a line for each tensor
+    # The first two write a line for each tensor; auto_round repeats warnings of transformers whose logger is silenced.
+    for talkative in ("hf-to-gguf", "gguf.gguf_writer", "autoround"):
         logging.getLogger(talkative).setLevel(logging.ERROR)
 
     class Converter(known):  # type: ignore[misc, valid-type]
