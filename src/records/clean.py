@@ -19,8 +19,8 @@ from src.records.rules import RULES, Rule, apply, settle
 VERDICTS = {
     "markup_title": "title is markup",
     "unsettled": "markup nested too deep",
-    "content_is_title": "description repeats title",
     "too_short": "too short when clean",
+    "content_is_title": "description repeats title",
     "other_language": "other language",
     "duplicate": "duplicate",
     "near_duplicate": "near duplicate",
@@ -81,10 +81,10 @@ def judge(mended: pl.DataFrame, drops: Drops) -> pl.DataFrame:
         .then(pl.lit("markup_title"))
         .when("unsettled")
         .then(pl.lit("unsettled"))
-        .when((pl.col("title_key") == pl.col("content_key")) & drops.content_is_title)
-        .then(pl.lit("content_is_title"))
         .when(short)
         .then(pl.lit("too_short"))
+        .when((pl.col("title_key") == pl.col("content_key")) & drops.content_is_title)
+        .then(pl.lit("content_is_title"))
         .otherwise(pl.lit("kept"))
     )
     return mended.with_columns(verdict=verdict)

@@ -1,4 +1,4 @@
-"""Examples that a reviewer reads in a diff: what the rules changed, and which records were dropped as duplicates.
+"""Examples that a reviewer reads in a diff: what the rules changed, and which records were dropped.
 
 Covers which records are shown and how. They are drawn by a hash of their uid: spread over the file, and the same ones
 in every run.
@@ -15,6 +15,7 @@ from src.records.clean import Cleaned
 from src.records.rules import MAX_PASSES, Rule, apply
 
 SHOWN = 10  # of each rule, and of each kind of duplicates
+DROPPED = ("markup_title", "content_is_title", "other_language")
 REPEATS = {"duplicate": "exact", "near_duplicate": "near"}
 LEAD, WIDTH = 20, 60  # characters shown before the first difference, and in all
 
@@ -30,12 +31,16 @@ def lowest(lots: pl.Series, hit: np.ndarray) -> list[int]:
     return places[np.argsort(lots.to_numpy()[places], kind="stable")[:SHOWN]].tolist()
 
 
+Drawn = tuple[int, str, str, str]  # lot, uid, field, text
+
+
 class Examples:
-    """The records drawn for each rule, their texts as they were before cleaning."""
+    """The records drawn for each rule and for each reason to drop one, their texts as they were before cleaning."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
-        self._drawn: dict[str, list[tuple[int, str, str, str]]] = {rule.name: [] for rule in rules}
+        self._drawn: dict[str, list[Drawn]] = {rule.name: [] for rule in rules}
+        self._dropped: dict[str, list[Drawn]] = {verdict: [] for verdict in DROPPED}
 
     def add(self, cleaned: Cleaned) -> None:
         """Draws from a batch; of a record whose texts both changed, the title is shown."""
@@ -46,10 +51,19 @@ class Examples:
                 field = "title" if title[place] else "content"
                 drawn.append((lot[place], cleaned.before["uid"][place], field, cleaned.before[field][place]))
             self._drawn[name] = sorted(drawn, key=lambda example: example[0])[:SHOWN]
+        for verdict, drawn in self._dropped.items():
+            for place in lowest(lot, (cleaned.after["verdict"] == verdict).to_numpy()):
+                field = "title" if verdict == "markup_title" else "content"
+                drawn.append((lot[place], cleaned.before["uid"][place], field, cleaned.before[field][place]))
+            self._dropped[verdict] = sorted(drawn, key=lambda example: example[0])[:SHOWN]
 
     def rows(self) -> list[dict[str, str]]:
-        """The examples of each rule: rule, uid, field, before and after that rule."""
-        return [row for rule in self._rules for row in self._rows(rule)]
+        """The examples of each rule and each reason: rule, uid, field, before and after that rule."""
+        return [row for rule in self._rules for row in self._rows(rule)] + [
+            {"rule": verdict, "uid": visible(uid), "field": field, "before": cut(text, 0), "after": "(dropped)"}
+            for verdict, drawn in self._dropped.items()
+            for _, uid, field, text in drawn
+        ]
 
     def _rows(self, rule: Rule) -> Iterable[dict[str, str]]:
         drawn = self._drawn[rule.name]

@@ -15,6 +15,7 @@ from typing import TypeVar
 import polars as pl
 import pyarrow.parquet as pq
 
+from src.errors import UserError
 from src.files import atomic_file
 
 FIELDS = ("uid", "title", "content")
@@ -43,7 +44,13 @@ def parquet_writer(
 
 
 def batches(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-    """The rows of a Parquet file in order, at most BATCH_ROWS at a time; all columns, or these."""
+    """The rows of a Parquet file in order, at most BATCH_ROWS at a time; all columns, or these.
+
+    Raises:
+        UserError: if there is no such file.
+    """
+    if not Path(path).exists():
+        raise UserError(f"{path} is missing: run `dvc repro`, which makes it.")
     with pq.ParquetFile(path, pre_buffer=False) as file:  # else it keeps the bytes of every row group read so far
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             yield pl.DataFrame(batch)

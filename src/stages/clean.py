@@ -28,6 +28,13 @@ from src.records.tally import Tally
 from src.stages.runner import run
 
 RECORDS, CLEAN, METRICS, PLOTS = "data/records.parquet", "data/clean.parquet", "metrics/clean.json", "plots/clean"
+ADVICE = {
+    "markup_title": "set clean.markup_titles to false",
+    "unsettled": "set clean.markup to false",
+    "too_short": "lower data.min_content_chars",
+    "content_is_title": "set clean.content_is_title to false",
+    "other_language": "set clean.language to any",
+}
 CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates are looked for
 
 
@@ -81,9 +88,8 @@ def mend(rules: Sequence[Rule], drops: Drops, tally: Tally) -> pl.DataFrame:
             index.append(kept.select("title_key", "content_key", lots(kept["uid"])))
     if not tally.verdicts["kept"]:
         dropped = ", ".join(f"{count} {VERDICTS[name]}" for name, count in tally.verdicts.items() if count)
-        raise UserError(
-            f"{RECORDS}: no record is left ({dropped}): lower data.min_content_chars, or set another data.raw."
-        )
+        [(most, _)] = tally.verdicts.most_common(1)
+        raise UserError(f"{RECORDS}: no record is left ({dropped}): {ADVICE[most]}, or set another data.raw.")
     return pl.concat(index)
 
 

@@ -48,7 +48,7 @@ def main(params: Params) -> None:
     write_json(METRICS, {name: counts[name] for name in COUNTED} | {"rejected_by_reason": by_reason})
     write_tsv(FUNNEL_PLOT, [{"step": label, "records": counts[fate]} for fate, label in STEPS.items()])
     if counts["cut_off"]:
-        print(f"Warning: {data.raw} is cut off after line {counts['lines'] + counts['blank']}: fetch it again.")
+        print(f"Warning: {data.raw} is cut off at line {counts['lines'] + counts['blank']}: fetch it again.")
     print(f"{counts['kept']} of {counts['lines']} lines kept, {counts['rejected']} malformed ones set aside.")
 
 
@@ -61,9 +61,10 @@ def check(counts: Counter[str], first_rejected: dict[str, Any] | None, params: P
     path, allowed = params.data.raw, params.data.max_rejected_share
     lines, rejected = counts["lines"], counts["rejected"]
     if first_rejected and rejected > allowed * lines:
+        fix = "fetch it again" if counts["cut_off"] else "mend the file"
         raise UserError(
             f"{path}:{first_rejected['line']}: {first_rejected['reason']}; {rejected} of {lines} lines are malformed, "
-            f"more than data.max_rejected_share = {allowed} allows: mend the file or raise that share."
+            f"more than data.max_rejected_share = {allowed} allows: {fix}, or raise that share."
         )
     if not lines:
         state = "cut off before its first line" if counts["cut_off"] else "empty"

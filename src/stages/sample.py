@@ -87,7 +87,10 @@ def check_sides(drawn: pl.Series, sample: SampleParams) -> None:
     for side, held in counts(drawn).items():
         if not held:
             reason = f"sample.{side}_share is {shares[side]}" if side in shares else "training needs records"
-            raise UserError(f"no record of {drawn.len()} is on the {side} side ({reason}): raise sample.records.")
+            fix = "raise sample.records" if sample.records else "set fewer sample.parts, or a larger share"
+            raise UserError(
+                f"no record of {drawn.len()} is on the {side} side ({reason}): {fix}, or change that share."
+            )
 
 
 def counts(sides: pl.Series) -> dict[str, int]:

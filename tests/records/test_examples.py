@@ -40,6 +40,17 @@ def test_those_of_the_lowest_hash_are_shown_whatever_the_batches(records: pl.Dat
     assert [row for row in whole if row["rule"] == "glued"] == []
 
 
+def test_dropped_records_are_shown_with_their_reason() -> None:
+    rows = [
+        ("1", '<span class="a-size">', "Owls live in barns"),
+        ("2", "Owls in barns", "owls in BARNS."),
+        ("3", "a", "b"),
+    ]
+    records = pl.DataFrame(rows, schema=["uid", "title", "content"], orient="row")
+    dropped = [(row["rule"], row["uid"], row["before"]) for row in rows_of(records, 2) if row["after"] == "(dropped)"]
+    assert dropped == [("markup_title", "1", '[<span class="a-size">]'), ("content_is_title", "2", "[owls in BARNS.]")]
+
+
 def test_each_rule_is_shown_by_what_it_did_itself() -> None:
     texts = pl.Series(["&lt;b&gt;Owls&lt;/b&gt;  live"])
     assert first_changes(BY_NAME["entities"], texts, RULES) == [(texts[0], "<b>Owls</b>  live")]

@@ -13,7 +13,7 @@ def tallied(batch: int) -> Tally:
     rows = [
         ("1", "a &amp; b", "owls live in barns &amp; b"),
         ("2", "owls", "owls live in barns "),
-        ("3", "owls", "owls"),
+        ("3", "owls live in", "Owls live in!"),
     ]
     tally = Tally(RULES, None)
     for records in pl.DataFrame(rows, schema=["uid", "title", "content"], orient="row").iter_slices(batch):

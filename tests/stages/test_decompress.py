@@ -84,7 +84,7 @@ def test_a_file_that_is_cut_off_is_read_with_a_warning(capsys: pytest.CaptureFix
     counts = run(whole[: len(whole) // 2], name="raw.json.gz")
     assert counts["cut_off"] == 1 and 0 < counts["kept"] < 500
     assert counts["rejected_by_reason"]["the file ends in mid-gzip"] == counts["rejected"] == 1
-    assert f"raw.json.gz is cut off after line {counts['lines']}" in capsys.readouterr().out
+    assert f"raw.json.gz is cut off at line {counts['lines']}" in capsys.readouterr().out
     assert run(line("An owl") * 9 + line("An owl")[:20])["cut_off"] == 1
     assert run(line("An owl") * 9)["cut_off"] == 0
     assert capsys.readouterr().out.count("cut off") == 1
