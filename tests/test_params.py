@@ -130,6 +130,7 @@ def test_a_branch_does_no_harm_where_no_hub_is_asked(project: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
+        ("packing", "true", "train.packing is true with train.backend 'unsloth', whose kernels"),
         ("attention", "sdpa", "train.attention is sdpa with train.backend 'unsloth', which brings its own kernels"),
         ("compile", "true", "train.compile is true with train.backend 'unsloth', which compiles by itself"),
         ("launcher", "accelerate launch -m", "train.launcher is accelerate launch -m with train.backend 'unsloth'"),
@@ -148,13 +149,6 @@ def test_a_launcher_is_a_launcher(project: Path, command: str) -> None:
     line = replace("train.launcher", f"  launcher: {command}")
     [refused] = found()
     assert refused.startswith(f"params.yaml:{line}: train.launcher is {command!r}, and must be")
-
-
-def test_unsloth_does_not_pack(project: Path) -> None:
-    replace("train.backend", "  backend: unsloth")
-    line = replace("train.packing", "  packing: true")
-    [sentence] = found()
-    assert sentence.startswith(f"params.yaml:{line}: train.packing is true with train.backend 'unsloth', whose kernels")
 
 
 def test_a_misspelt_section_is_named_with_the_right_one(project: Path) -> None:
