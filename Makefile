@@ -8,7 +8,7 @@ DONE := .venv/.installed-$(REQUIREMENTS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test setup readme requirements
+.PHONY: repro test setup readme requirements study study-plot study-picture
 
 repro: setup
 	python -m src.params check
@@ -29,6 +29,21 @@ $(DONE): $(REQUIREMENTS) requirements.txt
 # Writes the results of the last run into README.md.
 readme: setup
 	python -m src.readme
+
+# An experiment for each template and learning rate, queued, run one after the other, and drawn in one plot.
+RATES := 1e-5 2e-5 3e-5 5e-5
+TEMPLATES := chat alpaca
+STUDY = --rates $(RATES) --templates $(TEMPLATES)
+
+study: setup
+	@python -m src.study run $(STUDY)
+
+# The plot alone, as DVC's page and as docs/learning-rates.svg.
+study-plot: setup
+	@python -m src.study plot $(STUDY)
+
+study-picture: setup
+	@python -m src.study picture $(STUDY)
 
 # Resolves requirements.in anew; commit the result.
 requirements: setup

@@ -34,6 +34,19 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
 
+# What matches a pattern, in words for who set something else: the description. The launcher has to name the number of
+# processes, on which the steps of training depend.
+Language = Annotated[
+    str, Field(pattern=r"^(any|[a-z]{2})$", description="any, or the two small letters of a language, such as en")
+]
+Launcher = Annotated[
+    str,
+    Field(
+        pattern=r"^(python|accelerate launch( [\w.,=/-]+)* --num[_-]processes[= ][1-9]\d*( [\w.,=/-]+)*) -m$",
+        description="python -m, or accelerate launch --num_processes 2 -m, with a number of devices and other options",
+    ),
+]
+
 
 class Section(BaseModel):
     """One section of params.yaml: no key may be missing, unknown or of another type."""
@@ -63,7 +76,7 @@ class CleanParams(Section):
     spaces: bool
     markup_titles: bool
     content_is_title: bool
-    language: Annotated[str, Field(pattern=r"^(any|[a-z]{2})$")]
+    language: Language
     duplicates: Literal["keep", "exact", "near"]
     near_threshold: Annotated[float, Field(ge=0.5, le=1)]
 
@@ -102,11 +115,11 @@ class AuditParams(Section):
 
 class TrainParams(Section):
     backend: Literal["transformers", "unsloth"]
-    launcher: Annotated[str, Field(pattern=r"^(python|accelerate launch( [\w.,=/-]+)*) -m$")]
+    launcher: Launcher
     four_bit: bool
     max_length: Annotated[int, Field(ge=16)]
     packing: bool
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flex_attention"]
+    attention: Literal["auto", "sdpa", "eager", "varlen", "flash_attention_2", "flex_attention"]
     compile: bool
     rounds: Count
     epochs: Positive
@@ -240,8 +253,17 @@ def explain(fault: Any) -> str:
         return f"{path} is missing: add it, `git diff {PARAMS}` shows the value it had."
     if fault["type"] == "float_type" and isinstance(given, str) and re.fullmatch(r"[\d.]+e[-+]?\d+", given):
         return f"{path} is the text {given!r}: write it as a number without quotes, such as 1.0e-5."
-    wanted = fault["msg"].removeprefix("Input should be ")
+    wanted = described(fault["loc"]) or fault["msg"].removeprefix("Input should be ")
     return f"{path} is {given!r}, and must be {wanted}: change it."
+
+
+def described(location: tuple[Any, ...]) -> str | None:
+    """What a parameter may be, where its type says so in words."""
+    *sections, key = location
+    fields = Params.model_fields
+    for section in sections:
+        fields = getattr(fields[section].annotation, "model_fields", {})
+    return fields[key].description
 
 
 def suggestion(location: tuple[Any, ...]) -> str:
@@ -288,7 +310,6 @@ def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
 def beyond_unsloth(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
     """What the unsloth backend cannot honour, as location and sentence."""
     only: dict[str, tuple[Any, str]] = {
-        "packing": (False, "whose kernels let packed neighbours see each other"),
         "attention": ("auto", "which brings its own kernels"),
         "compile": (False, "which compiles by itself"),
         "launcher": ("python -m", "which trains in one process, on one GPU"),

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from src.bench import data
+from src.bench import data, embedded, standing
 from src.errors import UserError
 from src.files import atomic_file, read_json
 from src.models.card import evaluation
@@ -76,11 +76,25 @@ def data_bench() -> str:
     return data.table(read_json(data.RESULTS))
 
 
+def embedded_bench() -> str:
+    """How fast the embedded run trains, by the committed benchmark."""
+    return embedded.table(read_json(embedded.RESULTS))
+
+
+def gpu_bench() -> str:
+    """What the GPU check found, by its committed results."""
+    if not standing.RESULTS.exists():
+        return "It has not run on a GPU yet: none could be had so far. Its CPU half runs in the tests."
+    return standing.table(read_json(standing.RESULTS))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "stages": stages,
     "parameters": parameters,
     "results": results,
     "data-bench": data_bench,
+    "embedded-bench": embedded_bench,
+    "gpu-bench": gpu_bench,
 }
 
 

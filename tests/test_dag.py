@@ -58,6 +58,23 @@ def set_parameters(folder: Path, values: dict[str, object]) -> None:
     yaml.dump(document, path)
 
 
+def parameters(path: Path) -> dict[str, object]:
+    """The parameters in a YAML file of sections, by section and key."""
+    sections = YAML(typ="safe").load(path)
+    return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
+
+
+def parameters_read(folder: Path) -> dict[str, list[object]]:
+    """The distinct values that each parameter had when the stages before the export ran, as DVC has locked them."""
+    stages = YAML(typ="safe").load(folder / "dvc.lock")["stages"]
+    read: dict[str, list[object]] = {}
+    for stage in stages.keys() - {"export"}:
+        for name, value in stages[stage].get("params", {}).get("params.yaml", {}).items():
+            read.setdefault(name, [])
+            read[name] += [value] * (value not in read[name])
+    return read
+
+
 def stages_run(output: str) -> list[str]:
     """The stages that `dvc repro` ran rather than skipped."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
@@ -124,15 +141,28 @@ def test_a_new_template_reruns_format_and_what_follows_it(project: tuple[Path, s
 
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml")))
 def test_every_recipe_runs(project: tuple[Path, str], recipe: str) -> None:
-    """Its own settings, but the embedded model, sample and sizes: what the recipe sets is what trains."""
+    """Its own settings, but the embedded model, sample and sizes: what the recipe sets is what runs.
+
+    To the evaluation; ours to the export, as no other test exports its template.
+    """
     folder, _ = project
     shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
     call(folder, sys.executable, "-m", "src.params", "recipe", recipe)
-    set_parameters(folder, EMBEDDED | SMALL | {"train.max_steps": 2, "sample.records": 200})
-    ran = stages_run(call(folder, "dvc", "repro", "train"))
-    assert "base" not in ran and ran[-1] == "train"
+    toy = EMBEDDED | SMALL | {"train.max_steps": 2, "sample.records": 200}
+    set_parameters(folder, toy)
+    last = "export" if recipe == "best" else "evaluate"
+    ran = stages_run(call(folder, "dvc", "repro", last))
+    assert "base" not in ran and ran[-1] == last
     train = json.loads((folder / "metrics/train.json").read_text())
-    assert train["steps"] == 2 and train["b_matrices_moved"] == train["b_matrices"] > 0
+    assert train["steps"] == train["predicted_steps"] == 2 * train["rounds"]
+    assert train["b_matrices_moved"] == train["b_matrices"] > 0
+    assert json.loads((folder / "metrics/evaluate.json").read_text())["records"] == SMALL["generate.records"]
+    wanted = {name: value for name, value in parameters(ROOT / f"recipes/{recipe}.yaml").items() if name not in toy}
+    read = parameters_read(folder)
+    assert {name: read[name] for name in wanted} == {name: [value] for name, value in wanted.items()}
+    adapter = json.loads((folder / "models/adapter/adapter_config.json").read_text())
+    for key, name in {"r": "lora_r", "lora_alpha": "lora_alpha", "lora_dropout": "lora_dropout"}.items():
+        assert adapter[key] == wanted[f"train.{name}"]
 
 
 def test_a_failed_stage_leaves_the_last_good_result(project: tuple[Path, str]) -> None:

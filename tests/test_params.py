@@ -11,9 +11,11 @@ import pytest
 
 from src import params
 from src.errors import UserError
+from src.models.processes import asked_for
 
 ROOT = Path(__file__).parents[1]
 PARAMS = Path("params.yaml")
+LAUNCHER = "accelerate launch --num_processes 2 -m"
 
 
 def replace(key: str, line: str) -> int:
@@ -94,6 +96,8 @@ def test_all_faults_are_named_at_once_each_with_line_and_fix(project: Path) -> N
         ("format.instruction", '  instruction: ""', "format.instruction is '', and must be"),
         ("format.question", '  question: "{title} {title}"', "format.question is '{title} {title}' and has to hold"),
         ("data.raw", "  raw: [a, b]", "data.raw is ['a', 'b'], and must be a valid string"),
+        ("clean.language", "  language: english", "clean.language is 'english', and must be any, or the two small let"),
+        ("clean.language", "  language: 5", "clean.language is 5, and must be any, or the two small letters of a"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(project: Path, key: str, line: str, sentence: str) -> None:
@@ -130,25 +134,52 @@ def test_a_branch_does_no_harm_where_no_hub_is_asked(project: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("packing", "true", "train.packing is true with train.backend 'unsloth', whose kernels"),
         ("attention", "sdpa", "train.attention is sdpa with train.backend 'unsloth', which brings its own kernels"),
         ("compile", "true", "train.compile is true with train.backend 'unsloth', which compiles by itself"),
-        ("launcher", "accelerate launch -m", "train.launcher is accelerate launch -m with train.backend 'unsloth'"),
+        ("launcher", LAUNCHER, f"train.launcher is {LAUNCHER} with train.backend 'unsloth', which trains in one"),
     ],
 )
 def test_unsloth_refuses_what_it_cannot_honour(project: Path, key: str, value: str, sentence: str) -> None:
     replace("train.backend", "  backend: unsloth")
-    replace("train.packing", "  packing: false")
     line = replace(f"train.{key}", f"  {key}: {value}")
     [refused] = found()
     assert refused.startswith(f"params.yaml:{line}: {sentence}")
 
 
-@pytest.mark.parametrize("command", ["rm -r data; python -m", "accelerate launch $(date) -m", "python"])
-def test_a_launcher_is_a_launcher(project: Path, command: str) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -r data; python -m",
+        "accelerate launch --num_processes 2 $(date) -m",
+        "python",
+        "accelerate launch -m",  # as many as there are, which the audit cannot know
+        "accelerate launch --num_processes 0 -m",
+        "accelerate launch --num_processes two -m",
+    ],
+)
+def test_a_launcher_is_a_launcher_and_names_its_processes(project: Path, command: str) -> None:
     line = replace("train.launcher", f"  launcher: {command}")
     [refused] = found()
-    assert refused.startswith(f"params.yaml:{line}: train.launcher is {command!r}, and must be")
+    assert refused.startswith(
+        f"params.yaml:{line}: train.launcher is {command!r}, and must be python -m, or accelerate"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "count"),
+    [
+        ("python -m", 1),
+        (LAUNCHER, 2),
+        ("accelerate launch --multi_gpu --num-processes=8 --main_process_port 0 -m", 8),
+        ("accelerate launch --num_processes 16 --num_machines 2 -m", 16),
+    ],
+)
+def test_the_processes_of_a_launcher_are_counted(
+    project: Path, monkeypatch: pytest.MonkeyPatch, command: str, count: int
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")  # what a cluster's shell may hold
+    replace("train.launcher", f"  launcher: {command}")
+    assert asked_for(params.load().train.launcher) == count
 
 
 def test_a_misspelt_section_is_named_with_the_right_one(project: Path) -> None:

@@ -11,11 +11,11 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from src.embedded.catalogue import Product, products
 from src.embedded.flaws import Record, plant_all
+from src.embedded.lengths import CONTENT_CHARS, TITLE_CHARS, lengths
 from src.embedded.sample import LABELS, break_lines, make_line
 from src.records.transliterate import to_ascii
 
@@ -28,11 +28,6 @@ TYPOGRAPHIC = 0.13  # share of records with characters beyond ASCII, as among ol
 MOST_TARGETS = 43  # published: 22 labels a record on average
 SHELF = 50  # contents that come back all over the file
 REPEATED_TITLES, REPEATED_CONTENTS, NEAR_CONTENTS, SHELVED = 0.03, 0.05, 0.02, 0.01
-
-# Published quantiles of the lengths in characters, the ends set so that the means are right; the logarithm is
-# interpolated in between.
-TITLE_CHARS = {0: 1, 0.05: 17, 0.25: 37, 0.5: 54, 0.75: 75, 0.95: 125, 0.999: 250, 1: 1_999}
-CONTENT_CHARS = {0: 1, 0.05: 47, 0.25: 194, 0.5: 398, 0.75: 805, 0.95: 1_728, 0.99: 3_000, 0.9999: 11_000, 1: 197_622}
 
 
 def lines(records: int, workers: int = 2) -> Iterator[bytes]:
@@ -67,13 +62,6 @@ def draw(rng: random.Random, count: int) -> list[Product]:
         titles, contents = pieces(ascii_only=rng.random() >= TYPOGRAPHIC)
         found.append(Product(rng.choice(KINDS), assemble(rng, titles, title), assemble(rng, contents, content), ()))
     return found
-
-
-def lengths(rng: random.Random, quantiles: dict[float, int], count: int) -> list[int]:
-    """Random lengths in characters that have these quantiles."""
-    places = [rng.random() for _ in range(count)]
-    logarithms = np.interp(places, list(quantiles), np.log(list(quantiles.values())))
-    return [round(length) for length in np.exp(logarithms)]
 
 
 def assemble(rng: random.Random, choice: list[str], chars: int) -> str:

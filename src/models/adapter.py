@@ -1,6 +1,7 @@
 """The trained adapter on disk, and merged into its base.
 
-Covers saving an adapter so that equal weights give equal files, and merging it. Does not train.
+Covers the trained weights in memory, also where each process has a part of them; saving an adapter so that equal
+weights give equal files; merging it. Does not train.
 """
 
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ from src.files import read_json, write_json
 from src.models.backends.transformers import load_base, note_base, refuse_other_base
 
 
-def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Saves the adapter's weights and configuration, its base's digest, and the tokenizer with its template."""
-    model.save_pretrained(folder)
+def save_adapter(model: Any, tokenizer: Any, folder: Path, weights: dict[str, Any] | None = None) -> None:
+    """Saves the adapter's weights and configuration, its base's digest, and the tokenizer with its template.
+
+    `weights` are the whole ones by name, where `model` has a part of them.
+    """
+    model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card: export writes a true one
     config = read_json(folder / "adapter_config.json")
@@ -25,6 +29,28 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
 def trained_weights(model: Any) -> Iterator[tuple[str, Any]]:
     """The weights that training changes, by name."""
     return ((name, weight) for name, weight in model.named_parameters() if weight.requires_grad)
+
+
+def whole(weight: Any) -> Any:
+    """A weight, put together where each process has a part of it; then all processes have to ask for it."""
+    return weight.full_tensor() if hasattr(weight, "full_tensor") else weight
+
+
+def copied_weights(model: Any) -> dict[str, Any]:
+    """Copies of the trained weights on the CPU, whole, by name; all processes have to ask for them."""
+    return {name: whole(weight.detach()).cpu().clone() for name, weight in trained_weights(model)}
+
+
+def put_weights(model: Any, weights: dict[str, Any]) -> None:
+    """Puts whole weights, by name, in place of the trained ones; each process keeps its part."""
+    import torch
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    with torch.no_grad():
+        for name, weight in trained_weights(model):
+            new = weights[name].to(weight.device)
+            cut = isinstance(weight, DTensor)
+            weight.copy_(distribute_tensor(new, weight.device_mesh, weight.placements) if cut else new)
 
 
 def merge(base: Path, adapter: Path, four_bit: bool) -> Any:

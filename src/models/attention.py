@@ -10,23 +10,34 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from src.errors import UserError
-from src.models.batches import Row, collate, flatten
+from src.models import varlen
+from src.models.batches import Row, collate, flatten, flatten_with_ends, flatten_with_lengths
 from src.params import TrainParams
 
-FLEX_CAPABILITY = (8, 0)  # Ampere: before it Triton, which flex attention is written in, has no bfloat16
+FLASH_CAPABILITY = (8, 0)  # Ampere: before it flash attention does not run, nor has Triton bfloat16
+FLAT: dict[str, Callable[[list[Row]], dict[str, Any]]] = {  # packed rows as each kernel takes them
+    "flash_attention_2": flatten,
+    varlen.NAME: flatten_with_ends,
+    "unsloth": flatten_with_lengths,
+}
 
 
 class Attention(NamedTuple):
-    """The kernel by transformers' name, whether rows are packed for it, and the reason in a sentence."""
+    """The kernel by transformers' name, or unsloth; whether rows are packed for it; and the reason in a sentence.
+
+    Rows are padded to `row_tokens` at least.
+    """
 
     implementation: str
     packing: bool
     reason: str
+    row_tokens: int = 0
 
     def batches(self, pad_id: int) -> Callable[[list[Row]], dict[str, Any]]:
-        """What makes a batch of rows: one flat row for flash attention on packed ones, else padded rows."""
-        flat = self.packing and self.implementation == "flash_attention_2"
-        return flatten if flat else partial(collate, pad_id=pad_id)
+        """What makes a batch of rows: one flat row for kernels that take packed ones so, else padded rows."""
+        if self.packing and self.implementation in FLAT:
+            return FLAT[self.implementation]
+        return partial(collate, pad_id=pad_id, length=self.row_tokens)
 
 
 def choose(train: TrainParams) -> Attention:
@@ -43,25 +54,40 @@ def choose(train: TrainParams) -> Attention:
     on_gpu = torch.cuda.is_available()
     if train.compile and not on_gpu:
         raise UserError("train.compile is true, which needs an NVIDIA GPU, and there is none here: set it to false.")
+    if train.backend == "unsloth":
+        return Attention("unsloth", train.packing, "Unsloth's own, which keeps packed records apart by their lengths")
     if train.attention != "auto":
         refuse(train.attention, on_gpu)
-        return Attention(train.attention, train.packing, f"{train.attention}, as train.attention says")
-    if not train.packing or train.backend == "unsloth":
-        return Attention("sdpa", train.packing, "sdpa, as each row holds one record")
+        return taken(train, train.attention, f"{train.attention}, as train.attention says")
+    if not train.packing:
+        return taken(train, "sdpa", "sdpa, as each row holds one record")
     if not on_gpu:
-        return Attention("sdpa", True, "sdpa on packed rows, which is fast enough on a CPU")
-    return packed_on_gpu(torch.cuda.get_device_capability())
+        return taken(train, "sdpa", "sdpa on packed rows, which is fast enough on a CPU")
+    return packed_on_gpu(train, torch.cuda.get_device_capability())
 
 
-def packed_on_gpu(capability: tuple[int, int]) -> Attention:
+def taken(train: TrainParams, implementation: str, reason: str) -> Attention:
+    """A kernel, made known to transformers, for rows packed as train.packing says.
+
+    Flex attention is compiled anew for rows of another length, so they all get the longest one's.
+    """
+    if implementation == varlen.NAME:
+        varlen.register()
+    fixed = train.packing and implementation == "flex_attention"
+    return Attention(implementation, train.packing, reason, train.max_length if fixed else 0)
+
+
+def packed_on_gpu(train: TrainParams, capability: tuple[int, int]) -> Attention:
     """The kernel for packed rows on a GPU of a compute capability, or none."""
+    if capability >= FLASH_CAPABILITY and varlen.available():
+        return taken(train, varlen.NAME, "varlen on packed rows: PyTorch's own flash attention")
     if find_spec("flash_attn"):
-        return Attention("flash_attention_2", True, "flash attention on packed rows, as flash-attn is installed")
-    if capability >= FLEX_CAPABILITY and find_spec("triton"):
-        return Attention("flex_attention", True, "flex attention on packed rows, as flash-attn is not installed")
+        return taken(train, "flash_attention_2", "flash attention on packed rows, as flash-attn is installed")
+    if capability >= FLASH_CAPABILITY and find_spec("triton"):
+        return taken(train, "flex_attention", "flex attention on packed rows, as flash-attn is not installed")
     reason = (
-        "sdpa on records padded by groups of equal length instead of packed: flash-attn is not installed, and flex "
-        f"attention needs Triton and a GPU of compute capability {FLEX_CAPABILITY[0]}.{FLEX_CAPABILITY[1]}"
+        "sdpa on records padded by groups of equal length instead of packed: flash-attn is not installed, and other "
+        f"kernels for packed rows need a GPU of compute capability {FLASH_CAPABILITY[0]}.{FLASH_CAPABILITY[1]}"
     )
     return Attention("sdpa", False, reason)
 
@@ -72,10 +98,15 @@ def refuse(implementation: str, on_gpu: bool) -> None:
     Raises:
         UserError: naming what is missing.
     """
-    if implementation in ("flash_attention_2", "flex_attention") and not on_gpu:
+    if implementation not in ("sdpa", "eager") and not on_gpu:
         raise UserError(
             f"train.attention is {implementation!r}, which trains on an NVIDIA GPU only, and PyTorch sees none here: "
             "set train.attention to auto or sdpa."
+        )
+    if implementation == varlen.NAME and not varlen.available():
+        raise UserError(
+            "train.attention is 'varlen', which PyTorch has from version 2.11 on, built with flash attention: "
+            "set train.attention to auto."
         )
     if implementation == "flash_attention_2" and find_spec("flash_attn") is None:
         raise UserError(

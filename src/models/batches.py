@@ -10,8 +10,8 @@ from src.prompts.encoding import IGNORED
 Row = dict[str, Any]
 
 
-def collate(rows: list[Row], pad_id: int) -> dict[str, Any]:
-    """Rows as tensors of one length, [rows, tokens], padded on the right.
+def collate(rows: list[Row], pad_id: int, length: int = 0) -> dict[str, Any]:
+    """Rows as tensors of one length, [rows, tokens], padded on the right: the longest row's, or `length` at least.
 
     Positions start at 0 with each record. There is no attention mask: from the positions transformers builds one in
     which packed neighbours do not see each other, and none where each row holds one record, whose positions the padding
@@ -19,7 +19,7 @@ def collate(rows: list[Row], pad_id: int) -> dict[str, Any]:
     """
     import torch
 
-    length = max(len(row["input_ids"]) for row in rows)
+    length = max(length, *(len(row["input_ids"]) for row in rows))
 
     def padded(values: list[int], filler: list[int]) -> list[int]:
         return list(values) + filler[: length - len(values)]
@@ -51,6 +51,29 @@ def flatten(rows: list[Row]) -> dict[str, Any]:
         "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
         "position_ids": torch.tensor([[position for row in rows for position in positions(row)]]),
     }
+
+
+def flatten_with_ends(rows: list[Row]) -> dict[str, Any]:
+    """Rows as `flatten` gives them, with where each record ends, int32 [records + 1], in transformers' names for it."""
+    import torch
+
+    lengths = torch.tensor([length for row in rows for length in row["seq_lengths"]])
+    ends = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).int()
+    longest = int(lengths.max())
+    return flatten(rows) | {
+        "cu_seq_lens_q": ends,
+        "cu_seq_lens_k": ends,
+        "max_length_q": longest,
+        "max_length_k": longest,
+    }
+
+
+def flatten_with_lengths(rows: list[Row]) -> dict[str, Any]:
+    """Rows as `flatten` gives them, with each record's length, int32 [records], in Unsloth's name for it."""
+    import torch
+
+    lengths = [length for row in rows for length in row["seq_lengths"]]
+    return flatten(rows) | {"packed_seq_lengths": torch.tensor(lengths, dtype=torch.int32)}
 
 
 def records_in(batch: dict[str, Any], pad_id: int) -> list[list[int]]:

@@ -22,7 +22,8 @@ WITHOUT_EFFECT = {"launcher", "save_steps"}  # parameters that a run may go on w
 
 def fingerprint(inputs: list[Path], train: TrainParams) -> str:
     """A name for all that training depends on: the files in the input folders, the parameters, the processes."""
-    parameters = train.model_dump(exclude=WITHOUT_EFFECT) | {"processes": processes.count()}
+    together = {"processes": processes.count(), "sharded": processes.sharded()}
+    parameters = train.model_dump(exclude=WITHOUT_EFFECT) | together
     digest = sha256(json.dumps(parameters, sort_keys=True).encode())
     for path in sorted(path for folder in inputs for path in files(folder) if "__pycache__" not in path.parts):
         digest.update(path.as_posix().encode() + hashed(path).encode())

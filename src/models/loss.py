@@ -3,7 +3,7 @@
 Covers the loss of a training step and of held-out rows. Does not make batches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -68,18 +68,18 @@ def answer_loss(model: Any, rows: list[Row], pad_id: int, batch_tokens: int = 1)
 
     Unlike the Trainer's own evaluation, which averages over batches, every token counts the same.
     """
-    total, tokens = summed_loss(model, rows, pad_id, batch_tokens)
+    total, tokens = summed_loss(model, batches(rows, batch_tokens), pad_id)
     return total / tokens
 
 
-def summed_loss(model: Any, rows: list[Row], pad_id: int, batch_tokens: int) -> tuple[float, int]:
-    """Negative log-likelihood of the trained tokens of `rows`, summed in nats, and their number."""
+def summed_loss(model: Any, batches: Iterable[list[Row]], pad_id: int) -> tuple[float, int]:
+    """Negative log-likelihood of the trained tokens of batches of rows, summed in nats, and their number."""
     import torch
 
     total, tokens, training = 0.0, 0, model.training
     model.eval()
     with torch.no_grad():
-        for chosen in batches(rows, batch_tokens):
+        for chosen in batches:
             batch = collate(chosen, pad_id)
             tokens += int((batch["labels"][:, 1:] != IGNORED).sum())
             batch = {key: value.to(model.device) for key, value in batch.items()}

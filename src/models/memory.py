@@ -1,8 +1,9 @@
 """How much memory training needs on a GPU, estimated from the base model's configuration before a GPU is asked for.
 
-Covers the transformers backend on one GPU, a base of the Llama family, an attention kernel that keeps no scores. Does
-not cover CUDA's own context (about half a GB), fragmentation, short-lived copies, the inputs' dropout masks; nor the
-kernels of unsloth, which are made to keep less.
+Covers the transformers backend on one GPU with bfloat16, a base of the Llama family, an attention kernel that keeps no
+scores. Does not cover CUDA's own context (about half a GB), fragmentation, short-lived copies, the inputs' dropout
+masks; nor older GPUs, where a quantised base keeps its other weights in 32 bits; nor the kernels of unsloth, which are
+made to keep less.
 
 Not yet measured on a GPU. On the CPU, in float32 and without autocast's copies, the same way of counting says 67 KB a
 token for the embedded model; 71 KB were measured, besides what Python and its libraries take.
@@ -69,12 +70,12 @@ def adapter_weights(config: Config, rank: int) -> int:
 
 
 def base_bytes(config: Config, four_bit: bool) -> float:
-    """Bytes of the base: in 16 bits; or its linear layers in NF4 and, as peft prepares it, all else in float32."""
+    """Bytes of the base: in 16 bits, or its linear layers in NF4 and all else in 16 bits."""
     layers, hidden = config["num_hidden_layers"], config["hidden_size"]
     linear = layers * sum(wide * high for wide, high in linear_layers(config))
     tables = 1 if config.get("tie_word_embeddings", False) else 2  # token embeddings, and the output layer's
     others = tables * config["vocab_size"] * hidden + (2 * layers + 1) * hidden
-    return linear * NF4 + others * FULL if four_bit else (linear + others) * HALF
+    return linear * (NF4 if four_bit else HALF) + others * HALF
 
 
 def activation_bytes(config: Config, train: TrainParams) -> int:
@@ -85,8 +86,7 @@ def activation_bytes(config: Config, train: TrainParams) -> int:
     layers, hidden = config["num_hidden_layers"], config["hidden_size"]
     if not train.gradient_checkpointing:
         return layers * layer_bytes(config, train.lora_r)
-    stream = FULL if quantised(config, train) else HALF  # of the type of the token embeddings
-    return layers * hidden * stream + layer_bytes(config, train.lora_r)
+    return layers * hidden * HALF + layer_bytes(config, train.lora_r)
 
 
 def layer_bytes(config: Config, rank: int) -> int:

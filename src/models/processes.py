@@ -23,9 +23,14 @@ def local_rank() -> int:
 
 
 def asked_for(launcher: str) -> int:
-    """The number of processes that a launcher's command names; those there are where it names none."""
+    """The number of processes that a launcher's command starts, over all machines."""
     found = re.search(r"--num[_-]processes[= ](\d+)", launcher)
-    return int(found[1]) if found else count()
+    return int(found[1]) if found else 1
+
+
+def sharded() -> bool:
+    """Whether the model is cut over the processes, each with a part of every weight: FSDP."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def is_main() -> bool:

@@ -7,14 +7,13 @@ Covers settings in trl's words, rounds, resuming, and what to change where memor
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
 from src.files import atomic_folder, read_json, write_json
 from src.models import checkpoints, processes
-from src.models.adapter import trained_weights
+from src.models.adapter import copied_weights, put_weights, trained_weights
 from src.models.attention import Attention
 from src.models.batches import Row
 from src.params import TrainParams
@@ -70,12 +69,6 @@ class Job:
     attention: Attention
 
 
-def parts(records: list[Any], rounds: int) -> list[list[Any]]:
-    """Records cut into consecutive parts, one a round, of sizes that differ by one at most."""
-    edges = [len(records) * part // rounds for part in range(rounds + 1)]
-    return [records[start:end] for start, end in pairwise(edges)]
-
-
 def fit_rounds(model: Any, job: Job, rounds: list[Any], folder: Path) -> Run:
     """Trains `model` in place on the rows of one round after the other, each with a fresh optimiser and schedule.
 
@@ -92,31 +85,28 @@ def fit_rounds(model: Any, job: Job, rounds: list[Any], folder: Path) -> Run:
             run = load_round(model, done)
         else:
             run = fit(model, job, rows, steps)
+            weights = copied_weights(model)
             if processes.is_main():
                 with checkpoints.writing(done, steps):
-                    save_round(model, run, done)
+                    save_round(weights, run, done)
         whole = whole.then(run)
     return whole
 
 
-def save_round(model: Any, run: Run, folder: Path) -> None:
+def save_round(weights: dict[str, Any], run: Run, folder: Path) -> None:
     """Keeps the weights and the curves of a round that is done."""
     from safetensors.torch import save_file
 
     with atomic_folder(folder) as partial:
-        save_file({name: weight.detach().cpu() for name, weight in trained_weights(model)}, partial / WEIGHTS)
+        save_file(weights, partial / WEIGHTS)
         write_json(partial / CURVES, asdict(run))
 
 
 def load_round(model: Any, folder: Path) -> Run:
     """Puts the weights of a round that is done into `model`."""
-    import torch
     from safetensors.torch import load_file
 
-    kept = load_file(folder / WEIGHTS)
-    with torch.no_grad():
-        for name, weight in trained_weights(model):
-            weight.copy_(kept[name])
+    put_weights(model, load_file(folder / WEIGHTS))
     return Run(**read_json(folder / CURVES))
 
 

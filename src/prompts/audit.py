@@ -17,12 +17,12 @@ from src.prompts.encoding import (
     Encoded,
     encode,
     end_of_turn,
-    predicted_steps,
     rows,
     special_text,
     stop_ids,
 )
 from src.prompts.rendering import reference
+from src.prompts.rounds import parts, predicted_steps
 
 PERCENTILES = (5, 25, 50, 75, 95, 99)
 HISTOGRAM_BARS = 32
@@ -39,8 +39,11 @@ class Audit(NamedTuple):
     tokens: list[Row]
 
 
-def audit(whole: list[Encoded], train: TrainParams) -> Audit:
-    """Measures training records, encoded and not cut off, as they will be cut off at train.max_length and packed."""
+def audit(whole: list[Encoded], train: TrainParams, processes: int) -> Audit:
+    """Measures training records, encoded and not cut off, as they will be cut off, packed and trained in rounds.
+
+    `processes` train together, each on train.batch_size rows at once.
+    """
     cut = [Encoded(one.input_ids[: train.max_length], one.labels[: train.max_length]) for one in whole]
     lengths = numpy.array([len(one.input_ids) for one in whole])
     prompts = numpy.array([prompt_length(one) for one in whole])
@@ -51,7 +54,7 @@ def audit(whole: list[Encoded], train: TrainParams) -> Audit:
         **percentiles("tokens", lengths),
         "truncated_share": round(float(numpy.mean(lengths > train.max_length)), 6),
         **epoch(cut),
-        **shape(cut, train),
+        **shape(cut, train, processes),
     }
     return Audit(metrics, histogram(lengths, train.max_length), shares(metrics))
 
@@ -71,30 +74,38 @@ def percentiles(name: str, lengths: numpy.ndarray) -> Row:
 
 
 def epoch(encoded: list[Encoded]) -> Row:
-    """Tokens of an epoch without padding, and how many of them are trained."""
+    """Tokens of an epoch, that is of all records once, without padding, and how many of them are trained."""
     total = sum(len(one.input_ids) for one in encoded)
     trained = sum(label != IGNORED for one in encoded for label in one.labels)
     return {"tokens_per_epoch": total, "trained_token_share": round(trained / total, 6)}
 
 
-def shape(encoded: list[Encoded], train: TrainParams) -> Row:
-    """Rows as train.packing makes them, the steps that training will take, and padding with and without packing."""
-    single = [len(one.input_ids) for one in encoded]
-    packed = [sum(parts) for parts in rows(encoded, train.max_length, packing=True)["seq_lengths"]]
+def shape(encoded: list[Encoded], train: TrainParams, processes: int) -> Row:
+    """Rows as train.packing makes them, the steps that training will take, and padding with and without packing.
+
+    Over all rounds, each of which packs and batches its own part of the records.
+    """
+    rounds = parts(encoded, train.rounds)
+    single = [[len(one.input_ids) for one in part] for part in rounds]
+    packed = [list(map(sum, rows(part, train.max_length, packing=True)["seq_lengths"])) for part in rounds]
     taken = packed if train.packing else single
     return {
-        "rows": len(taken),
-        "row_tokens_max": max(taken),
+        "rows": sum(map(len, taken)),
+        "row_tokens_max": max(map(max, taken)),
         "padding_share_packed": padding_share(packed, train.batch_size),
         "padding_share_unpacked": padding_share(single, train.batch_size),
-        "predicted_steps": predicted_steps(
-            len(taken), train.batch_size, train.accumulation, train.epochs, train.max_steps
-        ),
+        "predicted_steps": predicted_steps(list(map(len, taken)), train, processes),
     }
 
 
-def padding_share(lengths: list[int], batch_size: int) -> float:
-    """The expected share of padding where rows are batched at random and padded to the longest of their batch.
+def padding_share(rounds: list[list[int]], batch_size: int) -> float:
+    """The expected share of padding where rows, by their lengths, are batched at random within each round."""
+    padded = sum(len(lengths) * longest_in_batch(lengths, batch_size) for lengths in rounds)
+    return round(1 - sum(map(sum, rounds)) / padded, 6)
+
+
+def longest_in_batch(lengths: list[int], batch_size: int) -> float:
+    """The expected length that a row is padded to, the longest of a batch drawn at random.
 
     The longest of b rows drawn from n is the i-th shortest with probability C(i - 1, b - 1) / C(n, b) (David and
     Nagaraja, "Order Statistics", for draws without replacement). From i + 1 to i it changes by (i - b + 1) / i.
@@ -104,7 +115,7 @@ def padding_share(lengths: list[int], batch_size: int) -> float:
     below = numpy.arange(count - 1, 0, -1)
     changes = numpy.maximum(below - batch + 1, 0) / below
     probabilities = batch / count * numpy.cumprod(numpy.concatenate([[1.0], changes]))
-    return round(float(1 - numpy.mean(lengths) / (probabilities @ longest_first)), 6)
+    return float(probabilities @ longest_first)
 
 
 def histogram(lengths: numpy.ndarray, max_length: int) -> list[Row]:
@@ -153,6 +164,7 @@ def examine(
         *label_faults(tokenizer, encoded, train.max_length),
         *prompt_faults(encoded, train.max_length),
         *truncation_faults(trained, limits, train.max_length),
+        *round_faults(trained, train.rounds),
     ]
     if found:
         raise UserError("\n".join(found))
@@ -235,6 +247,13 @@ def truncation_faults(trained: list[Encoded], limits: AuditParams, max_length: i
         f"{share:.2%} of the training records are longer than train.max_length ({max_length} tokens), more than "
         f"audit.max_truncated_share ({limits.max_truncated_share:.2%}) allows: raise train.max_length to {fits}."
     ]
+
+
+def round_faults(trained: list[Encoded], rounds: int) -> list[str]:
+    """Rounds that would have no record."""
+    if rounds <= len(trained):
+        return []
+    return [f"train.rounds is {rounds}, and there are {len(trained)} training records: lower it."]
 
 
 def places(files: dict[str, list[Any]], faulty: Callable[[Any], bool]) -> list[str]:

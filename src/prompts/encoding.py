@@ -6,7 +6,6 @@ The prompt is encoded on its own, as it is when the model answers it, so that tr
 token boundary. Labels are IGNORED on the prompt: the loss is on the answer and its end-of-turn token alone.
 """
 
-import math
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -174,9 +173,3 @@ def rows(encoded: Iterable[Encoded], max_length: int, packing: bool) -> Any:
     from trl import pack_dataset
 
     return pack_dataset(dataset, seq_length=max_length, strategy="bfd")
-
-
-def predicted_steps(row_count: int, batch_size: int, accumulation: int, epochs: float, max_steps: int) -> int:
-    """Optimiser steps of a training run on one device, by the rule of transformers' Trainer."""
-    batches = math.ceil(row_count / batch_size)
-    return max_steps or math.ceil(epochs * math.ceil(batches / accumulation))

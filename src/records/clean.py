@@ -42,10 +42,14 @@ class Drops:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """A batch before and after: `after` has the keys of the texts and a verdict; which texts each rule changed."""
+    """A batch before and after: `after` has the keys of the texts and a verdict; which texts each rule changed.
+
+    `in_title` says whether it is the title, and not the content, that a record is dropped for.
+    """
 
     before: pl.DataFrame
     after: pl.DataFrame
+    in_title: np.ndarray
     titles: dict[str, np.ndarray]
     contents: dict[str, np.ndarray]
 
@@ -60,11 +64,12 @@ def clean(records: pl.DataFrame, rules: Sequence[Rule], drops: Drops) -> Cleaned
         content_key=keys(content.texts),
         markup_title=is_markup(records["title"]),
         unsettled=pl.Series(title.unsettled | content.unsettled),
+        unsettled_title=pl.Series(title.unsettled),
     )
-    verdict = other_language(judge(mended, drops), drops.language)
-    return Cleaned(
-        records, mended.drop("markup_title", "unsettled").with_columns(verdict), title.changed, content.changed
-    )
+    judged = judge(mended, drops)
+    after = mended.drop("markup_title", "unsettled", "unsettled_title")
+    verdict = other_language(judged, drops.language)
+    return Cleaned(records, after.with_columns(verdict), judged["in_title"].to_numpy(), title.changed, content.changed)
 
 
 def is_markup(titles: pl.Series) -> pl.Series:
@@ -73,11 +78,14 @@ def is_markup(titles: pl.Series) -> pl.Series:
 
 
 def judge(mended: pl.DataFrame, drops: Drops) -> pl.DataFrame:
-    """Adds the column `verdict`, neither languages nor other records looked at."""
+    """Adds the columns `verdict`, neither languages nor other records looked at, and `in_title`."""
     title, content = pl.col("title"), pl.col("content")
-    short = (title.str.len_chars() < drops.min_title_chars) | (content.str.len_chars() < drops.min_content_chars)
+    short_title = title.str.len_chars() < drops.min_title_chars
+    short = short_title | (content.str.len_chars() < drops.min_content_chars)
+    is_markup_title = pl.col("markup_title") & drops.markup_titles
+    in_title = is_markup_title | pl.when("unsettled").then("unsettled_title").otherwise(short_title)
     verdict = (
-        pl.when(pl.col("markup_title") & drops.markup_titles)
+        pl.when(is_markup_title)
         .then(pl.lit("markup_title"))
         .when("unsettled")
         .then(pl.lit("unsettled"))
@@ -87,7 +95,7 @@ def judge(mended: pl.DataFrame, drops: Drops) -> pl.DataFrame:
         .then(pl.lit("content_is_title"))
         .otherwise(pl.lit("kept"))
     )
-    return mended.with_columns(verdict=verdict)
+    return mended.with_columns(verdict=verdict, in_title=in_title)
 
 
 def other_language(judged: pl.DataFrame, language: Language | None) -> pl.Series:

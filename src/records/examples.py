@@ -15,7 +15,7 @@ from src.records.clean import Cleaned
 from src.records.rules import MAX_PASSES, Rule, apply
 
 SHOWN = 10  # of each rule, and of each kind of duplicates
-DROPPED = ("markup_title", "content_is_title", "other_language")
+DROPPED = ("markup_title", "unsettled", "too_short", "content_is_title", "other_language")
 REPEATS = {"duplicate": "exact", "near_duplicate": "near"}
 LEAD, WIDTH = 20, 60  # characters shown before the first difference, and in all
 
@@ -53,7 +53,7 @@ class Examples:
             self._drawn[name] = sorted(drawn, key=lambda example: example[0])[:SHOWN]
         for verdict, drawn in self._dropped.items():
             for place in lowest(lot, (cleaned.after["verdict"] == verdict).to_numpy()):
-                field = "title" if verdict == "markup_title" else "content"
+                field = "title" if cleaned.in_title[place] else "content"
                 drawn.append((lot[place], cleaned.before["uid"][place], field, cleaned.before[field][place]))
             self._dropped[verdict] = sorted(drawn, key=lambda example: example[0])[:SHOWN]
 

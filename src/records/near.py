@@ -32,6 +32,7 @@ TEXTS = 4096  # contents worked on at once, for a small memory
 PAIRS = 50_000  # signatures compared at once
 HASHES = 1_000_000  # shingles compared at once
 SUM = 4  # numbers of two bytes that a sum of shingles is kept in
+WORDS = r"[\p{L}\p{M}\p{N}]+|\A[^\p{L}\p{M}\p{N}]*\z"
 SEED = 42
 FACTORS = np.random.default_rng(SEED).integers(2**63, size=SLOTS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 Slots = NDArray[np.uint16]
@@ -48,9 +49,12 @@ def recall(similarity: float, rows: int, bands: int) -> float:
 
 
 def words(contents: pl.Series) -> pl.Series:
-    """The words of each content, a list: runs of letters, marks and digits, as NFKC and in small letters."""
+    """The words of each content, a list: runs of letters, marks and digits, as NFKC and in small letters.
+
+    A content without any is one word, its signs.
+    """
     small = pl.Series([normalize("NFKC", content).lower() for content in contents], dtype=pl.String)
-    return small.str.extract_all(r"[\p{L}\p{M}\p{N}]+")
+    return small.str.extract_all(WORDS)
 
 
 def shingles(contents: pl.Series) -> tuple[Hashes, Whole]:

@@ -10,6 +10,7 @@ import sys
 
 from src.files import read_json, read_jsonl, write_json, write_tsv
 from src.models.memory import estimate
+from src.models.processes import asked_for
 from src.params import Params
 from src.prompts.audit import audit, examine
 from src.prompts.encoding import encode, load_tokenizer
@@ -25,7 +26,7 @@ def main(params: Params) -> None:
     tokenizer = load_tokenizer(BASE, params.format.template)
     splits = {path: read_jsonl(path) for path in PROMPTS}
     encoded = examine(tokenizer, splits, params.audit, params.train)
-    seen = audit(encoded[TRAIN], params.train)
+    seen = audit(encoded[TRAIN], params.train, asked_for(params.train.launcher))
     memory = estimate(read_json(f"{BASE}/config.json"), params.train, seen.metrics["row_tokens_max"])
 
     write_json("metrics/audit.json", seen.metrics | memory)

@@ -35,6 +35,11 @@ ADVICE = {
     "content_is_title": "set clean.content_is_title to false",
     "other_language": "set clean.language to any",
 }
+COLUMNS = {  # of the plots that may have no rows
+    "rules": ("rule", "titles", "descriptions"),
+    "examples": ("rule", "uid", "field", "before", "after"),
+    "duplicates": ("kind", "uid", "of_uid", "title", "of_title", "content", "of_content"),
+}
 CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates are looked for
 
 
@@ -122,11 +127,13 @@ def write_clean(plan: pl.DataFrame, tally: Tally) -> list[dict[str, str]]:
 
 
 def write_plots(plots: dict[str, list[dict[str, Any]]]) -> None:
-    """Writes each plot's rows, if it has any, all at once."""
+    """Writes each plot's rows, all at once; the header alone, which `dvc plots` wants, where there are none."""
     with atomic_folder(PLOTS) as folder:
         for name, rows in plots.items():
             if rows:
                 write_tsv(folder / f"{name}.tsv", rows)
+            else:
+                (folder / f"{name}.tsv").write_text("\t".join(COLUMNS[name]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

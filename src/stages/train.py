@@ -12,14 +12,15 @@ from typing import Any
 from src.errors import UserError
 from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
 from src.models import attention, backends, processes
-from src.models.adapter import save_adapter
+from src.models.adapter import copied_weights, save_adapter
 from src.models.backends.transformers import digest
 from src.models.checkpoints import fingerprint
 from src.models.proof import prove, speed
-from src.models.training import Job, fit_rounds, parts
+from src.models.training import Job, fit_rounds
 from src.numerics import seed_everything
 from src.params import BaseParams, Params, TrainParams
-from src.prompts.encoding import encode, load_tokenizer, predicted_steps, rows
+from src.prompts.encoding import encode, load_tokenizer, rows
+from src.prompts.rounds import parts, predicted_steps
 from src.stages.runner import run
 
 BASE, PROMPTS, ADAPTER = Path("models/base"), Path("data/prompts"), Path("models/adapter")
@@ -50,12 +51,12 @@ def main(params: Params) -> dict[str, Any]:
         attention=kernel,
     )
     outcome = fit_rounds(model, job, rounds, checkpoints)
-    proof = prove(model, outcome, steps)
+    proof, weights = prove(model, outcome, steps), copied_weights(model)
     if not processes.is_main():
         sys.exit()  # one process writes
 
     with atomic_folder(ADAPTER) as folder:
-        save_adapter(model, tokenizer, folder)
+        save_adapter(model, tokenizer, folder, weights)
     shutil.rmtree(checkpoints)
     write_tsv("plots/train/training.tsv", outcome.training_loss)
     write_tsv("plots/train/validation.tsv", outcome.validation_loss)
@@ -72,21 +73,19 @@ def say(line: str) -> None:
 
 
 def agreed_steps(rows_a_round: list[int], train: TrainParams, kernel: attention.Attention) -> int:
-    """The optimiser steps to expect: those the audit predicted, where it predicted for what is run here.
+    """The optimiser steps to expect: those the audit predicted, unless the kernel here pads what it packed.
 
     Raises:
         UserError: if the audit's prediction is another one.
     """
-    batch = train.batch_size * processes.count()
-    steps = [predicted_steps(count, batch, train.accumulation, train.epochs, train.max_steps) for count in rows_a_round]
+    steps = predicted_steps(rows_a_round, train, processes.count())
     audited = read_json("metrics/audit.json")["predicted_steps"]
-    same_run = kernel.packing == train.packing and processes.count() == train.rounds == 1
-    if same_run and sum(steps) != audited:
+    if kernel.packing == train.packing and steps != audited:
         raise UserError(
-            f"metrics/audit.json predicts {audited} steps, and the prompts make {sum(steps)}: run the audit again "
+            f"metrics/audit.json predicts {audited} steps, and the prompts make {steps}: run the audit again "
             "(`dvc repro audit`)."
         )
-    return sum(steps)
+    return steps
 
 
 def origin(base: BaseParams) -> str:

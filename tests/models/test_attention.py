@@ -5,8 +5,7 @@ import torch
 
 from src.errors import UserError
 from src.models import attention
-from src.models.attention import choose, packed_on_gpu
-from src.models.batches import flatten
+from src.models.attention import Attention, choose, packed_on_gpu
 from src.params import TrainParams
 
 on_a_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -25,7 +24,7 @@ def test_a_cpu_packs_rows_with_any_of_its_kernels(
 
 
 @on_a_cpu
-@pytest.mark.parametrize("asked", ["flash_attention_2", "flex_attention"])
+@pytest.mark.parametrize("asked", ["flash_attention_2", "flex_attention", "varlen"])
 def test_a_kernel_for_gpus_is_refused_on_a_cpu(train_params: TrainParams, asked: str) -> None:
     with pytest.raises(UserError, match=rf"train\.attention is '{asked}', which trains on an NVIDIA GPU only"):
         choose(train_params.model_copy(update={"attention": asked}))
@@ -43,20 +42,58 @@ def test_flash_attention_that_is_not_installed_is_refused(monkeypatch: pytest.Mo
         attention.refuse("flash_attention_2", on_gpu=True)
 
 
+def test_varlen_that_pytorch_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention.varlen, "available", lambda: False)
+    with pytest.raises(UserError, match=r"PyTorch has from version 2\.11 on"):
+        attention.refuse("varlen", on_gpu=True)
+
+
 @pytest.mark.parametrize(
     ("installed", "capability", "taken", "packing"),
     [
+        ({"varlen", "flash_attn", "triton"}, (8, 0), "varlen", True),
+        ({"varlen", "flash_attn", "triton"}, (7, 5), "flash_attention_2", True),
         ({"flash_attn", "triton"}, (9, 0), "flash_attention_2", True),
         ({"triton"}, (9, 0), "flex_attention", True),
-        ({"triton"}, (7, 5), "sdpa", False),
+        ({"varlen", "triton"}, (7, 5), "sdpa", False),
         (set(), (9, 0), "sdpa", False),
     ],
 )
 def test_a_gpu_takes_the_best_kernel_that_is_there(
-    monkeypatch: pytest.MonkeyPatch, installed: set[str], capability: tuple[int, int], taken: str, packing: bool
+    train_params: TrainParams,
+    monkeypatch: pytest.MonkeyPatch,
+    installed: set[str],
+    capability: tuple[int, int],
+    taken: str,
+    packing: bool,
 ) -> None:
     monkeypatch.setattr(attention, "find_spec", lambda name: name if name in installed else None)
-    chosen = packed_on_gpu(capability)
+    monkeypatch.setattr(attention.varlen, "available", lambda: "varlen" in installed)
+    chosen = packed_on_gpu(train_params.model_copy(update={"packing": True}), capability)
     assert (chosen.implementation, chosen.packing) == (taken, packing)
-    assert (chosen.batches(pad_id=2) is flatten) == (taken == "flash_attention_2")
     assert packing or "padded by groups of equal length" in chosen.reason
+
+
+@pytest.mark.parametrize(
+    ("kernel", "names"),
+    [
+        ("flash_attention_2", set()),
+        ("varlen", {"cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"}),
+        ("unsloth", {"packed_seq_lengths"}),
+    ],
+)
+def test_packed_rows_are_flat_for_kernels_that_know_where_records_end(kernel: str, names: set[str]) -> None:
+    packed, single = (Attention(kernel, packing, "").batches(pad_id=2)([ROW, ROW]) for packing in (True, False))
+    assert packed["input_ids"].shape == (1, 4) and single["input_ids"].shape == (2, 2)
+    assert set(packed) - set(single) == names
+
+
+def test_rows_for_flex_attention_are_all_of_one_length(train_params: TrainParams) -> None:
+    chosen = attention.taken(train_params.model_copy(update={"packing": True}), "flex_attention", "")
+    assert chosen.batches(pad_id=2)([ROW])["input_ids"].shape == (1, train_params.max_length)
+
+
+def test_unsloth_packs_by_its_own_kernels(train_params: TrainParams) -> None:
+    for packing in (True, False):
+        chosen = choose(train_params.model_copy(update={"backend": "unsloth", "packing": packing}))
+        assert (chosen.implementation, chosen.packing) == ("unsloth", packing)

@@ -29,15 +29,56 @@ def test_unsloth_is_refused_without_a_gpu(base_folder: Path, train_params: Train
         backends.get(train_params.model_copy(update={"backend": "unsloth"}), base_folder)
 
 
-@pytest.mark.parametrize(
-    ("set_up", "message"), [("FSDP", "cut the model over devices"), ("DEEPSPEED", "cut the model")]
-)
-def test_a_model_that_is_cut_over_devices_is_refused(
-    base_folder: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch, set_up: str, message: str
-) -> None:
-    monkeypatch.setenv(f"ACCELERATE_USE_{set_up}", "true")
-    with pytest.raises(UserError, match=message):
+def test_deepspeed_is_refused(base_folder: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(UserError, match=r"set up for DeepSpeed, .*: choose plain multi-GPU or FSDP"):
         backends.get(train_params, base_folder)
+
+
+@pytest.fixture
+def fsdp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What accelerate leaves in the environment of two processes over which it cuts the model."""
+    for name, value in {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+
+
+CUT = {"launcher": "accelerate launch --use_fsdp --fsdp_version 2 --num_processes 2 -m"}
+
+
+@on_a_cpu
+def test_a_model_is_not_cut_without_gpus(base_folder: Path, train_params: TrainParams, fsdp: None) -> None:
+    message = r"which cuts the model \(FSDP\), and that takes GPUs, and PyTorch sees none here: replace --use_fsdp by"
+    with pytest.raises(UserError, match=message):
+        backends.get(train_params.model_copy(update=CUT), base_folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "message"),
+    [
+        ({}, {"FSDP_VERSION": "1"}, "add --fsdp_version 2"),
+        ({"optimizer": "adamw_8bit"}, {}, "train.optimizer is 'adamw_8bit', .*: set it to adamw_torch"),
+        ({"compile": True}, {}, "set train.compile to false"),
+        ({"rounds": 2, "lora_r": 5}, {}, r"set train.lora_r \(now 5\) to a multiple of 2"),
+        ({}, {"FSDP_ACTIVATION_CHECKPOINTING": "true"}, "leave out --fsdp_activation_checkpointing"),
+        ({}, {"FSDP_OFFLOAD_PARAMS": "true"}, "leave out --fsdp_offload_params"),
+        ({}, {"FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT"}, "leave out --fsdp_state_dict_type"),
+    ],
+)
+def test_a_model_that_cannot_be_cut_is_refused(
+    base_folder: Path,
+    train_params: TrainParams,
+    monkeypatch: pytest.MonkeyPatch,
+    fsdp: None,
+    given: dict[str, Any],
+    environment: dict[str, str],
+    message: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # nothing is loaded here
+    assert backends.get(train_params.model_copy(update=CUT | {"rounds": 2}), base_folder)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message):
+        backends.get(train_params.model_copy(update=CUT | given), base_folder)
 
 
 @pytest.mark.parametrize(("launcher", "count"), [("accelerate launch --num_processes 2 -m", "1"), ("python -m", "1")])
@@ -81,6 +122,14 @@ def test_a_base_stored_in_4_bits_is_refused_in_16(stored_in_4_bits: Path, train_
         backends.get(train_params.model_copy(update={"four_bit": False}), stored_in_4_bits)
     with pytest.raises(UserError, match=message):
         load_base(stored_in_4_bits, four_bit=False)
+
+
+def test_a_base_stored_in_4_bits_is_not_cut(
+    stored_in_4_bits: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch, fsdp: None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(UserError, match=r"a base stored in 4 bits would not be cut: set base.repository to the model"):
+        backends.get(train_params.model_copy(update=CUT | {"four_bit": True}), stored_in_4_bits)
 
 
 def test_a_base_quantised_in_another_way_is_refused(tmp_path: Path, train_params: TrainParams) -> None:
@@ -160,3 +209,30 @@ def test_an_adapter_of_another_base_is_refused(
     os.remove(tmp_path / "base.json")
     with pytest.raises(UserError, match=r"base\.json is missing, so nothing says which base"):
         load_adapted(base_folder, tmp_path, four_bit=False)
+
+
+@on_a_cpu
+@pytest.mark.parametrize(("products", "embeddings"), [("bfloat16", "bfloat16"), ("float16", "float32")])
+def test_only_where_products_overflow_the_rest_of_a_4_bit_base_is_in_32_bits(
+    base_folder: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch, products: str, embeddings: str
+) -> None:
+    monkeypatch.setattr(transformers, "compute_dtype", lambda: getattr(torch, products))
+    model = load_trainable(base_folder, train_params.model_copy(update={"four_bit": True}))
+    assert model.get_input_embeddings().weight.dtype == getattr(torch, embeddings)
+    assert {name for name, weight in model.named_parameters() if weight.requires_grad} == {
+        name for name, _ in model.named_parameters() if "lora_" in name
+    }
+
+
+@pytest.mark.parametrize("four_bit", [True, False])
+def test_checkpointing_changes_no_gradient(base_folder: Path, train_params: TrainParams, four_bit: bool) -> None:
+    found = []
+    for checkpointing in (True, False):
+        seed_everything(1)
+        train = train_params.model_copy(update={"four_bit": four_bit, "gradient_checkpointing": checkpointing})
+        model = load_trainable(base_folder, train)
+        if checkpointing:
+            model.gradient_checkpointing_enable()  # as the Trainer does
+        found.append(gradients(model))
+    assert found[0].keys() == found[1].keys()
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])

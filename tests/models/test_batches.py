@@ -1,9 +1,10 @@
 """Batches: rows padded or flattened, each record's positions from 0, and the records found in a batch again."""
 
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.models.batches import collate, flatten, positions, records_in
+from src.models.batches import collate, flatten, flatten_with_ends, flatten_with_lengths, positions, records_in
 from src.prompts.encoding import IGNORED
 
 PAD = 2
@@ -30,6 +31,20 @@ def test_flat_rows_hold_no_padding() -> None:
     assert batch["input_ids"].tolist() == [[5, 6, 5, 6, 7, 8]]
     assert batch["labels"].tolist() == [[IGNORED, 6, IGNORED, 6, 7, 8]]
     assert batch["position_ids"].tolist() == [[0, 1, 0, 0, 1, 2]]
+
+
+def test_rows_are_padded_to_a_length_at_least() -> None:
+    assert collate([SHORT], PAD, length=4)["position_ids"].tolist() == [[0, 1, 2, 3]]
+    assert collate([PAIR], PAD, length=5)["position_ids"].tolist() == [[0, 0, 1, 1, 2]]
+    assert collate([SHORT, LONG], PAD, length=3)["input_ids"].shape == (2, 4)
+
+
+def test_flat_rows_say_where_records_end() -> None:
+    batch = flatten_with_ends([SHORT, LONG])
+    assert batch["cu_seq_lens_q"].tolist() == batch["cu_seq_lens_k"].tolist() == [0, 2, 3, 6]
+    assert batch["max_length_q"] == batch["max_length_k"] == 3
+    assert flatten_with_lengths([SHORT, LONG])["packed_seq_lengths"].tolist() == [2, 1, 3]
+    assert batch["cu_seq_lens_q"].dtype == torch.int32
 
 
 @given(lengths)

@@ -40,7 +40,9 @@ def test_a_fingerprint_is_of_contents_names_parameters_and_processes(
     changed.append(fingerprint([folder], train_params))
     monkeypatch.setenv("WORLD_SIZE", "2")
     changed.append(fingerprint([folder], train_params))
-    assert len({first, *changed}) == 5
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    changed.append(fingerprint([folder], train_params))
+    assert len({first, *changed}) == 6
 
 
 def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path) -> None:

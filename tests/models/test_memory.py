@@ -118,7 +118,7 @@ def test_nf4_takes_as_many_bytes_as_bitsandbytes() -> None:
     size = packed.nbytes + state.absmax.nbytes + state.state2.absmax.nbytes
     assert size / weights.numel() == NF4
     four_bit, rest = base_bytes(LLAMA_1B, four_bit=True), 128256 * 2048 + 33 * 2048
-    assert four_bit == (1_235_814_400 - rest) * NF4 + rest * 4
+    assert four_bit == (1_235_814_400 - rest) * NF4 + rest * 2
 
 
 @pytest.mark.parametrize("optimizer", ADAM)

@@ -1,17 +1,22 @@
-"""The trainer's order of rows by groups of length."""
+"""The trainer: rows by groups of length, batches for each process, what it asks of FSDP."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from accelerate.utils import FullyShardedDataParallelPlugin
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributed.fsdp.wrap import size_based_auto_wrap_policy, transformer_auto_wrap_policy
 
 from src.models.attention import Attention
 from src.models.backends.transformers import load_trainable
-from src.models.trainer import LengthGroups
+from src.models.trainer import LengthGroups, cut_with_care, shared_out
 from src.models.training import Job, build_trainer
 from src.params import TrainParams
-from src.prompts.encoding import Encoded, rows
+from src.prompts.encoding import IGNORED, Encoded, rows
 
 LENGTHS = [7, 30, 8, 31, 9, 32, 10, 33] * 20
 
@@ -50,3 +55,33 @@ def test_records_that_no_kernel_can_pack_are_grouped(
     trainer.train()
     assert (trainer._get_train_sampler() is trainer.groups) == packing
     assert not packing or trainer.groups.epoch == 1
+
+
+@given(st.integers(0, 9), st.integers(1, 5))
+def test_every_process_has_as_many_batches_and_each_token_is_measured_once(batches: int, count: int) -> None:
+    every = [[{"input_ids": [3, 4], "labels": [IGNORED, number]}] for number in range(batches)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("WORLD_SIZE", str(count))
+        shares = []
+        for rank in range(count):
+            patched.setenv("RANK", str(rank))
+            shares.append(shared_out(every))
+    assert len({len(share) for share in shares}) == 1
+    labels = [label for share in shares for [row] in share for label in row["labels"] if label != IGNORED]
+    assert sorted(labels) == list(range(batches))
+    assert all(row["input_ids"] == [3, 4] for share in shares for [row] in share)
+
+
+def test_a_model_is_cut_by_layers_and_only_its_products_are_in_16_bits() -> None:
+    plugin = FullyShardedDataParallelPlugin(fsdp_version=2, mixed_precision_policy="bf16")
+    cut_with_care(plugin, torch.nn.Linear(2, 2))
+    policy = plugin.mixed_precision_policy
+    assert (policy.param_dtype, policy.reduce_dtype, policy.output_dtype) == (torch.bfloat16, torch.float32, None)
+    assert plugin.auto_wrap_policy is transformer_auto_wrap_policy
+
+
+def test_other_choices_for_cutting_a_model_are_left() -> None:
+    plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="SIZE_BASED_WRAP")
+    cut_with_care(plugin, torch.nn.Linear(2, 2))
+    assert plugin.auto_wrap_policy is size_based_auto_wrap_policy
+    assert plugin.mixed_precision_policy is None

@@ -17,10 +17,11 @@ from src.models.attention import Attention, choose
 from src.models.backends.transformers import load_trainable
 from src.models.proof import prove
 from src.models.trainer import stopping_due
-from src.models.training import Job, Run, curve, explained, fit_rounds, memory_advice, parts
+from src.models.training import Job, Run, curve, explained, fit_rounds, memory_advice
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import encode, predicted_steps, rows
+from src.prompts.encoding import encode, rows
+from src.prompts.rounds import parts, predicted_steps
 
 LONGEST = 256
 
@@ -91,7 +92,7 @@ def test_a_run_takes_the_steps_predicted_and_repeats(
     optimizer = "paged_adamw_8bit" if four_bit else "adamw_torch"
     train = train.model_copy(update={"four_bit": four_bit, "optimizer": optimizer})
     first, weights = run(train)
-    predicted = predicted_steps(8, train.batch_size, train.accumulation, train.epochs, train.max_steps)
+    predicted = predicted_steps([8], train, processes=1)
     assert (first.steps, first.kept_step, first.stopped_early) == (predicted, 6, False)
     assert first.validation_loss[-1]["loss"] < first.validation_loss[0]["loss"]
     assert [point["step"] for point in first.training_loss] == [1, 2, 3, 4, 5, 6]
@@ -223,11 +224,6 @@ def test_rounds_go_on_from_each_other_with_a_fresh_optimiser(
     resumed, same = run(train, "cut")
     assert equal(weights, same)
     assert resumed.training_loss == both.training_loss
-
-
-def test_parts_are_consecutive_and_of_equal_size() -> None:
-    assert parts(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
-    assert parts(list(range(4)), 1) == [[0, 1, 2, 3]]
 
 
 def test_one_batch_of_eight_is_eight_batches_of_one(run: Callable[..., Any], train: TrainParams) -> None:

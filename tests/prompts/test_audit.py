@@ -56,7 +56,7 @@ def test_records_are_measured_as_they_will_be_trained(
 ) -> None:
     prompt, short, long = lengths
     train = train_params.model_copy(update={"max_length": prompt + short + 1, "packing": False})
-    metrics, bars, parts = audit(examine(tokenizer, splits, LIMITS, train)[TRAIN], train)
+    metrics, bars, parts = audit(examine(tokenizer, splits, LIMITS, train)[TRAIN], train, processes=1)
     expected = {
         "records": 4,
         **{f"prompt_tokens_{rank}": prompt for rank in ("p5", "p25", "p50", "p75", "p95", "p99", "max")},
@@ -86,12 +86,32 @@ def test_rows_and_steps_are_those_of_packing(train_params: TrainParams) -> None:
     encoded = [Encoded([7] * length, [7] * length) for length in (12, 16, 4, 8)]
     packed = train_params.model_copy(update={"max_length": 20, "batch_size": 1, "accumulation": 2, "epochs": 3.0})
     padding = {"padding_share_packed": 0.0, "padding_share_unpacked": 0.0}
-    assert shape(encoded, packed) == {"rows": 2, "row_tokens_max": 20, **padding, "predicted_steps": 3}
+    assert shape(encoded, packed, 1) == {"rows": 2, "row_tokens_max": 20, **padding, "predicted_steps": 3}
     single = packed.model_copy(update={"packing": False})
-    assert shape(encoded, single) == {"rows": 4, "row_tokens_max": 16, **padding, "predicted_steps": 6}
-    assert shape(encoded, packed.model_copy(update={"max_steps": 7}))["predicted_steps"] == 7
-    pairs = shape(encoded, packed.model_copy(update={"batch_size": 2}))
-    assert (pairs["padding_share_packed"], pairs["padding_share_unpacked"]) == (0.0, padding_share([12, 16, 4, 8], 2))
+    assert shape(encoded, single, 1) == {"rows": 4, "row_tokens_max": 16, **padding, "predicted_steps": 6}
+    assert shape(encoded, packed.model_copy(update={"max_steps": 7}), 1)["predicted_steps"] == 7
+    pairs = shape(encoded, packed.model_copy(update={"batch_size": 2}), 1)
+    assert (pairs["padding_share_packed"], pairs["padding_share_unpacked"]) == (0.0, padding_share([[12, 16, 4, 8]], 2))
+
+
+def test_each_round_packs_and_batches_its_own_part(train_params: TrainParams) -> None:
+    encoded = [Encoded([7] * length, [7] * length) for length in (12, 12, 4, 8, 10, 8)]
+    rounds = train_params.model_copy(update={"max_length": 20, "batch_size": 2, "accumulation": 1, "rounds": 2})
+    assert shape(encoded, rounds, 1) == {
+        "rows": 4,  # 12 + 4, 12 and 10 + 8, 8
+        "row_tokens_max": 18,
+        "padding_share_packed": round(1 - 54 / (2 * 16 + 2 * 18), 6),
+        "padding_share_unpacked": round(1 - 54 / (3 * 12 + 3 * 28 / 3), 6),
+        "predicted_steps": 4,
+    }
+    one = rounds.model_copy(update={"rounds": 1})
+    assert shape(encoded, one, 1)["rows"] == 3  # 12 + 8, 12 + 8, 10 + 4
+
+
+def test_processes_share_the_steps(train_params: TrainParams) -> None:
+    encoded = [Encoded([7] * 16, [7] * 16)] * 9
+    train = train_params.model_copy(update={"max_length": 16, "batch_size": 2, "accumulation": 2, "epochs": 2.0})
+    assert [shape(encoded, train, count)["predicted_steps"] for count in (1, 2, 3)] == [6, 4, 2]
 
 
 @settings(max_examples=50)
@@ -99,7 +119,11 @@ def test_rows_and_steps_are_those_of_packing(train_params: TrainParams) -> None:
 def test_padding_is_the_mean_over_all_batches(lengths: list[int], batch_size: int) -> None:
     batches = list(combinations(lengths, min(batch_size, len(lengths))))
     padded = numpy.mean([max(batch) for batch in batches])
-    assert padding_share(lengths, batch_size) == pytest.approx(1 - numpy.mean(lengths) / padded, abs=1e-6)
+    assert padding_share([lengths], batch_size) == pytest.approx(1 - numpy.mean(lengths) / padded, abs=1e-6)
+
+
+def test_rounds_are_padded_on_their_own() -> None:
+    assert padding_share([[10, 10, 4], [8]], batch_size=4) == round(1 - 32 / (3 * 10 + 8), 6)
 
 
 @settings(max_examples=50)
@@ -162,6 +186,12 @@ def test_a_prompt_that_leaves_no_room_is_refused_on_every_side(
         f"{tokens}, the longest prompt, or shorten format.instruction and format.question."
     ]
     assert examine(tokenizer, more, ANY, train.model_copy(update={"max_length": tokens + 1}))
+
+
+def test_a_round_without_records_is_refused(tokenizer: Any, splits: Any, train_params: TrainParams) -> None:
+    assert examine(tokenizer, splits, ANY, train_params.model_copy(update={"rounds": 4}))
+    reasons = refused(tokenizer, splits, train_params.model_copy(update={"rounds": 5}))
+    assert reasons == ["train.rounds is 5, and there are 4 training records: lower it."]
 
 
 def test_nothing_trained_is_refused(tokenizer: Any, splits: Any, train_params: TrainParams) -> None:

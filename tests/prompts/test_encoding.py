@@ -1,4 +1,4 @@
-"""Tokens and labels: one begin token, loss on the answer and its stop token alone, padding, packing, steps."""
+"""Tokens and labels: one begin token, loss on the answer and its stop token alone, padding, packing."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
+from transformers import PreTrainedTokenizerFast
 
 from src.errors import UserError
 from src.models.batches import collate
@@ -24,7 +22,6 @@ from src.prompts.encoding import (
     encode_prompt,
     end_of_turn,
     load_tokenizer,
-    predicted_steps,
     rows,
     special_text,
     stop_ids,
@@ -165,60 +162,6 @@ def test_rows_hold_every_record_whole_and_once(lengths: list[int], packing: bool
 def test_packing_fills_rows() -> None:
     made = rows(distinct([12, 12, 20, 4, 24]), 24, packing=True)
     assert sorted(map(len, made["input_ids"])) == [24, 24, 24]
-
-
-class Numbers(Dataset):
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, float]:
-        return {"number": float(index)}
-
-
-class Weight(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1))
-
-    def forward(self, number: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"loss": (self.weight * number).mean()}
-
-
-@pytest.mark.parametrize(
-    ("row_count", "batch_size", "accumulation", "epochs", "max_steps"),
-    [
-        (8, 2, 2, 1.0, 0),
-        (7, 2, 3, 2.0, 0),
-        (9, 4, 2, 1.5, 0),
-        (5, 2, 8, 3.0, 0),
-        (10, 2, 2, 0.3, 0),
-        (7, 2, 2, 2.5, 0),
-        (9, 2, 1, 1.0, 3),
-        (3, 4, 1, 1.0, 5),
-    ],
-)
-def test_steps_are_predicted_as_the_trainer_takes_them(
-    tmp_path: Path, row_count: int, batch_size: int, accumulation: int, epochs: float, max_steps: int
-) -> None:
-    arguments = TrainingArguments(
-        output_dir=str(tmp_path),
-        per_device_train_batch_size=batch_size,
-        gradient_accumulation_steps=accumulation,
-        num_train_epochs=epochs,
-        max_steps=max_steps or -1,
-        use_cpu=True,
-        report_to="none",
-        save_strategy="no",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
-    trainer = Trainer(Weight(), arguments, train_dataset=Numbers(row_count))
-    trainer.train()
-    predicted = predicted_steps(row_count, batch_size, accumulation, epochs, max_steps)
-    assert predicted == trainer.state.global_step == trainer.state.max_steps
 
 
 def test_special_tokens_in_a_records_own_words_are_found(tokenizer: Any, record: Any, template: str) -> None:

@@ -34,7 +34,8 @@ def clusters(contents: list[str], threshold: float = 0.8, batch: int = 1000) -> 
 
 def shingle_set(content: str) -> set[tuple[str, ...]]:
     """The definition, word by word."""
-    found = re.findall(r"[^\W_]+", normalize("NFKC", content).lower())
+    small = normalize("NFKC", content).lower()
+    found = re.findall(r"[^\W_]+", small) or [small]
     return set(zip(found, found[1:], found[2:], strict=False)) if len(found) > 2 else {tuple(found)}
 
 
@@ -130,8 +131,13 @@ def test_words_moved_about_are_not_the_same() -> None:
 
 
 def test_contents_of_few_words_are_near_only_if_equal() -> None:
-    contents = ["", "one", "One!", "one two", "two one", "one, two", "one two three", "...", "?!"]
-    assert clusters(contents, 0.5) == [0, 1, 1, 3, 4, 3, 6, 0, 0]
+    contents = ["", "one", "One!", "one two", "two one", "one, two", "one two three", ""]
+    assert clusters(contents, 0.5) == [0, 1, 1, 3, 4, 3, 6, 0]
+
+
+def test_contents_without_letters_and_digits_are_near_only_if_equal() -> None:
+    contents = ["...", "?!", "...", "★ ★", "★ ★ ★", "…", "- - - - - - - -\n", "- - - - - - - -", "★ ★", "★ a ★", "a"]
+    assert clusters(contents, 0.5) == [0, 1, 0, 3, 4, 0, 6, 7, 3, 9, 9]  # NFKC writes … as three full stops
 
 
 def test_case_signs_and_compatible_forms_make_no_difference() -> None:

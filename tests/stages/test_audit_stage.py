@@ -60,6 +60,17 @@ def test_the_memory_is_that_of_the_rows(params: Params) -> None:
     assert packed["memory_logits_gb"] > single["memory_logits_gb"] > 0
 
 
+def test_the_steps_are_those_of_all_rounds_and_of_the_processes_asked_for(params: Params) -> None:
+    def predicted(**changed: Any) -> int:
+        values = {"packing": False, "batch_size": 1, "accumulation": 1, "epochs": 1.0} | changed
+        audit.main(params.model_copy(update={"train": params.train.model_copy(update=values)}))
+        return read_json("metrics/audit.json")["predicted_steps"]
+
+    assert predicted() == 3
+    assert predicted(launcher="accelerate launch --num_processes 2 -m") == 2
+    assert predicted(batch_size=2, rounds=3) == 3
+
+
 @pytest.mark.parametrize("side", ["train", "validation", "test"])
 def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, side: str) -> None:
     audit.main(params)

@@ -96,6 +96,18 @@ def test_plots_say_what_became_of_the_records() -> None:
     assert (before, after) == (12, 4)
 
 
+def headers() -> dict[str, tuple[str, ...]]:
+    return {path.stem: tuple(path.read_text().splitlines()[0].split("\t")) for path in Path(clean.PLOTS).iterdir()}
+
+
+def test_plots_without_rows_have_the_same_header_alone() -> None:
+    run(ROWS)
+    usual = headers()
+    run(ROWS, **dict.fromkeys(RULES, False), duplicates="keep", markup_titles=False, content_is_title=False)
+    assert headers() == usual
+    assert [plot(name) for name in ("rules", "examples", "duplicates")] == [[], [], []]
+
+
 @pytest.mark.parametrize(
     ("duplicates", "kept"),
     [("keep", ["1", "3", "4", "5", "6"]), ("exact", ["1", "4", "5", "6"]), ("near", ["1", "6"])],

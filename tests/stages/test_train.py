@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -11,16 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ruamel.yaml import YAML
+from safetensors.torch import load_file
 
 from src.errors import UserError
 from src.files import read_json, write_json, write_jsonl
 from src.models import checkpoints
+from src.models.backends import transformers
 from src.models.checkpoints import newest, step_of
 from src.params import Params, for_stage
-from src.stages import train
+from src.stages import audit, train
 
 ROOT = Path(__file__).parents[2]
+FSDP_ON_A_CPU = ROOT / "tests/stages/fsdp_on_a_cpu.py"
 STEPS = 12
 
 
@@ -35,7 +40,8 @@ def params(project: Path, base_folder: Path, record: Callable[..., Any], train_p
         {"uid": f"B{at}"} | record("chat", one.title, one.content[:80]) for at, one in enumerate(products(3, 30))
     ]
     write_jsonl("data/prompts/train.jsonl", records[:24])
-    write_jsonl("data/prompts/validation.jsonl", records[24:])
+    for side in ("validation", "test"):
+        write_jsonl(f"data/prompts/{side}.jsonl", records[24:])
     write_json("metrics/audit.json", {"predicted_steps": STEPS})
     return set_train(train_params.model_dump() | {"packing": False, "epochs": 1.0, "accumulation": 1, "save_steps": 1})
 
@@ -49,15 +55,14 @@ def set_train(values: dict[str, Any]) -> Params:
     return for_stage("train")
 
 
-def start(*launcher: str) -> subprocess.Popen[str]:
-    """The stage as a process."""
+def start(command: list[str]) -> subprocess.Popen[str]:
+    """A command as a process."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [*launcher, "src.stages.train"]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def adapter() -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path("models/adapter").iterdir()}
+def adapter(folder: str = "models/adapter") -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 def test_what_training_proves_is_written(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,8 +89,20 @@ def test_another_prediction_is_refused(params: Params) -> None:
         train.main(params)
 
 
+def test_the_audit_predicts_every_round(params: Params) -> None:
+    rounds = set_train({"rounds": 5, "batch_size": 3, "packing": True})
+    audit.main(for_stage("audit"))
+    train.main(rounds)
+    seen, metrics = read_json("metrics/audit.json"), read_json("metrics/train.json")
+    assert metrics["steps"] == seen["predicted_steps"] > STEPS // 2
+    assert metrics["rows"] == seen["rows"]
+    write_json("metrics/audit.json", {"predicted_steps": seen["predicted_steps"] + 1})
+    with pytest.raises(UserError, match="run the audit again"):
+        train.main(rounds)
+
+
 def test_a_killed_run_goes_on_to_the_same_adapter(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
-    process = start(sys.executable, "-m")
+    process = start([sys.executable, "-m", "src.stages.train"])
     deadline = time.monotonic() + 120
     while not (saved := list(Path(".checkpoints").glob("*/round-1-steps/checkpoint-[3-9]"))):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
@@ -131,24 +148,108 @@ def test_a_full_disk_leaves_the_last_checkpoint(params: Params, monkeypatch: pyt
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-2", "checkpoint-3"]
 
 
-def test_two_processes_reach_what_one_does(params: Params) -> None:
-    alone = set_train({"batch_size": 4, "max_steps": 4, "packing": True})
-    write_json("metrics/audit.json", {"predicted_steps": 4})
-    train.main(alone)
-    expected, weights = read_json("metrics/train.json"), adapter()
-    launcher = (
-        "accelerate launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    )
-    set_train({"batch_size": 2, "launcher": f"{launcher} --main_process_port 0 -m"})
-    accelerate = Path(sys.executable).parent / "accelerate"
-    process = start(str(accelerate), *launcher.split()[1:], "--main_process_port", "0", "-m")
+def two_processes(*options: str) -> str:
+    """What trains in two processes on a CPU."""
+    plain = "--num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no --main_process_port 0"
+    return " ".join(["accelerate launch", *options, plain])
+
+
+def ended(launcher: str, *program: str) -> tuple[int, str]:
+    """The exit status and the output of a program that a launcher starts."""
+    command = [str(Path(sys.executable).parent / "accelerate"), *launcher.split()[1:], *program]
+    process = start(command)
     output = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, output
+    return process.returncode, output
+
+
+@pytest.fixture
+def alone(params: Params) -> dict[str, Any]:
+    """What one process reaches, in two rounds of three steps; then params.yaml is for two processes."""
+    rounds = set_train({"batch_size": 4, "rounds": 2, "packing": True, "best_checkpoint": True, "eval_steps": 1})
+    write_json("metrics/audit.json", {"predicted_steps": 6})
+    train.main(rounds)
+    shutil.copytree("models/adapter", "alone")
+    set_train({"batch_size": 2})
+    return read_json("metrics/train.json")
+
+
+def check_metrics(alone: dict[str, Any], rel: float) -> None:
+    """Two processes reached the losses of one."""
     found = read_json("metrics/train.json")
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert found[name] == (pytest.approx(value, rel=1e-5) if "loss" in name else value), name
+    assert found.keys() == alone.keys()
+    for name, value in alone.items():
+        assert found[name] == (pytest.approx(value, rel=rel) if "loss" in name else value), name
+
+
+def check_adapter() -> None:
+    """Two processes wrote the adapter of one."""
+    assert adapter("models/adapter").keys() == adapter("alone").keys()
+    ours, theirs = (load_file(f"{folder}/adapter_model.safetensors") for folder in ("models/adapter", "alone"))
+    assert {name: weight.shape for name, weight in ours.items()} == {name: one.shape for name, one in theirs.items()}
+    assert max(float((weight - theirs[name]).abs().max()) for name, weight in ours.items()) < 1e-4
+
+
+def test_two_processes_reach_what_one_does(alone: dict[str, Any]) -> None:
+    launcher = two_processes("--multi_gpu")
+    set_train({"launcher": f"{launcher} -m"})
+    status, output = ended(launcher, "-m", "src.stages.train")
+    assert status == 0, output
+    check_metrics(alone, rel=1e-5)
+    check_adapter()
     assert read_json("metrics/runtime.json")["train"]["processes"] == 2
-    assert output.count("step 4 of 4") == 1
+    assert output.count("step 3 of 3") == 2
     assert "Traceback" not in output and "warn" not in output.lower(), output
-    assert adapter().keys() == weights.keys()
+
+
+CUT = two_processes("--use_fsdp", "--fsdp_version", "2")
+
+
+def test_a_model_cut_over_processes_reaches_what_a_whole_one_does(alone: dict[str, Any]) -> None:
+    set_train({"launcher": f"{CUT} -m"})
+    status, output = ended(CUT, str(FSDP_ON_A_CPU))
+    assert status == 0, output
+    check_metrics(alone, rel=1e-5)
+    check_adapter()
+    assert output.count("step 3 of 3") == 2
+    assert "Traceback" not in output and "warn" not in output.lower(), output
+    whole, metrics = adapter(), read_json("metrics/train.json")
+
+    shutil.rmtree("models/adapter")
+    status, output = ended(CUT, str(FSDP_ON_A_CPU), "--killed-at", "5")  # step 2 of round 2
+    assert status != 0 and not Path("models/adapter").exists()
+    status, output = ended(CUT, str(FSDP_ON_A_CPU))
+    assert status == 0, output
+    [going_on] = [line for line in output.splitlines() if line.startswith("Going on")]
+    assert "Going on from step 2" in going_on and "round-2-steps" in going_on
+    assert adapter() == whole
+    assert read_json("metrics/train.json") == metrics
+
+
+def test_a_model_cut_over_processes_computes_in_16_bits_and_sums_in_32(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformers, "compute_dtype", lambda: torch.bfloat16)
+    write_json("metrics/audit.json", {"predicted_steps": 2})
+    train.main(set_train({"batch_size": 4, "max_steps": 2}))
+    alone = read_json("metrics/train.json")
+    set_train({"batch_size": 2, "launcher": f"{CUT} -m"})
+    status, output = ended(CUT, str(FSDP_ON_A_CPU), "--dtype", "bfloat16")
+    assert status == 0, output
+    check_metrics(alone, rel=5e-5)
+
+
+def test_4_bit_weights_are_cut_too(params: Params) -> None:
+    write_json("metrics/audit.json", {"predicted_steps": 2})
+    train.main(set_train({"batch_size": 4, "max_steps": 2, "four_bit": True}))
+    alone = read_json("metrics/train.json")
+    set_train({"batch_size": 2, "launcher": f"{CUT} -m"})
+    status, output = ended(CUT, str(FSDP_ON_A_CPU))
+    assert status == 0, output
+    check_metrics(alone, rel=1e-5)
+
+
+def test_a_model_is_not_cut_on_a_cpu(params: Params) -> None:
+    set_train({"launcher": f"{CUT} -m"})
+    status, output = ended(CUT, "-m", "src.stages.train")
+    assert status != 0
+    assert "which cuts the model (FSDP), and that takes GPUs, and PyTorch sees none here" in output, output

@@ -23,19 +23,74 @@ def check(train: TrainParams, base: Path) -> None:
     """This backend runs everywhere, in one process or one a device.
 
     Raises:
-        UserError: if the model is to be cut over devices, or is quantised and must not be.
+        UserError: if there are other processes than asked for, if the model cannot be cut over them as asked, or if it
+            is quantised and must not be.
     """
-    if os.environ.get("ACCELERATE_USE_FSDP") == "true" or os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
         raise UserError(
-            f"train.launcher is {train.launcher!r}, and accelerate is set up to cut the model over devices, which this "
-            "project has not been tried with: choose plain multi-GPU in `accelerate config`, one copy a device."
+            f"train.launcher is {train.launcher!r}, and accelerate is set up for DeepSpeed, which this project has not "
+            "been tried with: choose plain multi-GPU or FSDP in `accelerate config`."
         )
     if processes.count() != processes.asked_for(train.launcher):
         raise UserError(
             f"train.launcher is {train.launcher!r}, and there are {processes.count()} processes: start training by "
             "`dvc repro`; on a machine without several GPUs, add --multi_gpu to accelerate's options."
         )
+    if processes.sharded():
+        refuse_sharding(train, stored_quantisation(base) is not None)
     refuse_precision(base, train.four_bit)
+
+
+def refuse_sharding(train: TrainParams, stored_in_4_bits: bool) -> None:
+    """Refuses what is not known to train where accelerate cuts the model, each device with a part of it (FSDP).
+
+    accelerate does so on GPUs alone: on a CPU it leaves the distributed type at MULTI_CPU (accelerate 1.15 state.py,
+    AcceleratorState.__init__), says nothing, and trains copies. 4-bit weights it cuts where they are stored as floats,
+    as `nf4` has it; those stored in bytes stay whole on each device.
+
+    Raises:
+        UserError: naming the first obstacle, and what to change.
+    """
+    import torch
+
+    given, count = os.environ.get, processes.count()
+    obstacles = [
+        (
+            not torch.cuda.is_available(),
+            "that takes GPUs, and PyTorch sees none here: replace --use_fsdp by --multi_gpu",
+        ),
+        (given("FSDP_VERSION") != "2", "its first version is not supported here: add --fsdp_version 2"),
+        (
+            stored_in_4_bits,
+            "a base stored in 4 bits would not be cut: set base.repository to the model it was quantised from, or "
+            "replace --use_fsdp by --multi_gpu",
+        ),
+        (
+            train.optimizer != "adamw_torch",
+            f"train.optimizer is {train.optimizer!r}, which cannot update a part: set it to adamw_torch",
+        ),
+        (train.compile, "a compiled model has not been tried: set train.compile to false"),
+        (
+            train.rounds > 1 and train.lora_r % count > 0,
+            f"train.rounds needs parts of equal size: set train.lora_r (now {train.lora_r}) to a multiple of {count}",
+        ),
+        (
+            given("FSDP_ACTIVATION_CHECKPOINTING") == "true",
+            "the adapter's weights would have other names: leave out --fsdp_activation_checkpointing, and set "
+            "train.gradient_checkpointing to true",
+        ),
+        (
+            given("FSDP_OFFLOAD_PARAMS") == "true",
+            "weights that are kept off the GPU have not been tried: leave out --fsdp_offload_params",
+        ),
+        (
+            given("FSDP_STATE_DICT_TYPE", "SHARDED_STATE_DICT") != "SHARDED_STATE_DICT",
+            "each checkpoint would hold weights of the base: leave out --fsdp_state_dict_type",
+        ),
+    ]
+    for found, change in obstacles:
+        if found:
+            raise UserError(f"train.launcher is {train.launcher!r}, which cuts the model (FSDP), and {change}.")
 
 
 def refuse_precision(base: Path, four_bit: bool) -> None:
@@ -92,14 +147,15 @@ def load_base(base: Path, four_bit: bool, exact: bool = False, attention: str = 
     transformers_logging.disable_progress_bar()  # a bar for each load, full at once
     dtype = torch.float32 if exact else compute_dtype()
     config, on_gpu = AutoConfig.from_pretrained(base, local_files_only=True), torch.cuda.is_available() and not exact
+    cut_unquantised = processes.sharded() and not four_bit  # from the CPU, since it may be too large for one GPU
     if stored := stored_quantisation(base):
         config.quantization_config = stored | {"bnb_4bit_compute_dtype": str(dtype).removeprefix("torch.")}
     model = AutoModelForCausalLM.from_pretrained(
         base,
         config=config,
-        quantization_config=nf4(dtype) if four_bit and not stored else None,
+        quantization_config=nf4(dtype, processes.sharded()) if four_bit and not stored else None,
         dtype=dtype,
-        device_map={"": processes.local_rank()} if on_gpu else None,
+        device_map={"": processes.local_rank()} if on_gpu and not cut_unquantised else None,
         attn_implementation=attention,
         local_files_only=True,
         trust_remote_code=False,
@@ -107,8 +163,9 @@ def load_base(base: Path, four_bit: bool, exact: bool = False, attention: str = 
     return model if on_gpu or not four_bit else dequantised(model)
 
 
-def nf4(dtype: Any) -> Any:
-    """bitsandbytes' settings for QLoRA, with products in a type."""
+def nf4(dtype: Any, cut: bool = False) -> Any:
+    """bitsandbytes' settings for QLoRA, with products in a type; weights to be cut (FSDP) are stored as if of it."""
+    import torch
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
@@ -116,6 +173,7 @@ def nf4(dtype: Any) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=dtype if cut else torch.uint8,
     )
 
 
@@ -151,11 +209,16 @@ def load_adapted(base: Path, adapter: Path | None, four_bit: bool, exact: bool =
 
 
 def load_trainable(base: Path, train: TrainParams, attention: str = "sdpa") -> Any:
-    """The base model with a new adapter on all linear layers, whose B matrices are zero."""
+    """The base model with a new adapter on all linear layers, whose B matrices are zero.
+
+    What is not quantised keeps the type of the products: in 32 bits, as peft prepares it, an 8B model would take 2 GB
+    more, and all that passes between its layers twice the memory. Only float16, which overflows, needs those.
+    """
+    import torch
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     model = load_base(base, train.four_bit, attention=attention)
-    if train.four_bit:
+    if train.four_bit and compute_dtype() == torch.float16:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=train.gradient_checkpointing)
     lora = LoraConfig(
         r=train.lora_r,

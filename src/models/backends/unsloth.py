@@ -1,7 +1,7 @@
 """Loading through Unsloth, on one NVIDIA GPU.
 
 Covers the base model with a new adapter, in Unsloth's kernels. Needs requirements-gpu.txt; imports Unsloth only here.
-What it cannot honour (packing, another attention kernel, compile, several processes) src/params.py refuses.
+What it cannot honour (another attention kernel, compile, several processes) src/params.py refuses.
 """
 
 from importlib import import_module

@@ -1,0 +1,164 @@
+"""What the GPU check found, as Markdown: speeds, agreement of the backends, and how all stands to the goals.
+
+Covers the results that gpu.py writes, whole or with parts missing. Does not measure.
+"""
+
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path("metrics/bench/gpu.json")
+BACKENDS = ("transformers", "unsloth")
+NAMES = {"plain": "trl, peft and bitsandbytes", "notebook": "Unsloth's notebook"}
+PUBLISHED_RATE = 24.171  # records a second, experiment A on an A100
+
+Results = dict[str, Any]
+
+
+def table(results: Results) -> str:
+    """What was measured, and how it stands to the goals, as Markdown."""
+    device = results["device"]
+    text = [
+        f"{device['name']}, {device['matrix_tflops']:,} TFLOP/s in {device['matrix']}; {listed(device['versions'])}.",
+        *(speed_table(results, shape) for shape in shapes(results)),
+        agreement_table(results),
+        answering_table(results),
+        standing(results),
+    ]
+    return "\n\n".join(text)
+
+
+def listed(versions: dict[str, str]) -> str:
+    """Packages and their versions in a sentence."""
+    return ", ".join(f"{package} {version}" for package, version in versions.items())
+
+
+def shapes(results: Results) -> list[str]:
+    """The shapes whose speed was measured."""
+    return list(dict.fromkeys(name.split("/")[1] for name in results if name.startswith("speed/")))
+
+
+def speed_table(results: Results, shape: str) -> str:
+    """A row for each contender at one shape."""
+    peak = results["device"]["matrix_tflops"]
+    rows = [
+        f"| {shape} | records/s | tokens/s | trained tokens/s | padding | useful TFLOP/s | utilisation | memory |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, part in results.items():
+        if name.startswith(f"speed/{shape}/"):
+            rows.append(f"| {NAMES.get(name.split('/')[2], name.split('/')[2])} | {speed_cells(part, peak)} |")
+    return "\n".join(rows)
+
+
+def speed_cells(part: Results, peak: float) -> str:
+    """The figures of one contender, or why there are none."""
+    if "steps" not in part:
+        return f"{missing(part)} | | | | | |"
+    memory = f"{part['peak_reserved_gb']} GB" if "peak_reserved_gb" in part else "–"
+    return (
+        f"{part['records_per_second']:,} | {part['tokens_per_second']:,.0f} | {part['trained_tokens_per_second']:,.0f} "
+        f"| {part['padding_share']:.0%} | {part['useful_tflops']:,.3g} | {part['useful_tflops'] / peak:.0%} | {memory}"
+    )
+
+
+def missing(part: Results) -> str:
+    """Why a part has no figures, the last line of what it said where it failed; nothing where it has some."""
+    if failure := part.get("failed"):
+        return f"failed: {failure.splitlines()[-1]}"
+    return part.get("not_run", "")
+
+
+def agreement_table(results: Results) -> str:
+    """A row for each backend and precision on the small model."""
+    rows = [
+        "| small model | labels right | training loss | held-out loss | the same, reloaded in plain peft |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for name, part in results.items():
+        if name.startswith("agreement/"):
+            way = name.removeprefix("agreement/")
+            rows.append(f"| {way.replace('/', ', ')} | {agreement_cells(part, results.get(f'reload/{way}', {}))} |")
+    return "\n".join(rows)
+
+
+def agreement_cells(part: Results, reloaded: Results) -> str:
+    """The figures of one backend in one precision, or why there are none."""
+    if "validation_loss" not in part:
+        return f"{missing(part)} | | |"
+    again = f"{reloaded['validation_loss']:.4f}" if "validation_loss" in reloaded else missing(reloaded) or "–"
+    curves = (f"{part[curve][0]:.3f} to {part[curve][-1]:.4f}" for curve in ("training_loss", "validation_loss"))
+    return f"{'yes' if part['labels_right'] else 'NO'} | {' | '.join(curves)} | {again}"
+
+
+def answering_table(results: Results) -> str:
+    """A row for each precision of the base that answers."""
+    rows = ["| answering | answers/s | tokens/s |", "|---|---:|---:|"]
+    for name, part in results.items():
+        if name.startswith("answering/"):
+            cells = (
+                f"{part['answers_per_second']:,} | {part['tokens_per_second']:,}"
+                if "answers" in part
+                else missing(part) + " |"
+            )
+            rows.append(f"| base in {name.removeprefix('answering/')} | {cells} |")
+    return "\n".join(rows)
+
+
+def answering_cells(part: Results) -> str:
+    """The figures of one precision, or why there are none."""
+    if "answers" not in part:
+        return f"{missing(part)} |"
+    return f"{part['answers_per_second']:,} | {part['tokens_per_second']:,}"
+
+
+def standing(results: Results) -> str:
+    """One row for each goal of issue and design: what was measured, what was wanted."""
+    rows = ["| goal | measured | wanted |", "|---|---:|---:|"]
+    rows += [f"| {name} | {said(value, form)} | {wanted} |" for name, value, form, wanted in goals(results)]
+    return "\n".join(rows)
+
+
+def said(value: float | None, form: str) -> str:
+    """A value in a form, or that there is none."""
+    return "not measured" if value is None else form.format(value)
+
+
+def goals(results: Results) -> list[tuple[str, float | None, str, str]]:
+    """Each goal with its value, the value's form, and what is wanted."""
+    one_b, eight_b = "speed/Llama-3.2-1B", "speed/Llama-3-8B"
+    rate, useful = "records_per_second", "useful_tflops"
+    ours = figure(results, f"{one_b}/ours", rate)
+    memory = figure(results, f"{eight_b}/ours", "peak_reserved_gb")
+    used = ratio(figure(results, f"{one_b}/ours", useful), results["device"].get("matrix_tflops"))
+    notebook, trl = (ratio(ours, figure(results, f"{one_b}/{other}", rate)) for other in ("notebook", "plain"))
+    return [
+        ("recipe A to the published 24.2 records a second", ratio(ours, PUBLISHED_RATE), "{:.1f} ×", "at least 10 ×"),
+        ("recipe A to Unsloth's notebook", notebook, "{:.2f} ×", "at least 1.3 ×"),
+        ("recipe A to plain trl", trl, "{:.2f} ×", "at least 2.5 ×"),
+        ("recipe A's utilisation", used, "{:.0%}", "at least 40%"),
+        ("recipe B's memory", memory, "{:.1f} GB", "at most 8 GB"),
+        ("largest difference of losses between the backends", difference(results), "{:.1%}", "at most 2%"),
+    ]
+
+
+def figure(results: Results, name: str, key: str) -> float | None:
+    """A figure of a part, if it was measured."""
+    return results.get(name, {}).get(key)
+
+
+def ratio(value: float | None, other: float | None) -> float | None:
+    """One figure to another, if both were measured."""
+    return value / other if value and other else None
+
+
+def difference(results: Results) -> float | None:
+    """The largest relative difference between the two backends' losses at the same step, in either precision."""
+    pairs = [
+        (one, other)
+        for precision in ("4-bit", "16-bit")
+        for curve in ("training_loss", "validation_loss")
+        for one, other in zip(
+            *(results.get(f"agreement/{backend}/{precision}", {}).get(curve, []) for backend in BACKENDS), strict=False
+        )
+    ]
+    return max((abs(one - other) / one for one, other in pairs), default=None)

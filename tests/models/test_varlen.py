@@ -1,0 +1,101 @@
+"""PyTorch's varlen kernel as transformers calls it: shapes, ends, shared keys, types. The kernel itself needs a GPU, so
+one that computes what its documentation says, record by record, stands in its place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from src.models import varlen
+from src.models.batches import collate, flatten_with_ends
+from src.models.loss import trained_logits_only
+from src.prompts.encoding import IGNORED
+
+ROWS = [
+    {"input_ids": [5, 6, 7, 8, 9], "labels": [IGNORED, 6, 7, IGNORED, 9], "seq_lengths": [3, 2]},
+    {"input_ids": [11, 12, 13, 14], "labels": [IGNORED, IGNORED, 13, 14], "seq_lengths": [4]},
+]
+Kernel = Callable[..., torch.Tensor]
+
+
+def documented(query: Any, key: Any, value: Any, **options: Any) -> Any:
+    """What torch.nn.attention.varlen says of its kernel: [tokens, heads, width], causal within [start, end)."""
+    cu = options["cu_seq_q"]
+    assert options["window_size"] == (-1, 0) and cu.dtype == torch.int32
+    assert cu.equal(options["cu_seq_k"]) and cu[-1] == len(query)
+    assert options["max_q"] == options["max_k"] == int(cu.diff().max())
+    heads = [states.transpose(0, 1) for states in (query, key, value)]
+    records = [
+        scaled_dot_product_attention(
+            *[states[:, start:end] for states in heads],  # type: ignore[misc]
+            is_causal=True,
+            scale=options["scale"],
+            enable_gqa=options.get("enable_gqa", False),
+        )
+        for start, end in zip(cu[:-1].tolist(), cu[1:].tolist(), strict=True)
+    ]
+    return torch.cat(records, dim=1).transpose(0, 1)
+
+
+def newest(
+    query: Any, key: Any, value: Any, cu_seq_q: Any, cu_seq_k: Any, max_q: int, max_k: int, *,
+    scale: Any = None, window_size: Any = (-1, -1), enable_gqa: bool = False,
+) -> Any:  # fmt: skip
+    """The kernel with the options of PyTorch 2.12 and newer."""
+    return documented(**locals())
+
+
+def older(
+    query: Any, key: Any, value: Any, cu_seq_q: Any, cu_seq_k: Any, max_q: int, max_k: int, *,
+    scale: Any = None, window_size: Any = (-1, -1),
+) -> Any:  # fmt: skip
+    """The kernel with the options of PyTorch 2.11, which wants a key for each query."""
+    assert key.shape == query.shape
+    return documented(**locals())
+
+
+def loss_and_gradient(attention: str, batch: dict[str, Any]) -> tuple[float, torch.Tensor]:
+    """The loss of one model on a batch, and its gradient in the first layer's keys."""
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=32, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2,
+    )  # fmt: skip
+    model = LlamaForCausalLM._from_config(config, attn_implementation=attention)
+    trained_logits_only(model)
+    loss = model(**batch, use_cache=False).loss
+    loss.backward()
+    return loss.item(), model.model.layers[0].self_attn.k_proj.weight.grad
+
+
+@pytest.mark.parametrize("kernel", [newest, older])
+def test_packed_rows_have_the_loss_and_gradient_of_sdpa(monkeypatch: pytest.MonkeyPatch, kernel: Kernel) -> None:
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", kernel)
+    varlen.register()
+    loss, gradient = loss_and_gradient(varlen.NAME, flatten_with_ends(ROWS))
+    expected, expected_gradient = loss_and_gradient("sdpa", collate(ROWS, pad_id=2))
+    assert loss == pytest.approx(expected, abs=1e-6)
+    torch.testing.assert_close(gradient, expected_gradient)
+
+
+def test_rows_without_ends_take_sdpa(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("torch.nn.attention.varlen.varlen_attn")
+    varlen.register()
+    single = collate([ROWS[1]], pad_id=2)
+    assert loss_and_gradient(varlen.NAME, single)[0] == loss_and_gradient("sdpa", single)[0]
+
+
+def test_the_kernel_computes_in_the_type_of_autocast() -> None:
+    states = torch.ones(2, dtype=torch.float32)
+    assert varlen.half(states) == torch.float32
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert varlen.half(states) == torch.bfloat16
+
+
+def test_an_older_pytorch_does_not_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert varlen.available()
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", lambda query, key, value, is_causal=False: query)
+    assert not varlen.available()

@@ -1,0 +1,43 @@
+"""Recipes: what their comments promise, where it can be computed. That they run is shown by test_dag.py."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from src.models.memory import estimate
+from src.params import TrainParams
+
+ROOT = Path(__file__).parents[1]
+TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "recipes").glob("*.yaml"))}
+LLAMA_3_8B = {
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "tie_word_embeddings": False,
+    "vocab_size": 128256,
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_recipe_says_what_it_is_for_and_how_it_is_run(name: str) -> None:
+    title, *lines = (line.removeprefix("#").strip() for line in TEXTS[name].splitlines() if line.startswith("#"))
+    comment = " ".join(lines)
+    assert "GB" in title
+    assert "Not yet measured here on a GPU" in comment
+    assert f"python -m src.params recipe {name}" in lines
+    assert "dvc repro" in lines
+
+
+@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if "estimated:" in text])
+def test_the_memory_in_a_comment_is_the_audits_estimate_for_full_rows(name: str) -> None:
+    recipe = YAML(typ="safe").load(TEXTS[name])
+    assert recipe["base"]["repository"] == "NousResearch/Meta-Llama-3-8B"
+    train = TrainParams.model_construct(**recipe["train"])
+    total = estimate(LLAMA_3_8B, train, train.max_length)["memory_total_gb"]
+    [(card, said)] = re.findall(r"GPU with (\d+) GB \(estimated: (\d+) GB\)", TEXTS[name])
+    assert round(total) == int(said)
+    assert total < 0.7 * int(card)  # room for what the estimate leaves out, and for its error

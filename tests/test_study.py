@@ -1,0 +1,186 @@
+"""The learning-rate study, run by its command line on a DVC project of one quick stage, with this project's plot."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.prompts.rendering import TemplateName
+from src.study import INPUTS, names, rate
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = ROOT / ".dvc/plots/loss.json"
+PARAMS = "train: {lr: 3.0e-3}\nformat: {template: chat}\n"
+PIPELINE = """
+stages:
+  train:
+    cmd: python train.py
+    deps: [train.py]
+    params: [train.lr, format.template]
+    outs: [plots/train: {cache: false}]
+plots:
+  - Loss:
+      template: loss
+      x: epoch
+      y: {plots/train/training.tsv: loss, plots/train/validation.tsv: loss}
+      title: Loss on the answers
+"""
+TRAIN = """
+import pathlib, sys
+from ruamel.yaml import YAML
+params = YAML(typ="safe").load(pathlib.Path("params.yaml"))
+lr, template = params["train"]["lr"], params["format"]["template"]
+if lr > 0.4:
+    sys.exit("train: the loss is not finite")
+folder = pathlib.Path("plots/train")
+folder.mkdir(parents=True, exist_ok=True)
+rows = "".join(f"{step}\\t{step / 2}\\t{2 - lr * step * len(template)}\\n" for step in range(3))
+for name in ("training", "validation"):
+    (folder / f"{name}.tsv").write_text("step\\tepoch\\tloss\\n" + rows)
+print(f"step 2 of 2: validation loss {2 - lr * 2 * len(template)}")
+"""
+
+
+class Project:
+    """A DVC project in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
+            **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+
+    def call(self, *words: str) -> str:
+        """The output of a command that has to succeed."""
+        done = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def study(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The study's command line, for two templates."""
+        command = [sys.executable, "-m", "src.study", *words, "--templates", "chat", "alpaca"]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120
+        )
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, subprocess.CompletedProcess[str]]]:
+    """A project with an experiment in the queue, and what a study said in it, one of whose two rates fails."""
+    project = Project(tmp_path_factory.mktemp("study"))
+    files = {"params.yaml": PARAMS, "dvc.yaml": PIPELINE, "train.py": TRAIN, ".gitignore": "/dvc_plots/\n"}
+    for name, text in files.items():
+        (project.folder / name).write_text(text)
+    project.call("git", "init", "--quiet")
+    project.call("dvc", "init", "--quiet")
+    (project.folder / ".dvc/plots").mkdir()
+    (project.folder / ".dvc/plots/loss.json").write_bytes(TEMPLATE.read_bytes())
+    project.call("dvc", "repro", "--quiet")
+    project.call("git", "add", "--all")
+    project.call("git", "commit", "--quiet", "--message", "start")
+    project.call("dvc", "exp", "run", "--queue", "--name", "chat-1e-3", "-S", "train.lr=1e-3")
+    yield project, project.study("run", "--rates", "1e-3", "0.5")
+    subprocess.run(["dvc", "queue", "stop", "--kill"], cwd=project.folder, env=project.environment, capture_output=True)
+
+
+def test_a_study_names_its_runs_shows_progress_and_says_what_failed(
+    ran: tuple[Project, subprocess.CompletedProcess[str]],
+) -> None:
+    project, said = ran
+    assert said.returncode == 1
+    assert said.stdout.startswith("chat-1e-3 is in the queue already.\n> dvc exp run --queue --name chat-5e-1 ")
+    assert "chat-1e-3 (1 of 4 in the queue)\n    step 2 of 2: validation loss 1.992\n" in said.stdout
+    assert "alpaca-5e-1 (4 of 4 in the queue)\n    train: the loss is not finite\n" in said.stdout
+    assert said.stdout.count("ERROR") == 2
+    assert said.stderr == (
+        "study: chat-5e-1, alpaca-5e-1 failed: see `dvc queue logs chat-5e-1`, `dvc queue logs alpaca-5e-1`. "
+        "The same command tries again.\n"
+    )
+    assert set(project.call("dvc", "exp", "list", "--name-only").split()) == {"chat-1e-3", "alpaca-1e-3"}
+    assert project.call("git", "status", "--porcelain") == ""
+    changed = json.loads(project.call("dvc", "params", "diff", "chat-1e-3", "alpaca-1e-3", "--json"))
+    assert changed == {"params.yaml": {"format.template": {"old": "chat", "new": "alpaca"}}}
+
+
+def test_a_study_run_twice_keeps_what_has_run_and_draws_it(
+    ran: tuple[Project, subprocess.CompletedProcess[str]],
+) -> None:
+    project, _ = ran
+    said = project.study("run", "--rates", "0.0010")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.count("has run from this commit and is kept") == 2
+    assert "dvc exp run" not in said.stdout
+    assert "> dvc plots diff chat-1e-3 alpaca-1e-3 --targets Loss\n" in said.stdout
+    assert "alpaca-1e-3" in (project.folder / "dvc_plots/index.html").read_text()
+
+
+def test_inputs_have_to_be_committed(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
+    project, _ = ran
+    (project.folder / "params.yaml").write_text(PARAMS.replace("3.0e-3", "4.0e-3"))
+    said = project.study("run", "--rates", "7e-3")
+    project.call("git", "checkout", "params.yaml")
+    assert said.returncode == 1
+    assert said.stderr.startswith("study: params.yaml: changed since the last commit")
+    assert said.stdout == ""
+
+
+def test_what_has_not_run_is_not_drawn(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
+    project, _ = ran
+    said = project.study("plot", "--rates", "1e-3", "7e-3")
+    assert said.returncode == 1
+    assert "study: not run yet: chat-7e-3, alpaca-7e-3." in said.stderr
+
+
+def test_the_picture_names_templates_and_rates(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
+    project, _ = ran
+    said = project.study("picture", "--rates", "1e-3", "--out", "rates.svg")
+    assert said.returncode == 0, said.stderr
+    drawn = re.findall(r"<text[^>]*>([^<]+)</text>", (project.folder / "rates.svg").read_text())
+    (project.folder / "rates.svg").unlink()
+    for text in ("Loss on the answers", "chat template", "alpaca template", "learning rate 1e-3", "lowest 1.988"):
+        assert text in drawn
+    assert "training" not in drawn
+
+
+@given(st.floats(min_value=1e-12, max_value=0.999))
+def test_a_rate_has_one_name_and_keeps_its_value(value: float) -> None:
+    name = rate(repr(value))
+    assert float(name) == pytest.approx(value, rel=1e-6)
+    assert rate(name) == name
+    assert rate(f"{float(name):.12f}" if value > 1e-3 else f"{float(name):.8e}") == name
+
+
+@pytest.mark.parametrize(("text", "name"), [("1e-5", "1e-5"), ("0.00001", "1e-5"), ("2.50E-04", "2.5e-4")])
+def test_a_rate_is_named_in_short(text: str, name: str) -> None:
+    assert rate(text) == name
+
+
+@pytest.mark.parametrize("text", ["0", "-1e-5", "1", "nan", "inf", "fast", ""])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="is no learning rate"):
+        rate(text)
+
+
+def test_a_run_is_named_once_and_the_plot_knows_every_name() -> None:
+    wanted = names([*get_args(TemplateName)], [rate(text) for text in ("1e-5", "0.00001", "2.5e-4", "0.1")])
+    assert wanted[:4] == ["chat-1e-5", "chat-2.5e-4", "chat-1e-1", "alpaca-1e-5"]
+    [pattern] = re.findall(r"test\(/(\^[^/]+\$)/", TEMPLATE.read_text())
+    assert all(re.search(pattern, name) for name in wanted)
+    assert not any(re.search(pattern, name) for name in ("main", "workspace", "a730f3d", "fogey-swim", "v-1"))
+
+
+def test_the_inputs_are_this_projects() -> None:
+    assert all((ROOT / path).exists() for path in INPUTS)
