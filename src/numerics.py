@@ -11,8 +11,8 @@ THREADS = 2  # sums are split over threads, so their number is part of the resul
 CPU_SETTINGS = {
     "OMP_NUM_THREADS": str(THREADS),
     "MKL_NUM_THREADS": str(THREADS),
-    # Turns that a waiting thread spins before it sleeps. Training is a quarter faster than without, 12% slower on a busy
-    # machine, where a spinning thread takes the other one's core; with ten times as many, half as fast.
+    # Turns that a waiting thread spins before it sleeps: training is a quarter faster than without, and 12% slower on a
+    # busy machine, where a spinning thread takes the other one's core. With many more it is half as fast there.
     "GOMP_SPINCOUNT": "2000",
     "MKL_DYNAMIC": "FALSE",  # else MKL takes fewer threads where it sees fewer cores
     "MKL_CBWR": "AVX2",  # the same kernels on every processor with AVX2

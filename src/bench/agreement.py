@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from src import numerics
 from src.bench import workload
@@ -34,36 +35,75 @@ def main() -> None:
     """Trains, or reloads."""
     action, entry, target = sys.argv[1], Entry(**read_json(sys.argv[2])), Path(sys.argv[3])
     numerics.fix_cpu()
+    if action == "train" and entry.train["backend"] == "unsloth":
+        import unsloth  # noqa: F401  patches transformers and trl, so it comes before them
     numerics.seed_everything(entry.train["seed"])
     write_json(target, {"train": train_adapter, "reload": reload_adapter}[action](entry))
 
 
 def train_adapter(entry: Entry) -> dict[str, Any]:
     """Trains and saves an adapter; its losses, and whether the labels that reached the model are right."""
-    train, base = TrainParams(**entry.train), Path(entry.base)
-    from src.models import attention, backends
-
-    backend, kernel = backends.get(train, base), attention.choose(train)  # before anything else: unsloth patches
-
     from src.models.adapter import save_adapter
-    from src.models.training import Job, build_trainer, finish
+    from src.models.training import finish
 
-    tokenizer = load_tokenizer(base, "chat")
-    encoded = workload.catalogue_records(base, train.max_length)
-    model = backend.load_trainable(base, train, kernel.implementation)
-    job = Job(tokenizer=tokenizer, validation=held_out(encoded, train), names={}, train=train, attention=kernel)
-    packed = rows(encoded[HELD_OUT:], train.max_length, kernel.packing)
-    trainer = build_trainer(model, job, packed, Path(entry.adapter, "checkpoints"))
-    right = labels_right(next(iter(trainer.get_train_dataloader())), encoded, tokenizer.pad_token_id)
+    train, base = TrainParams(**entry.train), Path(entry.base)
+    tokenizer, encoded = load_tokenizer(base, "chat"), workload.catalogue_records(base, train.max_length)
+    trainer, kernel = build(entry, tokenizer, encoded)
+    pad_id = tokenizer.pad_token_id
+    right = labels_right(next(iter(trainer.get_train_dataloader())), encoded, pad_id)
     trainer.train()
     run = finish(trainer, train)
-    save_adapter(model, tokenizer, Path(entry.adapter))
+    save_adapter(trainer.model, tokenizer, Path(entry.adapter))
     return {
         "attention": kernel.reason,
         "labels_right": right,
         "training_loss": [point["loss"] for point in run.training_loss],
         "validation_loss": [point["loss"] for point in run.validation_loss],
+        **(together_and_alone(trainer.model, kernel, encoded[:HELD_OUT], train, pad_id) if kernel.packing else {}),
     }
+
+
+def build(entry: Entry, tokenizer: Any, encoded: list[Encoded]) -> tuple[Any, Any]:
+    """The train stage's trainer for all records but those held out, and the attention kernel it was given."""
+    from src.models import attention, backends
+    from src.models.training import Job, build_trainer
+
+    train, base = TrainParams(**entry.train), Path(entry.base)
+    backend, kernel = backends.get(train, base), attention.choose(train)
+    model = backend.load_trainable(base, train, kernel.implementation)
+    job = Job(tokenizer=tokenizer, validation=held_out(encoded, train), names={}, train=train, attention=kernel)
+    packed = rows(encoded[HELD_OUT:], train.max_length, kernel.packing)
+    trainer = build_trainer(model, job, packed, Path(entry.adapter, "checkpoints"))
+    same_start(model)
+    return trainer, kernel
+
+
+def same_start(model: Any) -> None:
+    """Gives LoRA's A matrices numbers that depend on their names alone, so that backends start from the same ones."""
+    import torch
+
+    for name, weight in model.named_parameters():
+        if "lora_A" in name:
+            drawn = torch.Generator().manual_seed(crc32(name.encode()))
+            bound = weight.shape[1] ** -0.5
+            weight.data.copy_(torch.rand(weight.shape, generator=drawn) * 2 * bound - bound)
+
+
+def together_and_alone(
+    model: Any, kernel: Any, encoded: list[Encoded], train: TrainParams, pad_id: int
+) -> dict[str, float]:
+    """The loss of records packed together, as the kernel takes them, and theirs one by one, in nats a token."""
+    import torch
+
+    from src.models.loss import answer_loss
+
+    packed, single = (list(rows(encoded, train.max_length, packing)) for packing in (True, False))
+    batch = kernel.batches(pad_id)(packed)
+    trained = sum(label != IGNORED for record in encoded for label in record.labels)
+    on_device = {name: value.to(model.device) if torch.is_tensor(value) else value for name, value in batch.items()}
+    with torch.no_grad():
+        total = model.eval()(**on_device, use_cache=False, num_items_in_batch=1).loss.item()
+    return {"packed_loss": total / trained, "single_loss": answer_loss(model, single, pad_id, train.max_length)}
 
 
 def held_out(encoded: list[Encoded], train: TrainParams) -> list[dict[str, Any]]:

@@ -168,7 +168,15 @@ def notebook(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encod
         processing_class=tokenizer,
     )
     padding_free = getattr(trainer.args, "padding_free", None)
-    return trainer, {"attention": f"Unsloth's own; it set padding_free to {padding_free}"}
+    return trainer, {"attention": f"Unsloth's own: {unsloth_attention()}, padding_free {padding_free}"}
+
+
+def unsloth_attention() -> str:
+    """Which kernels Unsloth found: without any it takes sdpa, one call a record where records are packed."""
+    from unsloth.utils import attention_dispatch as found
+
+    torch_varlen = found._TORCH_VARLEN_ATTN is not None
+    return f"flash-attn {found.HAS_FLASH_ATTENTION}, xformers {found.HAS_XFORMERS}, torch's varlen {torch_varlen}"
 
 
 def sft_config(base: Path, train: TrainParams, **different: Any) -> Any:
@@ -191,6 +199,7 @@ def sft_config(base: Path, train: TrainParams, **different: Any) -> Any:
         "bf16": on_gpu,
         "use_cpu": not on_gpu,
         "seed": train.seed,
+        "data_seed": train.seed,
         "report_to": "none",
         "save_strategy": "no",
         "logging_steps": MOST_STEPS,

@@ -4,6 +4,7 @@ Covers the steps after a warm-up, up to a number of seconds. Import it late: tra
 wants to be imported before.
 """
 
+import gc
 import time
 from typing import Any
 
@@ -26,7 +27,10 @@ class Meter(TrainerCallback):
         self.marks: list[tuple[float, torch.Tensor]] = []
         self.step = trainer.training_step
         trainer.training_step = self.counted
-        trainer.add_callback(self)
+        trainer.callback_handler.callbacks.insert(0, self)  # before others, who may measure something themselves
+        if torch.cuda.is_available():  # what loading left behind is nobody's need
+            gc.collect()
+            torch.cuda.empty_cache()
 
     def counted(self, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
         """A training step on a batch that is counted."""

@@ -43,11 +43,13 @@ def test_all_that_runs_on_a_cpu_ran(half: tuple[dict[str, Any], str]) -> None:
 @on_a_cpu
 def test_training_through_the_bench_is_right(half: tuple[dict[str, Any], str]) -> None:
     results, _ = half
-    for precision in ("4-bit", "16-bit"):
-        trained = results[f"agreement/transformers/{precision}"]
+    for way in gpu.WAYS:
+        trained = results[f"agreement/transformers/{way}"]
         assert trained["labels_right"] and trained["validation_loss"][-1] < trained["validation_loss"][0] - 0.1
-        reloaded = results[f"reload/transformers/{precision}"]["validation_loss"]
+        reloaded = results[f"reload/transformers/{way}"]["validation_loss"]
         assert reloaded == pytest.approx(trained["validation_loss"][-1], rel=1e-3)
+    packed = results["agreement/transformers/4-bit, packed"]
+    assert packed["packed_loss"] == pytest.approx(packed["single_loss"], rel=1e-5)
 
 
 @on_a_cpu
@@ -65,7 +67,7 @@ def test_a_gpu_would_run_every_part_that_is_asked_for(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
     for shape in ("Llama-3.2-1B", "Llama-3-8B"):
         assert {f"speed/{shape}/{contender}" for contender in ("ours", "notebook", "plain")} <= set(names)
-    assert {f"agreement/{backend}/{bits}" for backend in gpu.BACKENDS for bits in ("4-bit", "16-bit")} <= set(names)
+    assert {f"agreement/{backend}/{way}" for backend in gpu.BACKENDS for way in gpu.WAYS} <= set(names)
     entry: Any = next(part.entry for part in gpu.all_parts(tmp_path, True) if part.name == "speed/Llama-3.2-1B/ours")
     assert (entry.train["batch_size"], entry.train["accumulation"], entry.train["lora_r"]) == (16, 2, 32)
     entry = next(part.entry for part in gpu.all_parts(tmp_path, True) if part.name == "speed/Llama-3-8B/ours")
@@ -76,8 +78,29 @@ def test_a_part_that_fails_says_why_and_others_go_on(tmp_path: Path, capsys: pyt
     entry = agreement.Entry(str(tmp_path), gpu.small(on_gpu=False), str(tmp_path / "adapter"))
     part = gpu.Part("agreement/x", "src.bench.agreement train", entry)
     outcome = gpu.run(tmp_path, part, False, time.monotonic() + 60)
-    assert "config.json" in outcome["failed"]
-    assert "agreement/x: failed: FileNotFoundError" in capsys.readouterr().out
+    assert "tokenizer" in outcome["failed"] and len(outcome["failed"].splitlines()) == gpu.TAIL
+    assert "agreement/x: failed: " in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_be_built_is_why_a_part_failed(tmp_path: Path) -> None:
+    entry = agreement.Entry(str(tmp_path / "no shape"), gpu.small(on_gpu=False), str(tmp_path / "adapter"))
+    part = gpu.Part("agreement/x", "src.bench.agreement train", entry)
+    assert gpu.run(tmp_path, part, False, time.monotonic() + 60)["failed"].endswith("KeyError: 'no shape'")
+
+
+def test_a_part_may_not_take_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert gpu.call("timeit", ["-n", "1", "import time; time.sleep(60)"], seconds=1) == {"failed": "not done after 1 s"}
+
+
+def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    results.write_text('{"answering/4-bit": {"not_run": "the time was over"}, "speed/x/ours": {"steps": 3}}')
+    part = next(part for part in gpu.all_parts(tmp_path, False) if part.name == "agreement/unsloth/4-bit")
+    deadline = time.monotonic() + 60
+    found = gpu.bench(tmp_path, [part], False, deadline, json.loads(results.read_text()), results)
+    assert found["speed/x/ours"] == {"steps": 3} and found[part.name] == {"not_run": "needs an NVIDIA GPU"}
+    assert json.loads(results.read_text()) == found
 
 
 def test_nothing_is_started_when_the_time_is_over(tmp_path: Path) -> None:
@@ -89,7 +112,7 @@ def test_nothing_is_started_when_the_time_is_over(tmp_path: Path) -> None:
 def test_a_pattern_that_names_nothing_is_refused() -> None:
     command = [sys.executable, "-m", "src.bench.gpu", "--only", "nothing"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr.startswith("--only 'nothing' names no part")
+    assert done.returncode == 1 and done.stderr.startswith("--only nothing names no part")
 
 
 RECORDS = [Encoded([5, 6, 7], [IGNORED, 6, 7]), Encoded([8, 9], [IGNORED, 9]), Encoded([10, 11, 12], [IGNORED] * 3)]

@@ -23,6 +23,7 @@ RESULTS: dict[str, Any] = {
     "agreement/transformers/4-bit": losses(8.0, 4.0),
     "agreement/unsloth/4-bit": losses(8.0, 4.1),
     "agreement/transformers/16-bit": losses(8.0, 4.0),
+    "agreement/transformers/4-bit, packed": losses(8.0, 4.0) | {"packed_loss": 4.04, "single_loss": 4.0},
     "agreement/unsloth/16-bit": {"failed": "Traceback\nValueError: no such kernel"},
     "reload/transformers/4-bit": {"validation_loss": 4.0001},
     "speed/Llama-3.2-1B/ours": speed(484.0),
@@ -41,6 +42,7 @@ def test_goals_are_computed_from_the_parts() -> None:
     assert values["recipe A to plain trl"] is None
     assert values["recipe A's utilisation"] == 0.5
     assert values["recipe B's memory"] == 7.5
+    assert round(values["largest difference of losses, packed to single"] or 0, 6) == 0.01
 
 
 def test_backends_differ_by_their_largest_difference() -> None:
@@ -52,8 +54,9 @@ def test_the_table_names_figures_and_reasons() -> None:
     text = table(RESULTS)
     assert "| ours | 484.0 | 90,000 | 60,000 | 1% | 400 | 50% | 7.5 GB |" in text
     assert "| trl, peft and bitsandbytes | the time was over | | | | | | |" in text
-    assert "| unsloth, 16-bit | failed: ValueError: no such kernel | | | |" in text
-    assert "| transformers, 4-bit | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | 4.0001 |" in text
+    assert "| unsloth, 16-bit | failed: ValueError: no such kernel | | | | |" in text
+    assert "| transformers, 4-bit | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | 4.0001 | – |" in text
+    assert "| transformers, 4-bit, packed | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | – | +1.00% |" in text
     assert "| recipe A to plain trl | not measured | at least 2.5 × |" in text
 
 
