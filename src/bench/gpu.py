@@ -158,7 +158,7 @@ def contest(folder: Path, shape: str, train: Settings, seconds: float, records: 
 
 
 def other_ways(folder: Path, recipe: Settings) -> list[Part]:
-    """Ours at recipe A's settings but for one; without checkpointing in half the batch, which fits 80 GB."""
+    """Ours at the recipe's settings but for one; without checkpointing in half the batch, which fits 80 GB."""
     ways: dict[str, Settings] = {
         "by unsloth": {"backend": "unsloth"},
         "without checkpointing": {"gradient_checkpointing": False, "batch_size": 8, "accumulation": 4},

@@ -37,11 +37,11 @@ RESULTS: dict[str, Any] = {
 
 def test_goals_are_computed_from_the_parts() -> None:
     values = {name: value for name, value, _, _ in goals(RESULTS)}
-    assert round(values["recipe A to the published 24.2 records a second"] or 0, 1) == 20.0
-    assert values["recipe A to Unsloth's notebook"] == 2.2
-    assert values["recipe A to plain trl"] is None
-    assert values["recipe A's utilisation"] == 0.5
-    assert values["recipe B's memory"] == 7.5
+    assert round(values["Llama-3.2-1B to the published 24.2 records/s"] or 0, 1) == 20.0
+    assert values["Llama-3.2-1B to Unsloth's notebook"] == 2.2
+    assert values["Llama-3.2-1B to plain trl"] is None
+    assert values["Llama-3.2-1B's utilisation"] == 0.5
+    assert values["Llama-3-8B's memory"] == 7.5
     assert round(values["largest difference of losses, packed to single"] or 0, 6) == 0.01
 
 
@@ -57,7 +57,7 @@ def test_the_table_names_figures_and_reasons() -> None:
     assert "| unsloth, 16-bit | failed: ValueError: no such kernel | | | | |" in text
     assert "| transformers, 4-bit | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | 4.0001 | – |" in text
     assert "| transformers, 4-bit, packed | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | – | +1.00% |" in text
-    assert "| recipe A to plain trl | not measured | at least 2.5 × |" in text
+    assert "| Llama-3.2-1B to plain trl | not measured | at least 2.5 × |" in text
 
 
 def test_wrong_labels_are_shouted() -> None:
