@@ -59,7 +59,7 @@ class Project:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
+            "DVC_SITE_CACHE_DIR": str(folder.with_name("site-cache")),
             **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
 

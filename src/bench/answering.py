@@ -17,7 +17,6 @@ from src.bench import workload
 from src.bench.flops import synchronize
 from src.files import read_json, write_json
 from src.prompts.encoding import load_tokenizer
-from src.prompts.rendering import prompt_and_completion, turns
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def measure(entry: Entry) -> dict[str, Any]:
 
     tokenizer = load_tokenizer(entry.base, "chat")
     model = load_adapted(Path(entry.base), None, entry.four_bit)
-    asked = prompts(entry.records)
+    asked = workload.catalogue_prompts()[: entry.records]
     greedy_answers(model, tokenizer, asked[: entry.batch_size], 4, entry.batch_size)
     synchronize()
     start = time.perf_counter()
@@ -62,16 +61,6 @@ def measure(entry: Entry) -> dict[str, Any]:
         "tokens_per_second": round(tokens / seconds, 1),
         **memory(),
     }
-
-
-def prompts(count: int) -> list[dict[str, Any]]:
-    """Titles of the catalogue as formatted records."""
-    instruction = "Describe the product that has this title."
-    chosen = workload.catalogue()[:count]
-    return [
-        prompt_and_completion("chat", turns(instruction, "{title}", product.title), product.content)
-        for product in chosen
-    ]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 from src import numerics
 from src.bench import flops, workload
 from src.files import read_json, read_jsonl, write_json
+from src.models.backends.transformers import LINEAR_LAYERS, nf4
 from src.params import TrainParams
 from src.prompts.encoding import Encoded, encode, load_tokenizer
 
@@ -108,20 +109,14 @@ def plain(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encoded]
     """trl's SFTTrainer on a base that bitsandbytes quantises, with a peft configuration, padding and defaults."""
     import torch
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM
     from trl import SFTTrainer
 
     on_gpu = torch.cuda.is_available()
     dtype = torch.bfloat16 if on_gpu else torch.float32
-    quantised = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
     model = AutoModelForCausalLM.from_pretrained(
         base,
-        quantization_config=quantised if train.four_bit else None,
+        quantization_config=nf4(dtype) if train.four_bit else None,
         dtype=dtype,
         device_map={"": 0} if on_gpu else None,
         local_files_only=True,
@@ -156,7 +151,7 @@ def notebook(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encod
         r=train.lora_r,
         lora_alpha=train.lora_alpha,
         lora_dropout=train.lora_dropout,
-        target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+        target_modules=LINEAR_LAYERS,
         bias="none",
         use_gradient_checkpointing="unsloth",
         random_state=train.seed,

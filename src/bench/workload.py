@@ -95,13 +95,19 @@ def catalogue() -> list[Any]:
     return list(products(CATALOGUE_SEED, PRODUCTS))
 
 
+def catalogue_prompts() -> list[dict[str, Any]]:
+    """The catalogue's titles and descriptions as formatted records in the chat template."""
+    instruction = "Describe the product that has this title."
+    return [
+        prompt_and_completion("chat", turns(instruction, "{title}", product.title), product.content)
+        for product in catalogue()
+    ]
+
+
 def catalogue_records(folder: Path, max_length: int) -> list[Encoded]:
-    """The catalogue's titles and descriptions as the chat template and the tokenizer of a folder encode them."""
-    tokenizer, found = load_tokenizer(folder, "chat"), []
-    for product in catalogue():
-        asked = turns("Describe the product that has this title.", "{title}", product.title)
-        found.append(encode(tokenizer, prompt_and_completion("chat", asked, product.content), max_length))
-    return found
+    """The catalogue's formatted records as the tokenizer of a folder encodes them."""
+    tokenizer = load_tokenizer(folder, "chat")
+    return [encode(tokenizer, record, max_length) for record in catalogue_prompts()]
 
 
 def random_records(count: int, vocabulary: int, max_length: int, seed: int = 0) -> list[Encoded]:
