@@ -131,11 +131,19 @@ def test_labels_are_right_only_where_each_record_has_its_own(batch: dict[str, An
     assert not agreement.labels_right(wrong, RECORDS, pad_id=2)
 
 
+def test_records_are_counted_by_their_starts_or_by_rows() -> None:
+    tokens = torch.ones(2, 3, dtype=torch.long)
+    assert records_in({"input_ids": tokens, "position_ids": torch.tensor([[0, 1, 0], [0, 0, 0]])}) == 5
+    assert records_in({"input_ids": tokens}) == 2
+
+
 def test_random_records_have_the_published_lengths() -> None:
     records = workload.random_records(4000, vocabulary=1000, max_length=2048)
     lengths = sorted(len(record.input_ids) for record in records)
     answered = [sum(label != IGNORED for label in record.labels) for record in records]
     assert 90 < lengths[1000] < 120 and 230 < lengths[3000] < 260  # 194 and 805 characters, and what is around them
     assert max(lengths) <= 2048 and 120 < sum(answered) / len(answered) < 160
-    assert all(len(record.input_ids) == len(record.labels) for record in records)
+    for record in records:
+        pairs = zip(record.input_ids, record.labels, strict=True)
+        assert all(label in (IGNORED, token) for token, label in pairs)
     assert min(token for record in records for token in record.input_ids) >= 6

@@ -81,6 +81,15 @@ def test_packed_rows_have_the_loss_and_gradient_of_sdpa(monkeypatch: pytest.Monk
     torch.testing.assert_close(gradient, expected_gradient)
 
 
+def test_the_scaling_of_scores_is_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", newest)
+    states = torch.randn(1, 2, 4, 8, generator=torch.Generator().manual_seed(1))
+    ends = torch.tensor([0, 4], dtype=torch.int32)
+    found, _ = varlen.attend(None, states, states, states, None, scaling=0.9, cu_seq_lens_q=ends, max_length_q=4)
+    expected = scaled_dot_product_attention(states, states, states, is_causal=True, scale=0.9)
+    torch.testing.assert_close(found, expected.transpose(1, 2))
+
+
 def test_rows_without_ends_take_sdpa(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("torch.nn.attention.varlen.varlen_attn")
     varlen.register()
