@@ -28,7 +28,7 @@ $(DONE): $(REQUIREMENTS) requirements.txt
 
 # Writes the results of the last run into README.md.
 readme: setup
-	python -m src.readme
+	python -m docs.build
 
 # An experiment for each template and learning rate, queued, run one after the other, and drawn in one plot.
 RATES := 1e-5 2e-5 3e-5 5e-5

@@ -34,13 +34,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base model's folder: the embedded tokenizer, trained on few products, and random weights."""
-    from src.embedded import tiny
-    from src.embedded.catalogue import products
+    from src.synthetic import tiny_model
+    from src.synthetic.catalogue import products
 
     folder = tmp_path_factory.mktemp("base")
-    tokenizer = tiny.train_tokenizer([f"{product.title} {product.content}" for product in products(seed=5, count=200)])
+    tokenizer = tiny_model.train_tokenizer([f"{product.title} {product.content}" for product in products(seed=5, count=200)])
     numerics.seed_everything(5)
-    tiny.new_model(tokenizer).save_pretrained(folder)
+    tiny_model.new_model(tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -24,8 +24,8 @@ STAGES: dict[str, dict[str, Any]] = {name: stage.get("do", stage) for name, stag
 
 # What code finds by its place or its name instead of importing it: the file that does so, and what it opens or loads.
 FOUND_BY_PATH = {
-    "src/embedded/catalogue.py": "src/embedded/vocabulary.yaml",
-    "src/embedded/tiny.py": "src/embedded/chat.jinja",
+    "src/synthetic/catalogue.py": "src/synthetic/vocabulary.yaml",
+    "src/synthetic/tiny_model.py": "src/synthetic/chat.jinja",
     "src/prompts/rendering.py": "src/prompts/templates",
     "src/scoring/overlap.py": "src/scoring/metrics",
     "src/stages/train.py": "src/models/backends",
@@ -138,8 +138,8 @@ def test_the_files_that_find_others_by_path_are_known() -> None:
 
 
 def test_the_walk_sees_imports_in_functions_of_packages_and_of_modules() -> None:
-    assert "src/models/backends/transformers.py" in imports("src/models/training.py")  # in a function
-    assert {"src/models/gguf.py", "src/models/card.py"} <= imports("src/stages/export.py")  # from a package
+    assert "src/models/backends/transformers.py" in imports("src/training/rounds.py")  # in a function
+    assert {"src/export/gguf.py", "src/export/model_card.py"} <= imports("src/stages/export.py")  # from a package
     assert "src/models/backends/__init__.py" in imports("src/stages/generate.py")  # on the way to a module
     assert only_documented("src/models/__init__.py")
     assert not only_documented("src/models/backends/__init__.py")

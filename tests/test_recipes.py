@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from src.models.memory import estimate
+from src.training.memory import estimate
 from src.params import TrainParams
 
 ROOT = Path(__file__).parents[1]

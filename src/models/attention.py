@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from src.errors import UserError
 from src.models import varlen
-from src.models.batches import Row, collate, flatten, flatten_with_ends, flatten_with_lengths
+from src.models.collation import Row, collate, flatten, flatten_with_ends, flatten_with_lengths
 from src.params import TrainParams
 
 FLASH_CAPABILITY = (8, 0)  # Ampere: before it flash attention does not run, nor has Triton bfloat16

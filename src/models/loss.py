@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import wraps
 from typing import Any
 
-from src.models.batches import Row, collate
+from src.models.collation import Row, collate
 from src.prompts.encoding import IGNORED
 
 LOGITS_AT_ONCE = 2**25  # 128 MB in 32 bits; more are computed in chunks, and again in the backward pass

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from xxhash import xxh3_64_intdigest
 
-from src.records.clean import Cleaned
+from src.records.cleaning import Cleaned
 from src.records.rules import MAX_PASSES, Rule, apply
 
 SHOWN = 10  # of each rule, and of each kind of duplicates

@@ -26,7 +26,7 @@ from isal import isal_zlib
 from tqdm import tqdm
 
 from src.errors import UserError
-from src.records.tables import FIELDS, RECORDS, in_order
+from src.records.parquet import FIELDS, RECORDS, in_order
 
 BLOCK_BYTES = 8 * 2**20
 PIECE_BYTES = 256 * 2**10  # of gzip: inflates to 264 MB at most, at deflate's greatest ratio of 1032

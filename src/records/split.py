@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from xxhash import xxh3_64_intdigest
 
-from src.records.tables import KEYS
+from src.records.parquet import KEYS
 
 SIDES = ("train", "validation", "test")
 SIDE = pl.Enum(SIDES)

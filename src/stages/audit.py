@@ -9,12 +9,12 @@ import os
 import sys
 
 from src.files import read_json, read_jsonl, write_json, write_tsv
-from src.models.memory import estimate
+from src.training.memory import estimate
 from src.models.processes import asked_for
 from src.params import Params
-from src.prompts.audit import audit, examine
+from src.training.label_audit import audit, examine
 from src.prompts.encoding import encode, load_tokenizer
-from src.prompts.show import legend, painted, runs, spread
+from src.training.token_view import legend, painted, runs, spread
 from src.stages.runner import run
 
 BASE, TRAIN = "models/base", "data/prompts/train.jsonl"

@@ -5,9 +5,9 @@ An immutable input: a hub model at a pinned revision, a local folder, or the emb
 
 from pathlib import Path
 
-from src.embedded import tiny
+from src.synthetic import tiny_model
 from src.files import atomic_folder
-from src.models.base import check, copy, download
+from src.models.sources import check, copy, download
 from src.numerics import seed_everything
 from src.params import Params
 from src.stages.runner import run
@@ -23,7 +23,7 @@ def main(params: Params) -> None:
             copy(Path(base.folder), folder)
         else:
             seed_everything(base.seed)
-            tiny.build(folder, base.pretrain_steps, base.seed)
+            tiny_model.build(folder, base.pretrain_steps, base.seed)
         check(folder)
     print(f"Base model from {base.source} in models/base")
 

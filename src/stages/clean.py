@@ -16,15 +16,15 @@ import polars as pl
 from src.errors import UserError
 from src.files import atomic_folder, write_json, write_tsv
 from src.params import CleanParams, Params
-from src.records import truth
-from src.records.clean import VERDICTS, Drops, clean
-from src.records.duplicates import judge_repeats, near_clusters
+from src.records import ground_truth
+from src.records.cleaning import VERDICTS, Drops, clean
+from src.records.deduplication import judge_repeats, near_clusters
 from src.records.examples import RepeatExamples, lots
 from src.records.language import Language
-from src.records.near import Near
+from src.records.near_duplicates import Near
 from src.records.rules import Rule, switched_on
-from src.records.tables import KEYED_RECORDS, batches, in_order, parquet_writer
-from src.records.tally import Tally
+from src.records.parquet import KEYED_RECORDS, batches, in_order, parquet_writer
+from src.records.cleaning_statistics import Tally
 from src.stages.runner import run
 
 RECORDS, CLEAN, METRICS, PLOTS = "data/records.parquet", "data/clean.parquet", "metrics/clean.json", "plots/clean"
@@ -46,7 +46,7 @@ CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates a
 def main(params: Params) -> dict[str, float]:
     """Cleans, compares, writes; records = the sum of VERDICTS. Returns the seconds that near duplicates took."""
     rules = switched_on(switches(params.clean))
-    tally = Tally(rules, truth.load(params.data.raw, rules))
+    tally = Tally(rules, ground_truth.load(params.data.raw, rules))
     try:
         index = mend(rules, drops(params), tally)
         begun = perf_counter()

@@ -12,7 +12,7 @@ from src.errors import UserError
 from src.files import atomic_file, write_json, write_tsv
 from src.params import Params
 from src.records import raw
-from src.records.tables import parquet_writer
+from src.records.parquet import parquet_writer
 from src.stages.runner import run
 
 RECORDS, REJECTED = "data/records.parquet", "data/rejected.jsonl"

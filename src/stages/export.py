@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from src.files import atomic_folder, read_json, read_jsonl, write_json
-from src.models import card, checks, gguf
+from src.export import model_card
+from src.export import parity
+from src.export import gguf
 from src.models.adapter import merge
 from src.models.backends.transformers import load_adapted
-from src.models.generation import greedy_answers, reference_losses
+from src.inference.transformers_engine import greedy_answers, reference_losses
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.encoding import encode_prompt, end_of_turn, load_tokenizer, stop_ids, texts
@@ -51,7 +53,7 @@ def check_forms(params: Params, tokenizer: Any, records: list[dict[str, Any]], f
         load_adapted(BASE, ADAPTER, params.train.four_bit, exact=True), tokenizer, records, length
     )
     merged = load_adapted(folder / "merged", None, four_bit=False, exact=True)
-    difference = checks.same_losses("the merged model", reference_losses(merged, tokenizer, records, length), expected)
+    difference = parity.same_losses("the merged model", reference_losses(merged, tokenizer, records, length), expected)
     found = {"prompts": len(records), "merged_loss_difference": difference}
     limit = params.export.check_tokens
     answers = [answer.tokens for answer in greedy_answers(merged, tokenizer, records, limit, batch_size=1)]
@@ -67,15 +69,15 @@ def check_gguf(
     prompts = [texts(tokenizer, record)[0].removeprefix(tokenizer.bos_token or "") for record in records]
     asked = [turns(params.format.instruction, params.format.question, record["title"]) for record in records]
     said = gguf.ask(path, asked, params.export.check_tokens)
-    checks.same_prompts(path.name, [answer.prompt for answer in said], prompts)
+    parity.same_prompts(path.name, [answer.prompt for answer in said], prompts)
     answers, stop = [answer.tokens for answer in said], end_of_turn(tokenizer) or tokenizer.eos_token_id
     preferences = [
-        checks.preference(merged, encode_prompt(tokenizer, record), ours, theirs, stop)
+        parity.preference(merged, encode_prompt(tokenizer, record), ours, theirs, stop)
         for record, ours, theirs in zip(records, expected, answers, strict=True)
     ]
     precision = path.stem.removeprefix("shelftalk-")
-    checks.same_answers(path.name, preferences, checks.TOLERANCE[precision])
-    return {f"gguf_{precision}_agreement": checks.agreement(answers, expected)}
+    parity.same_answers(path.name, preferences, parity.TOLERANCE[precision])
+    return {f"gguf_{precision}_agreement": parity.agreement(answers, expected)}
 
 
 def write_texts(params: Params, tokenizer: Any, folder: Path) -> None:
@@ -83,10 +85,10 @@ def write_texts(params: Params, tokenizer: Any, folder: Path) -> None:
     prompt = params.format
     template = ollama_template(tokenizer, prompt.question)
     stops = [tokenizer.decode([stop]) for stop in stop_ids(tokenizer)]
-    ollama = card.modelfile("shelftalk-q8_0.gguf", template, prompt.instruction, stops, params.generate.max_new_tokens)
+    ollama = model_card.modelfile("shelftalk-q8_0.gguf", template, prompt.instruction, stops, params.generate.max_new_tokens)
     (folder / "Modelfile").write_text(ollama, encoding="utf-8")
     metrics = {stage: read_json(f"metrics/{stage}.json") for stage in ("audit", "train", "evaluate")}
-    recipe = card.Recipe(
+    recipe = model_card.Recipe(
         base=params.base.source if params.base.source != "hub" else f"{params.base.repository}@{params.base.revision}",
         data=params.data.raw,
         template=prompt.template,
@@ -96,7 +98,7 @@ def write_texts(params: Params, tokenizer: Any, folder: Path) -> None:
         tiny_base=params.base.source == "tiny",
         invented_data=params.data.raw.startswith("data/sample/"),
     )
-    (folder / "README.md").write_text(card.model_card(recipe, metrics), encoding="utf-8")
+    (folder / "README.md").write_text(model_card.model_card(recipe, metrics), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 from src.files import atomic_folder, write_jsonl
 from src.params import FormatParams, Params
 from src.prompts.rendering import prompt_and_completion, turns
-from src.records.tables import FIELDS, batches
+from src.records.parquet import FIELDS, batches
 from src.stages.runner import run
 
 SPLIT, PROMPTS = Path("data/split"), Path("data/prompts")

@@ -15,9 +15,10 @@ import polars as pl
 from src.errors import UserError
 from src.files import atomic_folder, write_json, write_tsv
 from src.params import Params, SampleParams
-from src.records import duplicates, split, topics
-from src.records.near import Near
-from src.records.tables import KEYS, RECORDS, batches, in_order, parquet_writer
+from src.records import split, topics
+from src.records import deduplication
+from src.records.near_duplicates import Near
+from src.records.parquet import KEYS, RECORDS, batches, in_order, parquet_writer
 from src.stages.runner import run
 
 CLEAN, SPLIT, METRICS = "data/clean.parquet", Path("data/split"), "metrics/sample.json"
@@ -149,7 +150,7 @@ def measure_leak(folder: Path, threshold: float) -> dict[str, int]:
     near = Near(threshold)
 
     def sign(records: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
-        keys = {f"{field}_key": duplicates.keys(records[field]) for field in TEXTS}
+        keys = {f"{field}_key": deduplication.keys(records[field]) for field in TEXTS}
         return records.select("side", **keys), near.signatures(records["content"])
 
     keyed = []

@@ -14,13 +14,13 @@ from src.files import atomic_folder, read_json, read_jsonl, write_json, write_ts
 from src.models import attention, backends, processes
 from src.models.adapter import copied_weights, save_adapter
 from src.models.backends.transformers import digest
-from src.models.checkpoints import fingerprint
-from src.models.proof import prove, speed
-from src.models.training import Job, fit_rounds
+from src.training.checkpoints import fingerprint
+from src.training.evidence import prove, speed
+from src.training.rounds import Job, fit_rounds
 from src.numerics import seed_everything
 from src.params import BaseParams, Params, TrainParams
 from src.prompts.encoding import encode, load_tokenizer, rows
-from src.prompts.rounds import parts, predicted_steps
+from src.training.schedule import parts, predicted_steps
 from src.stages.runner import run
 
 BASE, PROMPTS, ADAPTER = Path("models/base"), Path("data/prompts"), Path("models/adapter")

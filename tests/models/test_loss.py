@@ -11,7 +11,7 @@ import torch
 
 from src.models import loss
 from src.models.backends.transformers import load_adapted, load_trainable
-from src.models.batches import collate
+from src.models.collation import collate
 from src.models.loss import answer_loss, batches, trained_logits_only
 from src.numerics import seed_everything
 from src.params import TrainParams
@@ -23,7 +23,7 @@ LONGEST, PAD = 256, 2
 @pytest.fixture(scope="module")
 def encoded(load: Callable[[str], Any], record: Callable[..., Any]) -> list[Any]:
     """Eight records of different lengths."""
-    from src.embedded.catalogue import products
+    from src.synthetic.catalogue import products
 
     chosen = list(products(seed=9, count=8))
     return [encode(load("chat"), record("chat", one.title, one.content[:120]), LONGEST) for one in chosen]

@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from src.models import varlen
-from src.models.batches import collate, flatten_with_ends
+from src.models.collation import collate, flatten_with_ends
 from src.models.loss import trained_logits_only
 from src.prompts.encoding import IGNORED
 

@@ -13,7 +13,7 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from src.errors import UserError
-from src.models.batches import collate
+from src.models.collation import collate
 from src.prompts.encoding import (
     IGNORED,
     Encoded,

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from src.records import examples
-from src.records.clean import Cleaned, Drops, clean
+from src.records.cleaning import Cleaned, Drops, clean
 from src.records.examples import SHOWN, Examples, RepeatExamples, first_changes, lots, window
 from src.records.rules import RULES
 

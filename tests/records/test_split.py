@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.records import split
-from src.records.tables import KEYS
+from src.records.parquet import KEYS
 
 few = st.integers(0, 11)
 keys = st.lists(st.tuples(few, few, few), min_size=1, max_size=30)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.embedded.catalogue import products
+from src.synthetic.catalogue import products
 from src.errors import UserError
 from src.records import topics
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from src.embedded import tiny
+from src.synthetic import tiny_model
 from src.errors import UserError
 from src.params import BaseParams, Params
 from src.prompts.encoding import load_tokenizer
@@ -36,7 +36,7 @@ def test_a_folder_that_is_no_model_leaves_the_last_one(project: Path, base_folde
 
 
 def test_the_tiny_model_is_the_same_bytes_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiny, "PRODUCTS", 300)
+    monkeypatch.setattr(tiny_model, "PRODUCTS", 300)
     base.main(params(source="tiny"))
     first = contents()
     assert load_tokenizer("models/base", "chat").pad_token == "<|finetune_right_pad_id|>"

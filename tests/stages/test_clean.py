@@ -13,8 +13,8 @@ import pytest
 from src.errors import UserError
 from src.files import read_json
 from src.params import CleanParams, DataParams, Params
-from src.records import tables
-from src.records.clean import VERDICTS
+from src.records import parquet
+from src.records.cleaning import VERDICTS
 from src.stages import clean
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +42,8 @@ ROWS = [
 def run(rows: list[tuple[str, str, str]], **changed: Any) -> list[str]:
     """The uids kept."""
     data = DataParams(raw="-", lines=0, max_rejected_share=0.0, min_title_chars=3, min_content_chars=10)
-    with tables.parquet_writer(clean.RECORDS) as append:
-        append(pl.DataFrame(rows, schema=list(tables.FIELDS), orient="row"))
+    with parquet.parquet_writer(clean.RECORDS) as append:
+        append(pl.DataFrame(rows, schema=list(parquet.FIELDS), orient="row"))
     seconds = clean.main(Params.model_construct(data=data, clean=CleanParams.model_validate(DEFAULTS | changed)))
     assert list(seconds) == ["near_duplicates_seconds"]
     return pl.read_parquet(clean.CLEAN)["uid"].to_list()
@@ -65,10 +65,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("rows", [1, 2, 50_000])
 def test_records_are_mended_dropped_and_counted_over_batches(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "BATCH_ROWS", rows)
+    monkeypatch.setattr(parquet, "BATCH_ROWS", rows)
     assert run(ROWS) == ["1", "6"]
     written = pl.read_parquet(clean.CLEAN)
-    assert dict(written.schema) == tables.KEYED_RECORDS
+    assert dict(written.schema) == parquet.KEYED_RECORDS
     assert written["title"].to_list() == ["An owl", "Owl & bat"]
     assert written["content"][0] == LONG.replace("&amp;", "&")
     counts = metrics()

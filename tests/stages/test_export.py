@@ -8,10 +8,10 @@ import pytest
 from src import params
 from src.errors import UserError
 from src.files import write_json, write_jsonl
-from src.models import gguf
+from src.export import gguf
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_base, load_trainable
-from src.models.generation import greedy_answers
+from src.inference.transformers_engine import greedy_answers
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.encoding import load_tokenizer

@@ -7,7 +7,7 @@ import pytest
 
 from src.files import read_jsonl
 from src.params import FormatParams, Params
-from src.records import tables
+from src.records import parquet
 from src.stages import format as stage
 
 SIDES = {"train": ["Lamp", "Kerr's {title}", 'Tea\u2028pot "9" \\ é'], "validation": ["Bag"], "test": ["Hose"]}
@@ -46,7 +46,7 @@ def test_other_templates_are_text(template: str) -> None:
 
 def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run()
-    monkeypatch.setattr(tables, "BATCH_ROWS", 2)
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 2)
     assert run() == whole
     assert [row["title"] for row in whole["train"]] == SIDES["train"]
 

@@ -10,12 +10,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.embedded.catalogue import products
+from src.synthetic.catalogue import products
 from src.errors import UserError
 from src.files import read_json
 from src.params import CleanParams, Params, SampleParams
-from src.records import duplicates, split, tables
-from src.records.near import Near
+from src.records import split
+from src.records import deduplication
+from src.records import parquet
+from src.records.near_duplicates import Near
 from src.stages import sample
 
 ROOT = Path(__file__).parents[2]
@@ -30,12 +32,12 @@ def chosen(**selection: float) -> Params:
 
 
 def write_clean(records: pl.DataFrame) -> None:
-    keys = {f"{field}_key": duplicates.keys(records[field]) for field in sample.TEXTS}
+    keys = {f"{field}_key": deduplication.keys(records[field]) for field in sample.TEXTS}
     near = Near(0.8)
     near.add(near.signatures(records["content"]))
     cluster = pl.Series("cluster", near.clusters(lambda: [records["content"]]))
     keyed = records.with_columns(**keys).with_columns(near_key=pl.col("content_key").min().over(cluster))
-    with tables.parquet_writer(sample.CLEAN, tables.KEYED_RECORDS) as append:
+    with parquet.parquet_writer(sample.CLEAN, parquet.KEYED_RECORDS) as append:
         append(keyed)
 
 
@@ -48,13 +50,13 @@ def records() -> pl.DataFrame:
     long = [n for n in range(0, NUMBER - 20, 11) if len(rows[n][2]) > 300]
     for n in long:
         rows[n + 11] = (rows[n + 11][0], rows[n + 11][1], rows[n][2] + " Indeed.")
-    return pl.DataFrame(rows, schema=list(tables.FIELDS), orient="row")
+    return pl.DataFrame(rows, schema=list(parquet.FIELDS), orient="row")
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: pl.DataFrame) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tables, "BATCH_ROWS", 70)
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 70)
     write_clean(records)
     return tmp_path
 
@@ -113,7 +115,7 @@ def test_records_are_written_as_they_were_in_their_order(records: pl.DataFrame) 
     texts = {row[0]: row for row in records.iter_rows()}
     for side in written:
         assert side.columns == ["uid", "title", "content", "topic"]
-        assert list(side.select(tables.FIELDS).iter_rows()) == [texts[uid] for uid in sorted(side["uid"], key=int)]
+        assert list(side.select(parquet.FIELDS).iter_rows()) == [texts[uid] for uid in sorted(side["uid"], key=int)]
     assert Counter(pl.concat(written)["topic"]).keys() == read_json(sample.METRICS)["topics"].keys()
 
 
@@ -136,7 +138,7 @@ def test_the_leak_is_measured_on_the_files() -> None:
 
 def test_near_duplicates_leak_where_their_keys_do_not_tie_them() -> None:
     apart = pl.read_parquet(sample.CLEAN).with_columns(near_key="content_key")
-    with tables.parquet_writer(sample.CLEAN, tables.KEYED_RECORDS) as append:
+    with parquet.parquet_writer(sample.CLEAN, parquet.KEYED_RECORDS) as append:
         append(apart)
     run()
     assert read_json(sample.METRICS)["shared_near_duplicates"] > 0

@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 
 from src.errors import UserError
 from src.files import read_json, write_json, write_jsonl
-from src.models import checkpoints
+from src.training import checkpoints
 from src.models.backends import transformers
-from src.models.checkpoints import newest, step_of
+from src.training.checkpoints import newest, step_of
 from src.params import Params, for_stage
 from src.stages import audit, train
 
@@ -32,7 +32,7 @@ STEPS = 12
 @pytest.fixture
 def params(project: Path, base_folder: Path, record: Callable[..., Any], train_params: Any) -> Params:
     """Prompts, the tiny base and a prediction in place, and a params.yaml for twelve steps."""
-    from src.embedded.catalogue import products
+    from src.synthetic.catalogue import products
 
     Path("models").mkdir()
     Path("models/base").symlink_to(base_folder)

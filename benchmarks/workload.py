@@ -1,0 +1,131 @@
+"""What the training benchmarks train: models of known shapes with random weights, and records to train them on.
+
+Covers Llama's published shapes and a small one, records of the published lengths in random tokens (for speed) and
+records of the invented catalogue in real ones (for losses). Does not train or measure. Needs no network.
+
+    python -m benchmarks.workload SHAPE FOLDER
+"""
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from src.synthetic import tiny_model
+from src.synthetic.catalogue import products
+from src.synthetic.published_lengths import CONTENT_CHARS, TITLE_CHARS, lengths
+from src.files import atomic_folder
+from src.prompts.encoding import IGNORED, Encoded, encode, load_tokenizer
+from src.prompts.rendering import prompt_and_completion, turns
+
+# config.json of meta-llama/Llama-3.2-1B-Instruct and of Meta-Llama-3-8B.
+SHAPES: dict[str, dict[str, Any]] = {
+    "Llama-3.2-1B": {
+        "vocab_size": 128_256,
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
+            "rope_type": "llama3",
+            "rope_theta": 500_000.0,
+            "factor": 32.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+        "max_position_embeddings": 131_072,
+    },
+    "Llama-3-8B": {
+        "vocab_size": 128_256,
+        "hidden_size": 4096,
+        "intermediate_size": 14_336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "tie_word_embeddings": False,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 500_000.0},
+        "max_position_embeddings": 8192,
+    },
+    "small": {
+        "vocab_size": tiny_model.VOCABULARY,
+        "hidden_size": 256,
+        "intermediate_size": 768,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 64,
+        "tie_word_embeddings": True,
+        "max_position_embeddings": 2048,
+    },
+}
+CATALOGUE_SEED, PRODUCTS = 2, 600
+
+# Of Llama 3's tokenizer on English: a token holds about 4.4 characters; the chat template puts about 45 tokens around
+# title and description.
+CHARS_A_TOKEN, FRAME_TOKENS = 4.4, 45
+
+
+def build_model(shape: str, folder: Path, seed: int = 0) -> None:
+    """Saves a model of a shape with random weights, in 16 bits where there is a GPU, and the embedded tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    tokenizer = tiny_model.train_tokenizer([text for product in catalogue() for text in (product.title, product.content)])
+    config = LlamaConfig(
+        **SHAPES[shape],
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+    )
+    torch.manual_seed(seed)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = AutoModelForCausalLM.from_config(config)
+    with atomic_folder(folder) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+
+
+def catalogue() -> list[Any]:
+    """Products to train a tokenizer and a small model on."""
+    return list(products(CATALOGUE_SEED, PRODUCTS))
+
+
+def catalogue_prompts() -> list[dict[str, Any]]:
+    """The catalogue's titles and descriptions as formatted records in the chat template."""
+    instruction = "Describe the product that has this title."
+    return [
+        prompt_and_completion("chat", turns(instruction, "{title}", product.title), product.content)
+        for product in catalogue()
+    ]
+
+
+def catalogue_records(folder: Path, max_length: int) -> list[Encoded]:
+    """The catalogue's formatted records as the tokenizer of a folder encodes them."""
+    tokenizer = load_tokenizer(folder, "chat")
+    return [encode(tokenizer, record, max_length) for record in catalogue_prompts()]
+
+
+def random_records(count: int, vocabulary: int, max_length: int, seed: int = 0) -> list[Encoded]:
+    """Records whose titles and descriptions have the published lengths, in random tokens.
+
+    Speed does not ask what a token says. Special tokens, the first ids of the embedded tokenizer, are left out.
+    """
+    rng = random.Random(seed)
+    sizes = zip(lengths(rng, TITLE_CHARS, count), lengths(rng, CONTENT_CHARS, count), strict=True)
+    return [random_record(rng, title, content, vocabulary, max_length) for title, content in sizes]
+
+
+def random_record(rng: random.Random, title: int, content: int, vocabulary: int, max_length: int) -> Encoded:
+    """One record from the lengths of its texts in characters."""
+    asked, answered = FRAME_TOKENS + round(title / CHARS_A_TOKEN), 1 + round(content / CHARS_A_TOKEN)
+    tokens = rng.choices(range(len(tiny_model.SPECIAL_TOKENS), vocabulary), k=min(asked + answered, max_length))
+    return Encoded(tokens, [IGNORED] * min(asked, max_length) + tokens[asked:])
+
+
+if __name__ == "__main__":
+    build_model(sys.argv[1], Path(sys.argv[2]))

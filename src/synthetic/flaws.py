@@ -1,0 +1,262 @@
+"""What raw product data suffers from, planted into clean records in about its real share.
+
+Covers flaws that a text can be cured of and those for which a record has to be dropped. Each can be undone: what a
+record was before is kept beside what it became. Does not cover broken lines of the file (sample.py).
+"""
+
+import html.entities
+import random
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from src.synthetic.catalogue import Product
+
+SENTENCE_BREAK = re.compile(r"(?<=[a-z][.!?]) (?=[A-Z][a-z])")
+SPECIAL = re.compile(r"[<>&\"']|[^\x00-\x7f]")
+SCRAPED_TITLES = (
+    '<span class="a-size-medium a-color-secondary a-text-normal"',
+    '<span class="a-size-medium a-color-base">',
+    '<span id="productTitle" class="a-size-large">',
+)
+REFERENCES = (
+    "This text refers to theHardcoveredition.",
+    "This text refers to thePaperbackedition.",
+    "This text refers to theAudio Cassetteedition.",
+    "This text refers to theMass Market Paperbackedition.",
+    "This text refers to an alternatePaperbackedition.",
+    "This text refers to an alternateHardcoveredition.",
+    "This text refers to the Hardcover edition.",
+    "This text refers to an out of print or unavailable edition of this title.",
+)
+
+
+@dataclass
+class Record:
+    """A product on its way to the raw file: `title` and `content` take the flaws, `truth` stays as it was.
+
+    `dropped` names the flaw for which cleaning has to drop the record.
+    """
+
+    truth: Product
+    title: str = ""
+    content: str = ""
+    flaws: list[str] = field(default_factory=list)
+    dropped: str | None = None
+
+    def __post_init__(self) -> None:
+        self.title, self.content = self.truth.title, self.truth.content
+
+
+Plant = Callable[[random.Random, str, str], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """A flaw, its share of the records it can hit, and how it is planted into a title and a content.
+
+    `plant` returns both unchanged where it finds no hold. `drops`: the record can't be cured.
+    """
+
+    name: str
+    share: float
+    plant: Plant
+    books_only: bool = False
+    drops: bool = False
+
+
+def plant_all(rng: random.Random, records: list[Record]) -> None:
+    """Plants every flaw of FLAWS in its share of the records, in place."""
+    for flaw in FLAWS:
+        plant(rng, flaw, records)
+
+
+def plant(rng: random.Random, flaw: Flaw, records: list[Record]) -> None:
+    """Plants one flaw in its share of the records that it can hit, as far as enough of them give it a hold."""
+    candidates = [record for record in records if can_hit(flaw, record)]
+    missing = round(flaw.share * len(candidates))
+    for record in rng.sample(candidates, len(candidates)):
+        if missing == 0:
+            break
+        missing -= hit(rng, flaw, record)
+
+
+def can_hit(flaw: Flaw, record: Record) -> bool:
+    """Whether the flaw may be planted: what can be cured goes into records that are kept."""
+    return (flaw.drops or record.dropped is None) and (record.truth.kind == "book" or not flaw.books_only)
+
+
+def hit(rng: random.Random, flaw: Flaw, record: Record) -> bool:
+    """Plants the flaw in the record; whether that changed it."""
+    flawed = flaw.plant(rng, record.title, record.content)
+    if flawed == (record.title, record.content):
+        return False
+    record.title, record.content = flawed
+    record.flaws.append(flaw.name)
+    if flaw.drops:
+        record.dropped = record.dropped or flaw.name
+    return True
+
+
+def in_content(change: Callable[[random.Random, str], str]) -> Plant:
+    """A change of a text as a flaw of the content."""
+    return lambda rng, title, content: (title, change(rng, content))
+
+
+def in_both(change: Callable[[random.Random, str], str]) -> Plant:
+    """A change of a text as a flaw of the title and the content."""
+    return lambda rng, title, content: (change(rng, title), change(rng, content))
+
+
+def empty_title(rng: random.Random, title: str, content: str) -> tuple[str, str]:
+    """No title, or one of white space."""
+    return rng.choice(["", "", "", " "]), content
+
+
+def empty_content(rng: random.Random, title: str, content: str) -> tuple[str, str]:
+    """No content, or one of white space."""
+    return title, rng.choice(["", "", "", "\n"])
+
+
+def scrape_title(rng: random.Random, title: str, content: str) -> tuple[str, str]:
+    """A piece of the web page's markup where the title should be."""
+    return (rng.choice(SCRAPED_TITLES), content) if title.strip() else (title, content)
+
+
+def repeat_title(rng: random.Random, title: str, content: str) -> tuple[str, str]:
+    """The title again as the content, long enough that it isn't dropped for its length already."""
+    fits = len(title) >= 45 and content.strip() and not title.startswith("<")
+    return (title, rng.choice([title, title.upper()])) if fits else (title, content)
+
+
+def refer(rng: random.Random, text: str) -> str:
+    """The bookshop's note on the edition at the end, mostly glued to the last sentence."""
+    return text + rng.choice(["", "", " ", "--"]) + rng.choice(REFERENCES)
+
+
+def glue(rng: random.Random, text: str) -> str:
+    """One or two sentences without the space between them."""
+    return replace_some(rng, SENTENCE_BREAK, text, rng.randint(1, 2), lambda _: "")
+
+
+def tag(rng: random.Random, text: str) -> str:
+    """HTML: paragraphs, breaks and lists between sentences, or a word in bold or in a link."""
+    block = rng.choice(["</p><p>", "</p>\n<p>", "<br>", "<br />", "<br/><br/>", "</li><li>"])
+    word = rng.choice(
+        ["<b>{}</b>", "<i>{}</i>", "<STRONG>{}</STRONG>", '<a href="http://www.larkpuddle.example/">{}</a>']
+    )
+    if rng.random() < 0.4:
+        return replace_some(rng, re.compile(r"\b[A-Za-z]{4,}\b"), text, 1, lambda found: word.format(found.group()))
+    opening, closing = {"p": ("<p>", "</p>"), "l": ("<ul><li>", "</li></ul>")}.get(block.strip("</")[0], ("", ""))
+    return opening + replace_some(rng, SENTENCE_BREAK, text, 3, lambda _: block) + closing
+
+
+def link(rng: random.Random, text: str) -> str:
+    """A web address between two sentences."""
+    address = rng.choice(
+        ["http://www.larkpuddle.example/shop", "https://mossferry.example/p/{}", "www.brindlemouth.example"]
+    )
+    return replace_some(rng, SENTENCE_BREAK, text, 1, lambda _: f" {address.format(rng.randint(100, 999))} ")
+
+
+def mail(rng: random.Random, text: str) -> str:
+    """An e-mail address between two sentences."""
+    address = rng.choice(["info@larkpuddle.example", "customer.service@mossferry.example", "orders-2@quibble.example"])
+    return replace_some(rng, SENTENCE_BREAK, text, 1, lambda _: f" {address} ")
+
+
+def space(rng: random.Random, text: str) -> str:
+    """Runs of spaces, tabs, line ends or no-break spaces for single spaces, and some at the ends."""
+    odd = rng.choice(["  ", "   ", "\t", "\n", "\r\n", "\u00a0", "\u2009", " \n\n "])
+    return rng.choice(["", odd]) + replace_some(rng, re.compile(" "), text, 3, lambda _: odd) + rng.choice(["", odd])
+
+
+def control(rng: random.Random, text: str) -> str:
+    """Control characters before words."""
+    odd = rng.choice(["\x00", "\x02", "\x07", "\x0f", "\x1a", "\x7f"])
+    return replace_some(rng, re.compile(" "), text, 2, lambda _: " " + odd)
+
+
+def mojibake(rng: random.Random, text: str) -> str:
+    """UTF-8 read as Windows-1252, where each byte means something there."""
+    try:
+        return re.sub(r"[^\x00-\x7f]", lambda found: found.group().encode().decode("cp1252"), text)
+    except UnicodeDecodeError:
+        return text
+
+
+def decompose(rng: random.Random, text: str) -> str:
+    """Letters and their accents as two characters each."""
+    return unicodedata.normalize("NFD", text)
+
+
+def named(rng: random.Random, text: str) -> str:
+    """Special characters as named entities, such as &rsquo;."""
+    return SPECIAL.sub(lambda found: name_entity(found.group()), text)
+
+
+def decimal(rng: random.Random, text: str) -> str:
+    """Special characters as decimal entities, such as &#8217;."""
+    return SPECIAL.sub(lambda found: f"&#{ord(found.group())};", text)
+
+
+def hexadecimal(rng: random.Random, text: str) -> str:
+    """Special characters as hexadecimal entities, such as &#x2019;."""
+    return SPECIAL.sub(lambda found: f"&#x{ord(found.group()):X};", text)
+
+
+def windows(rng: random.Random, text: str) -> str:
+    """Special characters as their numbers in Windows-1252, such as &#146; or &#x92;."""
+    form = rng.choice(["&#{};", "&#x{:x};"])
+    return SPECIAL.sub(lambda found: form.format(windows_number(found.group())), text)
+
+
+def double(rng: random.Random, text: str) -> str:
+    """Entities encoded once more, such as &amp;rsquo; or &amp;#8217;."""
+    once = rng.choice([named, decimal])(rng, text)
+    return once.replace("&", "&amp;")
+
+
+def name_entity(character: str) -> str:
+    """The named entity of a character, or the decimal one where it has no name."""
+    name = html.entities.codepoint2name.get(ord(character))
+    return f"&{name};" if name else f"&#{ord(character)};"
+
+
+def windows_number(character: str) -> int:
+    """The byte of a character in Windows-1252, or its Unicode number where it isn't there."""
+    encoded = character.encode("cp1252", errors="ignore")
+    return encoded[0] if encoded else ord(character)
+
+
+def replace_some(
+    rng: random.Random, pattern: re.Pattern[str], text: str, most: int, new: Callable[[re.Match[str]], str]
+) -> str:
+    """`text` with up to `most` matches of the pattern, drawn at random, replaced by what `new` makes of them."""
+    matches = list(pattern.finditer(text))
+    for match in sorted(rng.sample(matches, min(most, len(matches))), key=lambda found: -found.start()):
+        text = text[: match.start()] + new(match) + text[match.end() :]
+    return text
+
+
+FLAWS = (  # in the order of planting: each leaves the ones before it to be found
+    Flaw("empty_title", 0.056, empty_title, drops=True),
+    Flaw("empty_content", 0.333, empty_content, drops=True),
+    Flaw("markup_title", 0.005, scrape_title, drops=True),
+    Flaw("content_is_title", 0.005, repeat_title, drops=True),
+    Flaw("boilerplate", 0.24, in_content(refer), books_only=True),
+    Flaw("glued", 0.16, in_content(glue)),
+    Flaw("tags", 0.10, in_content(tag)),
+    Flaw("url", 0.02, in_content(link)),
+    Flaw("email", 0.01, in_content(mail)),
+    Flaw("whitespace", 0.06, in_both(space)),
+    Flaw("decomposed", 0.01, in_both(decompose)),
+    Flaw("named_entities", 0.05, in_both(named)),
+    Flaw("decimal_entities", 0.05, in_both(decimal)),
+    Flaw("hexadecimal_entities", 0.02, in_both(hexadecimal)),
+    Flaw("windows_entities", 0.02, in_both(windows)),
+    Flaw("double_entities", 0.02, in_both(double)),
+    Flaw("mojibake", 0.03, in_both(mojibake)),
+    Flaw("control", 0.01, in_both(control)),
+)

@@ -1,0 +1,52 @@
+"""The benchmark of the data path, at toy size: it runs the real stages, and its pandas program agrees with them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from benchmarks import data_path
+from benchmarks import pandas_cleaning
+from benchmarks.process_usage import measure
+from src.errors import UserError
+from src.records.rules import RULES, settle
+
+ROOT = Path(__file__).parents[2]
+TEXTS = [
+    "Kerr&#8217;s &amp;lt;b&amp;gt;caf&#x82;s cafÃ© <b>x</b>\x07",
+    "See www.x.com for all 12. Mail <me@x.co.uk>.",
+    "the end.The next one.--This text refers to theHardcoveredition.",
+    "2-8 years, $5.99  and\tplain",
+]
+
+
+def test_the_pandas_program_has_the_same_rules() -> None:
+    assert [pandas_cleaning.settle(text) for text in TEXTS] == settle(pl.Series(TEXTS), RULES).texts.to_list()
+
+
+def test_all_is_measured_and_the_table_says_so(tmp_path: Path) -> None:
+    sizes = ["--records", "3000", "--sample", "500", "--slice", "1000", "--twice"]
+    places = ["--folder", str(tmp_path), "--results", str(tmp_path / "data.json")]
+    command = [sys.executable, "-m", "benchmarks.data_path", *sizes, *places]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "data.json").read_text())
+    assert list(results["stages"]) == list(data_path.STAGES)
+    assert results["pandas"]["equal_texts"] == 1
+    assert all(run["wall_s"] > 0 and run["peak_mb"] > 50 for run in results["stages"].values())
+    assert set(results["memory_growth"]) == set(data_path.STAGES)
+    assert done.stdout.strip() == data_path.table(results)
+
+
+def test_a_command_that_fails_is_no_measure(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"`ls nothing` failed"):
+        measure("ls nothing", tmp_path)
+
+
+def test_cpu_and_memory_are_those_of_the_command(tmp_path: Path) -> None:
+    spent = measure(f"{sys.executable} -c 'data = bytearray(300 * 2**20); sum(range(10**7))'", tmp_path)
+    assert spent.peak_mb > 300
+    assert 0 < spent.cpu_s < 1.5 * spent.wall_s + 0.2

@@ -1,0 +1,151 @@
+"""The GPU check's CPU half: the same command at a small shape; and the figures of its meter."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks import backend_agreement
+from benchmarks import gpu
+from benchmarks import workload
+from benchmarks.meter import records_in
+from src.models.collation import collate, flatten
+from src.prompts.encoding import IGNORED, Encoded
+
+ROOT = Path(__file__).parents[2]
+on_a_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    """The results of the CPU half, and what the command printed."""
+    folder = tmp_path_factory.mktemp("bench")
+    results = folder / "results.json"
+    command = [sys.executable, "-m", "benchmarks.gpu", "--folder", str(folder), "--results", str(results)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(results.read_text()), done.stdout
+
+
+@on_a_cpu
+def test_all_that_runs_on_a_cpu_ran(half: tuple[dict[str, Any], str]) -> None:
+    results, said = half
+    for name, part in results.items():
+        assert "failed" not in part if isinstance(part, dict) else name == "seconds", part
+        if "unsloth" in name or "notebook" in name:
+            assert part == {"not_run": "needs an NVIDIA GPU"}
+    assert said.strip().endswith("results.json.") and "| ours |" in said
+
+
+@on_a_cpu
+def test_training_through_the_bench_is_right(half: tuple[dict[str, Any], str]) -> None:
+    results, _ = half
+    for way in gpu.WAYS:
+        trained = results[f"agreement/transformers/{way}"]
+        assert trained["labels_right"] and trained["validation_loss"][-1] < trained["validation_loss"][0] - 0.1
+        reloaded = results[f"reload/transformers/{way}"]["validation_loss"]
+        assert reloaded == pytest.approx(trained["validation_loss"][-1], rel=1e-3)
+    packed = results["agreement/transformers/4-bit, packed"]
+    assert packed["packed_loss"] == pytest.approx(packed["single_loss"], rel=1e-5)
+
+
+@on_a_cpu
+def test_speeds_are_of_the_steps_after_the_warm_up(half: tuple[dict[str, Any], str]) -> None:
+    for contender in ("ours", "plain"):
+        measured = half[0][f"speed/small/{contender}"]
+        assert measured["steps"] > 0 and 0 < measured["trained_tokens"] < measured["tokens"] <= measured["places"]
+        assert measured["tokens_per_second"] == pytest.approx(measured["tokens"] / measured["seconds"], rel=0.01)
+        assert measured["useful_tflops"] < half[0]["device"]["matrix_tflops"]
+    assert half[0]["answering/4-bit"]["tokens"] > 0
+
+
+def test_a_gpu_would_run_every_part_that_is_asked_for(tmp_path: Path) -> None:
+    names = [part.name for part in gpu.all_parts(tmp_path, on_gpu=True)]
+    assert len(names) == len(set(names))
+    for shape in ("Llama-3.2-1B", "Llama-3-8B"):
+        assert {f"speed/{shape}/{contender}" for contender in ("ours", "notebook", "plain")} <= set(names)
+    assert {f"agreement/{backend}/{way}" for backend in gpu.BACKENDS for way in gpu.WAYS} <= set(names)
+    entry: Any = next(part.entry for part in gpu.all_parts(tmp_path, True) if part.name == "speed/Llama-3.2-1B/ours")
+    assert (entry.train["batch_size"], entry.train["accumulation"], entry.train["lora_r"]) == (16, 2, 32)
+    entry = next(part.entry for part in gpu.all_parts(tmp_path, True) if part.name == "speed/Llama-3-8B/ours")
+    assert entry.params().max_steps == 20
+
+
+def test_a_part_that_fails_says_why_and_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = backend_agreement.Entry(str(tmp_path), gpu.small(on_gpu=False), str(tmp_path / "adapter"))
+    part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
+    outcome = gpu.run(tmp_path, part, False, time.monotonic() + 60)
+    assert "tokenizer" in outcome["failed"] and len(outcome["failed"].splitlines()) == gpu.TAIL
+    assert "agreement/x: failed: " in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_be_built_is_why_a_part_failed(tmp_path: Path) -> None:
+    entry = backend_agreement.Entry(str(tmp_path / "no shape"), gpu.small(on_gpu=False), str(tmp_path / "adapter"))
+    part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
+    assert gpu.run(tmp_path, part, False, time.monotonic() + 60)["failed"].endswith("KeyError: 'no shape'")
+
+
+def test_a_part_may_not_take_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert gpu.call("timeit", ["-n", "1", "import time; time.sleep(60)"], seconds=1) == {"failed": "not done after 1 s"}
+
+
+def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    results.write_text('{"answering/4-bit": {"not_run": "the time was over"}, "speed/x/ours": {"steps": 3}}')
+    part = next(part for part in gpu.all_parts(tmp_path, False) if part.name == "agreement/unsloth/4-bit")
+    deadline = time.monotonic() + 60
+    found = gpu.bench(tmp_path, [part], False, deadline, json.loads(results.read_text()), results)
+    assert found["speed/x/ours"] == {"steps": 3} and found[part.name] == {"not_run": "needs an NVIDIA GPU"}
+    assert json.loads(results.read_text()) == found
+
+
+def test_nothing_is_started_when_the_time_is_over(tmp_path: Path) -> None:
+    entry = backend_agreement.Entry(str(tmp_path), {"seed": 1}, str(tmp_path / "adapter"))
+    part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
+    assert gpu.run(tmp_path, part, False, deadline=0) == {"not_run": "the time was over"}
+
+
+def test_a_pattern_that_names_nothing_is_refused() -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", "--only", "nothing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("--only nothing names no part")
+
+
+RECORDS = [Encoded([5, 6, 7], [IGNORED, 6, 7]), Encoded([8, 9], [IGNORED, 9]), Encoded([10, 11, 12], [IGNORED] * 3)]
+ROWS = [
+    {"input_ids": [5, 6, 7, 8, 9], "labels": [IGNORED, 6, 7, IGNORED, 9], "seq_lengths": [3, 2]},
+    {"input_ids": [10, 11, 12], "labels": [IGNORED] * 3, "seq_lengths": [3]},
+]
+
+
+@pytest.mark.parametrize("batch", [collate(ROWS, pad_id=2), flatten(ROWS)])
+def test_labels_are_right_only_where_each_record_has_its_own(batch: dict[str, Any]) -> None:
+    assert backend_agreement.labels_right(batch, RECORDS, pad_id=2)
+    assert records_in(batch) == 3
+    wrong = batch | {"labels": batch["labels"].clone()}
+    wrong["labels"][0, 0] = 5
+    assert not backend_agreement.labels_right(wrong, RECORDS, pad_id=2)
+
+
+def test_records_are_counted_by_their_starts_or_by_rows() -> None:
+    tokens = torch.ones(2, 3, dtype=torch.long)
+    assert records_in({"input_ids": tokens, "position_ids": torch.tensor([[0, 1, 0], [0, 0, 0]])}) == 5
+    assert records_in({"input_ids": tokens}) == 2
+
+
+def test_random_records_have_the_published_lengths() -> None:
+    records = workload.random_records(4000, vocabulary=1000, max_length=2048)
+    lengths = sorted(len(record.input_ids) for record in records)
+    answered = [sum(label != IGNORED for label in record.labels) for record in records]
+    assert 90 < lengths[1000] < 120 and 230 < lengths[3000] < 260  # 194 and 805 characters, and what is around them
+    assert max(lengths) <= 2048 and 120 < sum(answered) / len(answered) < 160
+    for record in records:
+        pairs = zip(record.input_ids, record.labels, strict=True)
+        assert all(label in (IGNORED, token) for token, label in pairs)
+    assert min(token for record in records for token in record.input_ids) >= 6

@@ -1,0 +1,71 @@
+"""The GPU check's tables: figures where there are some, the reason where there are none, and each goal."""
+
+from typing import Any
+
+from benchmarks.gpu_report import difference, goals, table
+
+DEVICE = {"name": "a GPU", "matrix": "bfloat16", "matrix_tflops": 800.0, "versions": {"torch": "2.13.0"}}
+
+
+def speed(records: float, **more: Any) -> dict[str, Any]:
+    """A contender's measures."""
+    per_second = {"records_per_second": records, "tokens_per_second": 9e4, "trained_tokens_per_second": 6e4}
+    return {"steps": 9, "padding_share": 0.01, "useful_tflops": 400.0, "peak_reserved_gb": 7.5} | per_second | more
+
+
+def losses(*validation: float) -> dict[str, Any]:
+    """A backend's curves."""
+    return {"labels_right": True, "training_loss": [8.0, 7.0], "validation_loss": list(validation)}
+
+
+RESULTS: dict[str, Any] = {
+    "device": DEVICE,
+    "agreement/transformers/4-bit": losses(8.0, 4.0),
+    "agreement/unsloth/4-bit": losses(8.0, 4.1),
+    "agreement/transformers/16-bit": losses(8.0, 4.0),
+    "agreement/transformers/4-bit, packed": losses(8.0, 4.0) | {"packed_loss": 4.04, "single_loss": 4.0},
+    "agreement/unsloth/16-bit": {"failed": "Traceback\nValueError: no such kernel"},
+    "reload/transformers/4-bit": {"validation_loss": 4.0001},
+    "speed/Llama-3.2-1B/ours": speed(484.0),
+    "speed/Llama-3.2-1B/notebook": speed(220.0),
+    "speed/Llama-3.2-1B/plain": {"not_run": "the time was over"},
+    "speed/Llama-3-8B/ours": speed(9.0),
+    "answering/4-bit": {"answers": 8, "answers_per_second": 2.5, "tokens_per_second": 640.0},
+    "seconds": 500,
+}
+
+
+def test_goals_are_computed_from_the_parts() -> None:
+    values = {name: value for name, value, _, _ in goals(RESULTS)}
+    assert round(values["Llama-3.2-1B to the published 24.2 records/s"] or 0, 1) == 20.0
+    assert values["Llama-3.2-1B to Unsloth's notebook"] == 2.2
+    assert values["Llama-3.2-1B to plain trl"] is None
+    assert values["Llama-3.2-1B's utilisation"] == 0.5
+    assert values["Llama-3-8B's memory"] == 7.5
+    assert round(values["largest difference of losses, packed to single"] or 0, 6) == 0.01
+
+
+def test_backends_differ_by_their_largest_difference() -> None:
+    assert round(difference(RESULTS) or 0, 6) == 0.025
+    assert difference({"device": DEVICE}) is None
+
+
+def test_the_table_names_figures_and_reasons() -> None:
+    text = table(RESULTS)
+    assert "| ours | 484.0 | 90,000 | 60,000 | 1% | 400 | 50% | 7.5 GB |" in text
+    assert "| trl, peft and bitsandbytes | the time was over | | | | | | |" in text
+    assert "| unsloth, 16-bit | failed: ValueError: no such kernel | | | | |" in text
+    assert "| transformers, 4-bit | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | 4.0001 | – |" in text
+    assert "| transformers, 4-bit, packed | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | – | +1.00% |" in text
+    assert "| Llama-3.2-1B to plain trl | not measured | at least 2.5 × |" in text
+
+
+def test_wrong_labels_are_shouted() -> None:
+    wrong = RESULTS | {"agreement/transformers/4-bit": losses(8.0, 4.0) | {"labels_right": False}}
+    assert "| transformers, 4-bit | NO |" in table(wrong)
+
+
+def test_every_row_of_a_table_has_its_columns() -> None:
+    for block in table(RESULTS).split("\n\n")[1:]:
+        rows = block.splitlines()
+        assert {row.count("|") for row in rows} == {rows[0].count("|")}

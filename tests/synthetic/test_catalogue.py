@@ -1,0 +1,98 @@
+"""Laws of the invented catalogue: what a title states, its description restates; there are enough products."""
+
+import math
+import re
+import statistics
+from string import Formatter
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.synthetic.catalogue import FRAME, kinds, products
+
+SEEDS = st.integers(min_value=0, max_value=2**32)
+
+
+def test_frame_writes_cases_and_articles() -> None:
+    attributes = {"size": "A Large Egg", "item": {"name": "Oak TRAY"}}
+    assert (
+        FRAME.fill("A {item[name]!l}, a {item[name]!c}: {size}", attributes) == "An oak tray, an Oak tray: A Large Egg"
+    )
+    assert FRAME.facts("{size} of {item[name]!l}", attributes) == ("A Large Egg", "Oak TRAY")
+
+
+@given(seed=SEEDS)
+@settings(max_examples=50, deadline=None)
+def test_description_restates_every_attribute_of_the_title(seed: int) -> None:
+    for product in products(seed, 20):
+        assert product.facts
+        assert all(fact in product.title for fact in product.facts)
+        assert all(fact.lower() in product.content.lower() for fact in product.facts)
+
+
+@given(seed=SEEDS)
+@settings(max_examples=50, deadline=None)
+def test_texts_are_clean(seed: int) -> None:
+    for product in products(seed, 20):
+        for text in (product.title, product.content):
+            assert text == " ".join(text.split())
+            assert not re.search(r"[{}]|<\w|&\w+;|\b[Aa] [aeiou]|\b[Aa]n (?!hour)[^aeiouAEIOU\W]|\.\.", text)
+        assert product.content[-1] in ".!?"
+
+
+def test_seed_decides_alone() -> None:
+    assert list(products(3, 200)) == list(products(3, 200))
+
+
+def test_another_seed_gives_other_records() -> None:
+    first, second = ({(p.title, p.content) for p in products(seed, 10_000)} for seed in (1, 2))
+    assert len(first & second) < 0.001 * len(first)
+    assert len({title for title, _ in first} & {title for title, _ in second}) < 0.01 * len(first)
+
+
+def test_half_are_books_and_the_rest_of_ten_kinds_or_more() -> None:
+    found = [product.kind for product in products(1, 4000)]
+    assert abs(found.count("book") / len(found) - 0.5) < 0.03
+    assert len(set(found)) >= 11
+
+
+def test_lengths_are_like_those_of_real_records() -> None:
+    found = list(products(1, 4000))
+    titles, contents = (
+        [len(text) for text in texts] for texts in zip(*((p.title, p.content) for p in found), strict=True)
+    )
+    assert 45 <= statistics.median(titles) <= 65
+    assert min(titles) >= 17 and max(titles) <= 125
+    assert 240 <= statistics.median(contents) <= 320
+    assert min(contents) >= 40
+    assert sum(150 <= length <= 450 for length in contents) > 0.9 * len(contents)
+    assert max(contents) > 1000
+
+
+def test_there_are_more_titles_than_a_sample_can_exhaust() -> None:
+    assert (
+        sum(titles_of(line, frame) for lines in kinds().values() for line in lines for frame in line["frames"])
+        > 500_000
+    )
+
+
+def titles_of(line: dict[str, Any], frame: dict[str, Any]) -> int:
+    """The number of titles that a frame can give."""
+    names = {re.split(r"[.[]", name)[0] for _, name, _, _ in Formatter().parse(frame["title"]) if name}
+    return math.prod(len(line["draws"][name]) for name in names)
+
+
+def test_titles_rarely_repeat() -> None:
+    titles = [product.title for product in products(1, 10_000)]
+    assert len(set(titles)) > 0.97 * len(titles)
+
+
+def test_vocabulary_is_small() -> None:
+    words = {word for p in products(1, 20_000) for word in re.findall(r"[\w’'-]+", f"{p.title} {p.content}".lower())}
+    assert len(words) < 2200
+
+
+def test_special_characters_occur() -> None:
+    text = " ".join(product.content for product in products(1, 5000))
+    assert all(character in text for character in "'’“”—©é°½&<$")

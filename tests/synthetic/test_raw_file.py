@@ -1,0 +1,141 @@
+"""The committed sample: the code gives it back, it has the form and the flaws of the real file, its truth is true."""
+
+import gzip
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from src.synthetic.exhaustive_duplicates import first_alike, similarity
+from src.synthetic.catalogue import products
+from src.synthetic.raw_file import MALFORMED, RAW, RECORDS, SEED, TRUTH, compress, make_sample, vary
+
+Sample = tuple[list[bytes], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    """The committed lines and truth."""
+    return gzip.decompress(RAW.read_bytes()).splitlines(), json.loads(gzip.decompress(TRUTH.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def records(sample: Sample) -> dict[str, dict[str, Any]]:
+    """The whole records of the committed file, by uid."""
+    lines, truth = sample
+    whole = [json.loads(line) for number, line in enumerate(lines, 1) if str(number) not in truth["malformed"]]
+    return {record["uid"]: record for record in whole}
+
+
+def test_code_gives_the_committed_files() -> None:
+    raw, truth = make_sample(SEED, RECORDS)
+    assert gzip.decompress(RAW.read_bytes()) == raw
+    assert gzip.decompress(TRUTH.read_bytes()) == truth
+
+
+def test_compressed_bytes_hold_no_name_and_no_time() -> None:
+    assert compress(b"abc") == compress(b"abc")
+    for path in (RAW, TRUTH):
+        assert path.read_bytes()[3:8] == bytes(5)  # flags and time of the gzip header
+
+
+def test_files_are_small() -> None:
+    assert RAW.stat().st_size < 2_000_000
+    assert TRUTH.stat().st_size < 1_000_000
+
+
+def test_records_have_the_published_form(records: dict[str, dict[str, Any]]) -> None:
+    assert len(records) >= 8000
+    for uid, record in records.items():
+        assert list(record) == ["uid", "title", "content", "target_ind", "target_rel"]
+        assert len(uid) == 10
+        assert record["target_rel"] == [1.0] * len(record["target_ind"])
+        assert all(isinstance(target, int) for target in record["target_ind"])
+    assert any(uid.startswith("00") for uid in records)
+
+
+def test_isbns_of_books_are_valid(records: dict[str, dict[str, Any]]) -> None:
+    books = [uid for uid in records if not uid.startswith("B00")]
+    assert books
+    for uid in books:
+        digits = [10 if character == "X" else int(character) for character in uid]
+        assert sum(digit * weight for digit, weight in zip(digits, range(10, 0, -1), strict=True)) % 11 == 0
+
+
+def test_malformed_lines_are_broken(sample: Sample) -> None:
+    lines, truth = sample
+    assert len(truth["malformed"]) == round(MALFORMED * RECORDS) < 0.01 * len(lines)
+    for number, kind in truth["malformed"].items():
+        assert break_of(lines[int(number) - 1]) == kind
+
+
+def break_of(line: bytes) -> str:
+    """What is wrong with a line, as a strict reader finds it."""
+    try:
+        record = json.loads(line.decode())
+    except UnicodeDecodeError:
+        return "invalid_utf8"
+    except json.JSONDecodeError:
+        return "cut_off" if line.startswith(b"{") else "no_json"
+    if not isinstance(record, dict):
+        return "no_object"
+    return "missing_field" if "content" not in record else "wrong_type"
+
+
+def test_flaws_come_in_about_their_real_shares(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
+    lines, truth = sample
+    flaws = Counter(flaw for entry in truth["records"].values() for flaw in entry["flaws"])
+    assert flaws["empty_title"] / len(lines) == pytest.approx(0.056, abs=0.005)
+    assert flaws["empty_content"] / len(lines) == pytest.approx(0.333, abs=0.01)
+    complete = [uid for uid, record in records.items() if record["title"].strip() and record["content"].strip()]
+    assert sum(flaws[flaw] for flaw in flaws if flaw.endswith("entities")) / len(complete) == pytest.approx(
+        0.16, abs=0.02
+    )
+    assert flaws["glued"] / len(complete) == pytest.approx(0.16, abs=0.02)
+    assert flaws["repeated_content"] / len(complete) == pytest.approx(0.06, abs=0.015)
+    assert flaws["repeated_title"] / len(complete) == pytest.approx(0.03, abs=0.01)
+    books = [uid for uid in complete if not uid.startswith("B00")]
+    assert flaws["boilerplate"] / len(books) == pytest.approx(0.24, abs=0.02)
+    assert flaws["near_content"] / len(complete) == pytest.approx(0.07, abs=0.01)  # 0.05 repeat a content in full
+    assert flaws["very_long"]
+
+
+def test_truth_is_what_a_reader_may_expect(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
+    for uid, entry in sample[1]["records"].items():
+        assert uid in records
+        assert entry["flaws"]
+        told = entry.get("dropped", "kept") in ("kept", "duplicate", "near_duplicate")
+        assert told or not ("title" in entry or "content" in entry)
+        assert all(entry[key] != records[uid][key] for key in ("title", "content") if key in entry)
+
+
+def test_kept_records_are_distinct(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
+    truth = sample[1]["records"]
+    clean = [record | truth.get(uid, {}) for uid, record in records.items() if "dropped" not in truth.get(uid, {})]
+    assert len(clean) > 5000
+    assert len({(record["title"].casefold(), record["content"]) for record in clean}) == len(clean)
+
+
+def test_kept_records_are_near_to_none_before_them(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
+    reasons = {uid: entry.get("dropped", "kept") for uid, entry in sample[1]["records"].items()}
+    alike = [uid for uid in records if reasons.get(uid, "kept") in ("kept", "near_duplicate")]
+    firsts = first_alike([(records[uid] | sample[1]["records"].get(uid, {}))["content"] for uid in alike])
+    assert [uid for place, uid in enumerate(alike) if firsts[place] < place] == [
+        uid for uid in alike if reasons.get(uid) == "near_duplicate"
+    ]
+
+
+def test_a_planted_variant_is_clearly_near() -> None:
+    rng = random.Random(3)
+    for product in products(3, 200):
+        if len(product.content) >= 250:
+            varied = vary(rng, product.content, "blue")
+            assert varied != product.content
+            assert similarity(varied, product.content) >= 0.85
+
+
+def test_titles_repeat_with_other_contents(sample: Sample) -> None:
+    entries = sample[1]["records"].values()
+    assert sum("repeated_title" in entry["flaws"] and "dropped" not in entry for entry in entries) > 30

@@ -1,0 +1,167 @@
+"""The estimate's parts beside what torch, peft and bitsandbytes hold in memory; figures known from published models."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from src.models.backends.transformers import LINEAR_LAYERS
+from src.models.loss import LOGITS_AT_ONCE, chunk_loss
+from src.training.memory import ADAM, GIGABYTE, LOGIT, NF4, activation_bytes, adapter_weights, base_bytes, estimate, layer_bytes, linear_layers
+from src.params import TrainParams
+
+LLAMA_1B = {
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 16,
+    "num_key_value_heads": 8,
+    "tie_word_embeddings": True,
+    "vocab_size": 128256,
+}
+LLAMA_8B = LLAMA_1B | {
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "tie_word_embeddings": False,
+}
+SMALL: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 192,
+    "num_attention_heads": 4,
+    "num_hidden_layers": 1,
+    "num_key_value_heads": 2,
+    "head_dim": 24,
+    "tie_word_embeddings": False,
+    "vocab_size": 96,
+}
+ROWS, TOKENS, RANK = 2, 32, 8
+
+
+def adapted(layers: int, checkpointing: bool) -> Any:
+    """A model of SMALL's shape in 16 bits with an adapter in 32."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(**(SMALL | {"num_hidden_layers": layers}))
+    model: Any = LlamaForCausalLM(config).bfloat16()
+    if checkpointing:
+        model.gradient_checkpointing_enable()
+        model.enable_input_require_grads()
+    return get_peft_model(model, LoraConfig(r=RANK, target_modules=LINEAR_LAYERS, task_type="CAUSAL_LM")).train()
+
+
+def saved_bytes(layers: int, checkpointing: bool) -> int:
+    """What autograd keeps for the backward pass in products of 16 bits, beside the weights themselves."""
+    model, saved = adapted(layers, checkpointing), {}
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    inputs = torch.arange(ROWS * TOKENS).reshape(ROWS, TOKENS) % SMALL["vocab_size"]
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), torch.autocast("cpu", torch.bfloat16):
+        kept = model(input_ids=inputs, labels=inputs, use_cache=False)
+    assert kept.loss.requires_grad
+    return sum(saved.values())
+
+
+def test_a_layer_keeps_what_autograd_keeps() -> None:
+    measured = saved_bytes(3, checkpointing=False) - saved_bytes(2, checkpointing=False)
+    copies = 2 * adapter_weights(SMALL, RANK)  # the adapter's weights in 16 bits: they do not grow with the batch
+    assert layer_bytes(SMALL, RANK) == pytest.approx((measured - copies) / (ROWS * TOKENS), rel=0.02)
+
+
+def test_with_checkpointing_a_layer_keeps_its_input(train_params: TrainParams) -> None:
+    measured = saved_bytes(3, checkpointing=True) - saved_bytes(2, checkpointing=True)
+    train = train_params.model_copy(update={"gradient_checkpointing": True, "lora_r": RANK})
+    grown = activation_bytes(SMALL | {"num_hidden_layers": 3}, train) - activation_bytes(
+        SMALL | {"num_hidden_layers": 2}, train
+    )
+    assert grown == measured / (ROWS * TOKENS)
+    assert activation_bytes(SMALL, train) == grown + layer_bytes(SMALL, RANK)
+
+
+def test_weights_are_those_of_the_model() -> None:
+    model = adapted(1, checkpointing=False)
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    assert adapter_weights(SMALL, RANK) == trained
+    assert base_bytes(SMALL, four_bit=False) == 2 * (sum(weight.numel() for weight in model.parameters()) - trained)
+
+
+def test_weights_of_published_models_are_counted() -> None:
+    assert base_bytes(LLAMA_1B, four_bit=False) == 2 * 1_235_814_400
+    assert base_bytes(LLAMA_8B, four_bit=False) == 2 * 8_030_261_248
+    assert adapter_weights(LLAMA_8B, 16) == 41_943_040
+    assert linear_layers(LLAMA_1B)[1] == (2048, 512)
+
+
+def test_nf4_takes_as_many_bytes_as_bitsandbytes() -> None:
+    from bitsandbytes.functional import quantize_4bit
+
+    weights = torch.randn(512, 1024, generator=torch.Generator().manual_seed(1))
+    packed, state = quantize_4bit(weights, compress_statistics=True, quant_type="nf4")
+    size = packed.nbytes + state.absmax.nbytes + state.state2.absmax.nbytes
+    assert size / weights.numel() == NF4
+    four_bit, rest = base_bytes(LLAMA_1B, four_bit=True), 128256 * 2048 + 33 * 2048
+    assert four_bit == (1_235_814_400 - rest) * NF4 + rest * 2
+
+
+@pytest.mark.parametrize("optimizer", ADAM)
+def test_adams_moments_take_as_many_bytes_as_they_do(optimizer: str) -> None:
+    from bitsandbytes.optim import AdamW8bit
+
+    weight = torch.nn.Parameter(torch.ones(256, 256))
+    kind = torch.optim.AdamW if optimizer == "adamw_torch" else AdamW8bit
+    adam = kind([weight])
+    weight.sum().backward()
+    adam.step()
+    parts = adam.state[weight].items()
+    size = sum(part.nbytes for name, part in parts if torch.is_tensor(part) and not name.startswith(("qmap", "step")))
+    assert size / weight.numel() == ADAM[optimizer]
+
+
+def test_parts_add_up_and_follow_the_parameters(train_params: TrainParams) -> None:
+    train = train_params.model_copy(update={"four_bit": True, "batch_size": 16, "optimizer": "paged_adamw_8bit"})
+    parts = estimate(LLAMA_1B, train, 2048)
+    total = parts.pop("memory_total_gb")
+    assert total == pytest.approx(sum(parts.values()), abs=0.005)
+    assert parts["memory_activations_gb"] > 50
+    less = estimate(LLAMA_1B, train.model_copy(update={"batch_size": 1, "gradient_checkpointing": True}), 2048)
+    assert less["memory_activations_gb"] < 0.6
+    plain = estimate(LLAMA_1B, train.model_copy(update={"optimizer": "adamw_torch", "lora_r": 64}), 2048)
+    assert plain["memory_optimizer_gb"] == pytest.approx(8 * adapter_weights(LLAMA_1B, 64) / GIGABYTE, abs=0.001)
+    assert plain["memory_adapter_gb"] == plain["memory_gradients_gb"] > parts["memory_adapter_gb"]
+
+
+def test_logits_are_those_of_a_batch_or_of_one_chunk(train_params: TrainParams) -> None:
+    one = train_params.model_copy(update={"batch_size": 1})
+    assert estimate(LLAMA_1B, one, 200)["memory_logits_gb"] == round(200 * 128256 * 12 / GIGABYTE, 3)
+    assert estimate(LLAMA_1B, one, 2048)["memory_logits_gb"] == round(LOGITS_AT_ONCE * 12 / GIGABYTE, 3)
+
+
+def test_a_loss_keeps_as_many_bytes_a_logit() -> None:
+    saved: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved.append(tensor.nbytes)
+        return tensor
+
+    states, head = torch.randn(64, 32, requires_grad=True), torch.nn.Linear(32, 4096, bias=False)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = chunk_loss(head, states, torch.zeros(64, dtype=torch.long))
+    logits = 64 * 4096
+    assert max(saved) == 4 * logits  # the log-softmax, in 32 bits; both gradients are as large
+    assert loss.requires_grad
+    assert 3 * max(saved) == LOGIT * logits
+
+
+def test_a_base_that_is_stored_in_four_bits_stays_so(train_params: TrainParams) -> None:
+    stored = LLAMA_1B | {"quantization_config": {"load_in_4bit": True}}
+    asked = train_params.model_copy(update={"four_bit": True})
+    assert (
+        estimate(stored, train_params, 128) == estimate(LLAMA_1B, asked, 128) != estimate(LLAMA_1B, train_params, 128)
+    )
