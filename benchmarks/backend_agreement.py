@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from src import numerics
 from benchmarks import workload
+from src import numerics
 from src.files import read_json, write_json
 from src.params import TrainParams
-from src.prompts.encoding import IGNORED, Encoded, load_tokenizer, rows
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, load_tokenizer, make_rows
 
 HELD_OUT = 64
 
@@ -44,15 +44,15 @@ def main() -> None:
 def train_adapter(entry: Entry) -> dict[str, Any]:
     """Trains and saves an adapter; its losses, and whether the labels that reached the model are right."""
     from src.models.adapter import save_adapter
-    from src.training.rounds import finish
+    from src.training.rounds import collect_run
 
     train, base = TrainParams(**entry.train), Path(entry.base)
     tokenizer, encoded = load_tokenizer(base, "chat"), workload.catalogue_records(base, train.max_length)
-    trainer, kernel = build(entry, tokenizer, encoded)
+    trainer, kernel = build_model(entry, tokenizer, encoded)
     pad_id = tokenizer.pad_token_id
     right = labels_right(next(iter(trainer.get_train_dataloader())), encoded, pad_id)
     trainer.train()
-    run = finish(trainer, train)
+    run = collect_run(trainer, train)
     save_adapter(trainer.model, tokenizer, Path(entry.adapter))
     return {
         "attention": kernel.reason,
@@ -63,16 +63,18 @@ def train_adapter(entry: Entry) -> dict[str, Any]:
     }
 
 
-def build(entry: Entry, tokenizer: Any, encoded: list[Encoded]) -> tuple[Any, Any]:
+def build_model(entry: Entry, tokenizer: Any, encoded: list[EncodedRecord]) -> tuple[Any, Any]:
     """The train stage's trainer for all records but those held out, and the attention kernel it was given."""
     from src.models import attention, backends
-    from src.training.rounds import Job, build_trainer
+    from src.training.rounds import TrainingContext, build_trainer
 
     train, base = TrainParams(**entry.train), Path(entry.base)
-    backend, kernel = backends.get(train, base), attention.choose(train)
+    backend, kernel = backends.get_backend(train, base), attention.choose_attention(train)
     model = backend.load_trainable(base, train, kernel.implementation)
-    job = Job(tokenizer=tokenizer, validation=held_out(encoded, train), names={}, train=train, attention=kernel)
-    packed = rows(encoded[HELD_OUT:], train.max_length, kernel.packing)
+    job = TrainingContext(
+        tokenizer=tokenizer, validation=held_out(encoded, train), names={}, train=train, attention=kernel
+    )
+    packed = make_rows(encoded[HELD_OUT:], train.max_length, kernel.packing)
     trainer = build_trainer(model, job, packed, Path(entry.adapter, "checkpoints"))
     same_start(model)
     return trainer, kernel
@@ -90,35 +92,35 @@ def same_start(model: Any) -> None:
 
 
 def together_and_alone(
-    model: Any, kernel: Any, encoded: list[Encoded], train: TrainParams, pad_id: int
+    model: Any, kernel: Any, encoded: list[EncodedRecord], train: TrainParams, pad_id: int
 ) -> dict[str, float]:
     """The loss of records packed together, as the kernel takes them, and theirs one by one, in nats a token."""
     import torch
 
     from src.models.loss import answer_loss
 
-    packed, single = (list(rows(encoded, train.max_length, packing)) for packing in (True, False))
+    packed, single = (list(make_rows(encoded, train.max_length, packing)) for packing in (True, False))
     batch = kernel.batches(pad_id)(packed)
-    trained = sum(label != IGNORED for record in encoded for label in record.labels)
+    trained = sum(label != IGNORE_INDEX for record in encoded for label in record.labels)
     on_device = {name: value.to(model.device) if torch.is_tensor(value) else value for name, value in batch.items()}
     with torch.no_grad():
         total = model.eval()(**on_device, use_cache=False, num_items_in_batch=1).loss.item()
     return {"packed_loss": total / trained, "single_loss": answer_loss(model, single, pad_id, train.max_length)}
 
 
-def held_out(encoded: list[Encoded], train: TrainParams) -> list[dict[str, Any]]:
+def held_out(encoded: list[EncodedRecord], train: TrainParams) -> list[dict[str, Any]]:
     """The first records as rows of one record each; they are not trained on."""
-    return list(rows(encoded[:HELD_OUT], train.max_length, False))
+    return list(make_rows(encoded[:HELD_OUT], train.max_length, False))
 
 
-def labels_right(batch: dict[str, Any], encoded: list[Encoded], pad_id: int) -> bool:
+def labels_right(batch: dict[str, Any], encoded: list[EncodedRecord], pad_id: int) -> bool:
     """Whether each record of a batch has the labels it was encoded with: its answer and end-of-turn, nothing else."""
     known = {tuple(record.input_ids): tuple(record.labels) for record in encoded}
-    found = split(batch, pad_id)
+    found = train_and_validation(batch, pad_id)
     return bool(found) and all(known.get(ids) == labels for ids, labels in found)
 
 
-def split(batch: dict[str, Any], pad_id: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+def train_and_validation(batch: dict[str, Any], pad_id: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """The tokens and labels of each record in a batch, cut where positions start again; padding left out.
 
     The label at a record's first token is what its tokens say: trained by nobody, IGNORED or not.
@@ -128,7 +130,7 @@ def split(batch: dict[str, Any], pad_id: int) -> list[tuple[tuple[int, ...], tup
     for token, label, place in zip(*columns, strict=True):
         if place == 0:
             records.append(([], []))
-        if token == pad_id and label == IGNORED:
+        if token == pad_id and label == IGNORE_INDEX:
             continue
         records[-1][0].append(token)
         records[-1][1].append(label)
@@ -141,13 +143,13 @@ def reload_adapter(entry: Entry) -> dict[str, Any]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from src.models.backends.transformers import compute_dtype, nf4
+    from src.models.backends.transformers import compute_dtype, nf4_config
     from src.models.loss import answer_loss
 
     train, base = TrainParams(**entry.train), Path(entry.base)
     model = AutoModelForCausalLM.from_pretrained(
         base,
-        quantization_config=nf4(compute_dtype()) if train.four_bit else None,
+        quantization_config=nf4_config(compute_dtype()) if train.four_bit else None,
         dtype=compute_dtype(),
         device_map={"": 0} if torch.cuda.is_available() else None,
         local_files_only=True,

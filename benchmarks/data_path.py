@@ -18,11 +18,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.process_usage import Measured, machine, measure
-from src.synthetic import large_file
+from benchmarks.process_usage import ProcessUsage, describe_machine, measure_command
 from src.errors import UserError
 from src.files import atomic_file, read_json, write_json
-from src.params import PARAMS, PIPELINE, dump, read_yaml
+from src.params import PARAMS, PIPELINE, dump_yaml, read_yaml
+from src.synthetic import large_file
 
 RESULTS = Path("metrics/bench/data.json")
 STAGES = ("decompress", "clean", "sample", "format")
@@ -34,14 +34,14 @@ def main() -> None:
     arguments = parse_arguments()
     try:
         folder = arguments.folder.absolute()
-        results = bench(folder, arguments.records, arguments.sample, arguments.slice)
+        results = run_benchmark(folder, arguments.records, arguments.sample, arguments.slice)
         if arguments.twice:
             stages = run_stages(folder, make_raw(folder, 2 * arguments.records), arguments.sample)
-            results |= {"twice": stages, "memory_growth": growth(results["stages"], stages)}
+            results |= {"twice": stages, "memory_growth": relative_growth(results["stages"], stages)}
     except UserError as error:
         sys.exit(str(error))
     write_json(arguments.results, results)
-    print(table(results))
+    print(render_table(results))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,21 +58,21 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def bench(folder: Path, records: int, sample: int, slice_lines: int) -> dict[str, Any]:
+def run_benchmark(folder: Path, records: int, sample: int, slice_lines: int) -> dict[str, Any]:
     """Everything that is measured on `records` lines; gzip at both ends of the run, since the machine may be shared."""
     raw = make_raw(folder, records)
-    before = measure(f"gzip -dc {raw}", folder)
+    before = measure_command(f"gzip -dc {raw}", folder)
     stages = run_stages(folder, raw, sample)
     reference, equal = run_reference(folder, raw, min(slice_lines, records))
-    after = measure(f"gzip -dc {raw}", folder)
+    after = measure_command(f"gzip -dc {raw}", folder)
     return {
-        "machine": machine(),
+        "machine": describe_machine(),
         "lines": records,
         "raw_gb": round(raw.stat().st_size / 1e9, 3),
         "gzip": [asdict(before), asdict(after)],
         "stages": stages,
         "pandas": {"lines": min(slice_lines, records), **asdict(reference), "equal_texts": equal},
-        "ratios": ratios(records, [before, after], stages, min(slice_lines, records), reference),
+        "ratios": compute_ratios(records, [before, after], stages, min(slice_lines, records), reference),
     }
 
 
@@ -81,7 +81,9 @@ def make_raw(folder: Path, records: int) -> Path:
     raw = folder / f"{records}.json.gz"
     if not raw.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        progress = tqdm(large_file.lines(records), "raw file", total=-(-records // large_file.CHUNK), unit="chunk")
+        progress = tqdm(
+            large_file.generate_lines(records), "raw file", total=-(-records // large_file.CHUNK), unit="chunk"
+        )
         with atomic_file(raw) as partial, partial.open("wb") as file:
             gzip = subprocess.Popen(["gzip", "-6"], stdin=subprocess.PIPE, stdout=file)
             assert gzip.stdin
@@ -95,7 +97,7 @@ def run_stages(folder: Path, raw: Path, sample: int) -> dict[str, dict[str, floa
     """Each stage's measures, run in a copy of the project by the command that dvc.yaml has for it."""
     project = copy_project(folder / "project", raw, sample)
     commands = {name: read_yaml(PIPELINE)["stages"][name]["cmd"] for name in STAGES}
-    measured = {name: asdict(measure(command, project)) for name, command in tqdm(commands.items(), "stages")}
+    measured = {name: asdict(measure_command(command, project)) for name, command in tqdm(commands.items(), "stages")}
     near = read_json(project / "metrics/runtime.json")["clean"]["near_duplicates_seconds"]
     return measured | {"clean": measured["clean"] | {"near_duplicates_s": near}}
 
@@ -108,14 +110,14 @@ def copy_project(project: Path, raw: Path, sample: int) -> Path:
     parameters = read_yaml(PARAMS)
     parameters["data"].update(raw=str(raw), max_rejected_share=0.01)
     parameters["sample"].update(records=sample)
-    (project / PARAMS).write_text(dump(parameters), encoding="utf-8")
+    (project / PARAMS).write_text(dump_yaml(parameters), encoding="utf-8")
     return project
 
 
-def run_reference(folder: Path, raw: Path, lines: int) -> tuple[Measured, float]:
+def run_reference(folder: Path, raw: Path, lines: int) -> tuple[ProcessUsage, float]:
     """The measures of the pandas program on the first lines, and the share of its texts that equal the stages' ones."""
     result = folder / "reference.parquet"
-    measured = measure(f"{sys.executable} -m benchmarks.pandas_cleaning {raw} {lines} {result}", Path.cwd())
+    measured = measure_command(f"{sys.executable} -m benchmarks.pandas_cleaning {raw} {lines} {result}", Path.cwd())
     with get_context("spawn").Pool(1) as pool:  # else the commands measured later would start with its memory
         return measured, pool.apply(equal_texts, (folder / "project/data/clean.parquet", result))
 
@@ -130,8 +132,8 @@ def equal_texts(ours: Path, theirs: Path) -> float:
     return round(both.select(same.mean()).collect().item(), 4)
 
 
-def ratios(
-    lines: int, gzip: list[Measured], stages: dict[str, dict[str, float]], slice_lines: int, reference: Measured
+def compute_ratios(
+    lines: int, gzip: list[ProcessUsage], stages: dict[str, dict[str, float]], slice_lines: int, reference: ProcessUsage
 ) -> dict[str, float]:
     """The figures that the goals are about."""
     near = stages["clean"]["near_duplicates_s"]
@@ -145,40 +147,44 @@ def ratios(
     }
 
 
-def growth(once: dict[str, dict[str, float]], twice: dict[str, dict[str, float]]) -> dict[str, float]:
+def relative_growth(once: dict[str, dict[str, float]], twice: dict[str, dict[str, float]]) -> dict[str, float]:
     """The peak memory of each stage at twice the lines, as a multiple of that at once."""
     return {name: round(twice[name]["peak_mb"] / once[name]["peak_mb"], 2) for name in once}
 
 
-def table(results: dict[str, Any]) -> str:
+def render_table(results: dict[str, Any]) -> str:
     """What was measured, and how it stands to the goals, as Markdown."""
     machine = results["machine"]
     return (
         f"{results['lines']:,} lines, {results['raw_gb']} GB compressed; {machine['cores']} cores of "
         f"{machine['processor']}, Python {machine['python']}, Polars {machine['polars']}.\n\n"
-        f"{measures(results)}\n\n{standing(results)}"
+        f"{measure_rows(results)}\n\n{goal_rows(results)}"
     )
 
 
-def measures(results: dict[str, Any]) -> str:
+def measure_rows(results: dict[str, Any]) -> str:
     """One row for each program that was measured."""
     first, last = results["gzip"]
     growth = results.get("memory_growth", {})
     rows = ["| | wall | CPU | peak memory | the same at twice the lines |", "|---|---:|---:|---:|---:|"]
-    rows += [row(name, run, "–", "–") for name, run in (("`gzip -dc`, before", first), ("`gzip -dc`, after", last))]
+    rows += [
+        table_row(name, run, "–", "–") for name, run in (("`gzip -dc`, before", first), ("`gzip -dc`, after", last))
+    ]
     for name, run in results["stages"].items():
-        rows.append(row(f"`{name}`", run, f"{run['peak_mb']:,} MB", f"× {growth[name]}" if name in growth else "–"))
+        rows.append(
+            table_row(f"`{name}`", run, f"{run['peak_mb']:,} MB", f"× {growth[name]}" if name in growth else "–")
+        )
     pandas = results["pandas"]
-    rows.append(row(f"pandas, {pandas['lines']:,} lines", pandas, f"{pandas['peak_mb']:,} MB", "–"))
+    rows.append(table_row(f"pandas, {pandas['lines']:,} lines", pandas, f"{pandas['peak_mb']:,} MB", "–"))
     return "\n".join(rows)
 
 
-def row(name: str, run: dict[str, float], memory: str, growth: str) -> str:
+def table_row(name: str, run: dict[str, float], memory: str, growth: str) -> str:
     """A row of the table of measures."""
     return f"| {name} | {run['wall_s']:.1f} s | {run['cpu_s']:.1f} s | {memory} | {growth} |"
 
 
-def standing(results: dict[str, Any]) -> str:
+def goal_rows(results: dict[str, Any]) -> str:
     """One row for each goal."""
     ratios = results["ratios"]
     goals = [

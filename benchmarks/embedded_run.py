@@ -14,40 +14,44 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import trainers
-from benchmarks.process_usage import machine, measure
+from benchmarks.process_usage import describe_machine, measure_command
 from src.errors import UserError
 from src.files import read_json, write_json
-from src.params import PARAMS, PIPELINE, load, read_yaml
+from src.params import PARAMS, PIPELINE, load_params, read_yaml
 
 RESULTS = Path("metrics/bench/embedded.json")
 INPUTS = [*map(Path, ("src", "data/prompts", "models/base", "metrics/audit.json")), PIPELINE, PARAMS]
-CONTENDERS = ("ours", "plain")
+COMPARED = ("ours", "plain")
 
 
 def main() -> None:
     """Measures, prints a table, writes RESULTS."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.embedded_run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.embedded_run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=20, help="for each contender (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=Path(".bench/embedded"), help="for copies and checkpoints")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the JSON file (default: %(default)s)")
     arguments = parser.parse_args()
     try:
-        results = bench(arguments.folder.absolute(), arguments.seconds)
+        results = run_benchmark(arguments.folder.absolute(), arguments.seconds)
     except UserError as error:
         sys.exit(str(error))
     write_json(arguments.results, results)
-    print(table(results))
+    print(render_table(results))
 
 
-def bench(folder: Path, seconds: float) -> dict[str, Any]:
+def run_benchmark(folder: Path, seconds: float) -> dict[str, Any]:
     """Everything measured, one after the other."""
     project = copy_project(folder)
-    rates = {name: contend(folder, project, name, seconds) for name in CONTENDERS}
-    whole = measure(read_yaml(PIPELINE)["stages"]["train"]["cmd"].replace("${train.launcher}", "python -m"), project)
+    rates = {name: compare_trainers(folder, project, name, seconds) for name in COMPARED}
+    whole = measure_command(
+        read_yaml(PIPELINE)["stages"]["train"]["cmd"].replace("${train.launcher}", "python -m"), project
+    )
     runtime = read_json(project / "metrics/runtime.json")["train"]
-    return {"machine": machine(), "stage": asdict(whole) | runtime, **rates}
+    return {"machine": describe_machine(), "stage": asdict(whole) | runtime, **rates}
 
 
 def copy_project(folder: Path) -> Path:
@@ -66,25 +70,25 @@ def copy_project(folder: Path) -> Path:
     return project
 
 
-def contend(folder: Path, project: Path, name: str, seconds: float) -> dict[str, Any]:
+def compare_trainers(folder: Path, project: Path, name: str, seconds: float) -> dict[str, Any]:
     """What a contender did in so many seconds, with the parameters and the prompts of the project."""
     entry, result = folder / f"{name}.entry.json", folder / f"{name}.json"
     prompts = str(project / "data/prompts/train.jsonl")
-    train = load().train.model_dump()
+    train = load_params().train.model_dump()
     write_json(entry, asdict(trainers.Entry(name, str(project / "models/base"), train, seconds, prompts=prompts)))
-    measure(f"{sys.executable} -m benchmarks.trainers {entry} {result}", Path.cwd())
+    measure_command(f"{sys.executable} -m benchmarks.trainers {entry} {result}", Path.cwd())
     return read_json(result)
 
 
-def table(results: dict[str, Any]) -> str:
+def render_table(results: dict[str, Any]) -> str:
     """What was measured, as Markdown."""
-    stage, machine, ours, plain = (results[name] for name in ("stage", "machine", *CONTENDERS))
+    stage, machine, ours, plain = (results[name] for name in ("stage", "machine", *COMPARED))
     times = ours["trained_tokens_per_second"] / plain["trained_tokens_per_second"]
     rows = [
         "| embedded run | tokens/s | trained tokens/s | records/s | padding |",
         "|---|---:|---:|---:|---:|",
-        row("ours", ours),
-        row("trl, peft and bitsandbytes, padded", plain),
+        table_row("ours", ours),
+        table_row("trl, peft and bitsandbytes, padded", plain),
     ]
     return (
         f"{machine['cores']} cores of {machine['processor']}. The train stage trained for "
@@ -95,7 +99,7 @@ def table(results: dict[str, Any]) -> str:
     )
 
 
-def row(name: str, part: dict[str, Any]) -> str:
+def table_row(name: str, part: dict[str, Any]) -> str:
     """A row of the table."""
     rates = " | ".join(f"{part[f'{unit}_per_second']:,.0f}" for unit in ("tokens", "trained_tokens", "records"))
     return f"| {name} | {rates} | {part['padding_share']:.0%} |"

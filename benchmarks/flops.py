@@ -31,12 +31,12 @@ def main() -> None:
         "name": torch.cuda.get_device_name() if on_gpu else "CPU",
         "matrix": "bfloat16" if on_gpu else "float32",
         "matrix_tflops": round(matrix_flops() / 1e12, 3),
-        "versions": dict(versions()),
+        "versions": dict(package_versions()),
     }
     write_json(Path(sys.argv[1]), device)
 
 
-def versions() -> Iterator[tuple[str, str]]:
+def package_versions() -> Iterator[tuple[str, str]]:
     """The versions of the packages that are there."""
     for package in PACKAGES:
         with suppress(PackageNotFoundError):

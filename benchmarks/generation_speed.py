@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src import numerics
 from benchmarks import workload
 from benchmarks.flops import synchronize
+from src import numerics
 from src.files import read_json, write_json
 from src.prompts.encoding import load_tokenizer
 
@@ -35,14 +35,14 @@ def main() -> None:
     entry, target = Entry(**read_json(sys.argv[1])), Path(sys.argv[2])
     numerics.fix_cpu()
     numerics.seed_everything(0)
-    write_json(target, measure(entry))
+    write_json(target, measure_generation(entry))
 
 
-def measure(entry: Entry) -> dict[str, Any]:
+def measure_generation(entry: Entry) -> dict[str, Any]:
     """Answers a second and tokens a second, after a first short batch."""
-    from benchmarks.meter import memory
-    from src.models.backends.transformers import load_adapted
+    from benchmarks.meter import memory_figures
     from src.inference.transformers_engine import greedy_answers
+    from src.models.backends.transformers import load_adapted
 
     tokenizer = load_tokenizer(entry.base, "chat")
     model = load_adapted(Path(entry.base), None, entry.four_bit)
@@ -59,7 +59,7 @@ def measure(entry: Entry) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "answers_per_second": round(len(answers) / seconds, 2),
         "tokens_per_second": round(tokens / seconds, 1),
-        **memory(),
+        **memory_figures(),
     }
 
 

@@ -7,7 +7,7 @@ has no time left is named as such; what each said is in the folder's entries. Wi
 small shape, those of Unsloth apart: the CPU half. Needs no network.
 
     python -m benchmarks.gpu                                   # at most nine minutes
-    python -m benchmarks.gpu --only 'speed/*/ours *'           # these again, or those that had no time; the rest is kept
+    python -m benchmarks.gpu --only 'speed/*/ours *'           # these again, or those without time; the rest is kept
     python -m benchmarks.gpu --only '*8B*' 'answering/*' --list
 
 A machine without a network needs, beside PyTorch for CUDA, transformers and accelerate, the wheels of unsloth,
@@ -31,12 +31,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from benchmarks import backend_agreement
-from benchmarks import generation_speed
-from benchmarks import trainers
-from benchmarks.gpu_report import BACKENDS, RESULTS, WAYS, Results, missing, table
+from benchmarks import backend_agreement, generation_speed, trainers
+from benchmarks.gpu_report import BACKENDS, RESULTS, WAYS, Results, missing_parts, render_table
 from src.files import read_json, write_json
-from src.params import PARAMS, Params, overlay, plain, read_yaml
+from src.params import PARAMS, Params, apply_overlay, plain_values, read_yaml
 
 CPU_RESULTS = Path(".bench/gpu-cpu-half.json")
 MINUTES = 9.0
@@ -75,8 +73,8 @@ def main() -> None:
         print("\n".join(part.name for part in parts))
         return
     kept = read_json(target) if arguments.only != EVERYTHING and target.exists() else {}
-    results = bench(folder, parts, on_gpu, deadline, kept, target)
-    print(f"\n{table(results)}\n\nWritten to {target}.")
+    results = run_benchmark(folder, parts, on_gpu, deadline, kept, target)
+    print(f"\n{render_table(results)}\n\nWritten to {target}.")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -104,15 +102,15 @@ def has_gpu() -> bool:
 def all_parts(folder: Path, on_gpu: bool) -> list[Part]:
     """Every part, in the order in which they run."""
     if not on_gpu:
-        toy = settings("llama-3.2-1b-chat") | {"max_length": 256, "batch_size": 2, "accumulation": 1}
-        speeds = contest(folder, "small", toy, seconds=2, records=300)
+        toy = recipe_settings("llama-3.2-1b-chat") | {"max_length": 256, "batch_size": 2, "accumulation": 1}
+        speeds = speed_parts(folder, "small", toy, seconds=2, records=300)
         return [*agreement_parts(folder, on_gpu), *speeds, *answering_parts(folder, on_gpu)]
-    recipe_a, recipe_b = settings("llama-3.2-1b-chat"), settings("llama-3-8b") | {"max_steps": 20}
+    recipe_a, recipe_b = recipe_settings("llama-3.2-1b-chat"), recipe_settings("llama-3-8b") | {"max_steps": 20}
     return [
         *agreement_parts(folder, on_gpu),
-        *contest(folder, "Llama-3.2-1B", recipe_a, seconds=15, records=20_000),
+        *speed_parts(folder, "Llama-3.2-1B", recipe_a, seconds=15, records=20_000),
         *answering_parts(folder, on_gpu),
-        *contest(folder, "Llama-3-8B", recipe_b, seconds=60, records=400),
+        *speed_parts(folder, "Llama-3-8B", recipe_b, seconds=60, records=400),
         *other_ways(folder, recipe_a),
     ]
 
@@ -122,16 +120,16 @@ def agreement_parts(folder: Path, on_gpu: bool) -> list[Part]:
     trained, reloaded = [], []
     for backend, (way, change) in product(BACKENDS, WAYS.items()):
         name, unsloth = f"{backend}/{way}", backend == "unsloth"
-        train = small(on_gpu) | {"backend": backend} | change
+        train = small_parts(on_gpu) | {"backend": backend} | change
         entry = backend_agreement.Entry(str(folder / "small"), train, str(folder / "adapters" / backend / way))
         trained.append(Part(f"agreement/{name}", "benchmarks.backend_agreement train", entry, unsloth))
         reloaded.append(Part(f"reload/{name}", "benchmarks.backend_agreement reload", entry, unsloth))
     return trained + reloaded
 
 
-def small(on_gpu: bool) -> Settings:
+def small_parts(on_gpu: bool) -> Settings:
     """Settings for the small model: enough steps for the losses to fall, on rows that hold one record each."""
-    return settings("llama-3.2-1b-chat") | {
+    return recipe_settings("llama-3.2-1b-chat") | {
         "packing": False,
         "max_length": 512,
         "batch_size": 16,
@@ -146,7 +144,7 @@ def small(on_gpu: bool) -> Settings:
     }
 
 
-def contest(folder: Path, shape: str, train: Settings, seconds: float, records: int) -> list[Part]:
+def speed_parts(folder: Path, shape: str, train: Settings, seconds: float, records: int) -> list[Part]:
     """Ours, Unsloth's notebook and plain trl on one model, with the same settings."""
     return [
         Part(
@@ -183,30 +181,36 @@ def answering_parts(folder: Path, on_gpu: bool) -> list[Part]:
     """The generate stage with a base in 4 and in 16 bits."""
     shape, size = ("Llama-3.2-1B", (128, 64, 256)) if on_gpu else ("small", (8, 4, 16))
     return [
-        Part(f"answering/{precision}", "benchmarks.generation_speed", generation_speed.Entry(str(folder / shape), four_bit, *size))
+        Part(
+            f"answering/{precision}",
+            "benchmarks.generation_speed",
+            generation_speed.Entry(str(folder / shape), four_bit, *size),
+        )
         for precision, four_bit in {"4-bit": True, "16-bit": False}.items()
     ]
 
 
-def settings(recipe: str) -> Settings:
+def recipe_settings(recipe: str) -> Settings:
     """The parameters of training that a recipe gives."""
-    merged = overlay(read_yaml(PARAMS), read_yaml(Path(f"recipes/{recipe}.yaml")))
-    return Params.model_validate(plain(merged)).train.model_dump()
+    merged = apply_overlay(read_yaml(PARAMS), read_yaml(Path(f"recipes/{recipe}.yaml")))
+    return Params.model_validate(plain_values(merged)).train.model_dump()
 
 
 # How it is run.
 
 
-def bench(folder: Path, parts: list[Part], on_gpu: bool, deadline: float, kept: Results, target: Path) -> Results:
+def run_benchmark(
+    folder: Path, parts: list[Part], on_gpu: bool, deadline: float, kept: Results, target: Path
+) -> Results:
     """Everything measured, by the parts' names, beside what is kept; written whenever a part is done.
 
     What is not timed runs side by side on a GPU.
     """
     start = time.monotonic()
-    results = kept | {"device": call("benchmarks.flops", [folder / "device.json"], deadline - start)}
+    results = kept | {"device": call_process("benchmarks.flops", [folder / "device.json"], deadline - start)}
 
     def keep(part: Part) -> None:
-        outcome = run(folder, part, on_gpu, deadline)
+        outcome = run_part(folder, part, on_gpu, deadline)
         with WRITING:
             results.update({part.name: outcome, "seconds": round(time.monotonic() - start)})
             write_json(target, results)
@@ -217,26 +221,28 @@ def bench(folder: Path, parts: list[Part], on_gpu: bool, deadline: float, kept: 
     return results
 
 
-def run(folder: Path, part: Part, on_gpu: bool, deadline: float) -> Results:
+def run_part(folder: Path, part: Part, on_gpu: bool, deadline: float) -> Results:
     """A part's measures, or why there are none."""
     if part.unsloth and not (on_gpu and find_spec("unsloth")):
-        return report(part, {"not_run": "Unsloth is not installed" if on_gpu else "needs an NVIDIA GPU"})
+        return print_report(part, {"not_run": "Unsloth is not installed" if on_gpu else "needs an NVIDIA GPU"})
     if deadline - time.monotonic() < SHORTEST:
-        return report(part, {"not_run": "the time was over"})
+        return print_report(part, {"not_run": "the time was over"})
     base = Path(part.entry.base)
     with BUILDING:
-        built = {} if base.exists() else call("benchmarks.workload", [base.name, base], deadline - time.monotonic())
+        built = (
+            {} if base.exists() else call_process("benchmarks.workload", [base.name, base], deadline - time.monotonic())
+        )
     if "failed" in built:
-        return report(part, built)
+        return print_report(part, built)
     place = folder / "entries" / re.sub(r"\W+", "-", part.name)
     write_json(place.with_suffix(".entry.json"), asdict(part.entry))
     command, *action = part.command.split()
     limit = LARGE_LIMIT if base.name == "Llama-3-8B" else LIMITS[part.name.partition("/")[0]]
     seconds = min(limit, deadline - time.monotonic())
-    return report(part, call(command, [*action, f"{place}.entry.json", f"{place}.json"], seconds))
+    return print_report(part, call_process(command, [*action, f"{place}.entry.json", f"{place}.json"], seconds))
 
 
-def call(module: str, arguments: Sequence[str | Path], seconds: float) -> Results:
+def call_process(module: str, arguments: Sequence[str | Path], seconds: float) -> Results:
     """What a module of this folder writes as JSON to the file that is its last argument; or how it failed.
 
     What it says goes to a .log beside that file.
@@ -259,11 +265,11 @@ def call(module: str, arguments: Sequence[str | Path], seconds: float) -> Result
     return read_json(target) if target.is_file() else {}
 
 
-def report(part: Part, outcome: Results) -> Results:
+def print_report(part: Part, outcome: Results) -> Results:
     """The outcome, said in a line."""
     speed = outcome.get("records_per_second") or outcome.get("answers_per_second")
     done = f"{speed:,} records a second" if speed else "done"
-    print(f"{part.name}: {missing(outcome) or done}", flush=True)
+    print(f"{part.name}: {missing_parts(outcome) or done}", flush=True)
     return outcome
 
 

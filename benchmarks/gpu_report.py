@@ -19,25 +19,25 @@ PUBLISHED_RATE = 24.171  # records a second, experiment A on an A100
 Results = dict[str, Any]
 
 
-def table(results: Results) -> str:
+def render_table(results: Results) -> str:
     """What was measured, and how it stands to the goals, as Markdown."""
     device = results["device"]
     text = [
-        f"{device['name']}, {device['matrix_tflops']:,} TFLOP/s in {device['matrix']}; {listed(device['versions'])}.",
-        *(speed_table(results, shape) for shape in shapes(results)),
+        f"{device['name']}, {device['matrix_tflops']:,} TFLOP/s in {device['matrix']}; {as_list(device['versions'])}.",
+        *(speed_table(results, shape) for shape in shapes_measured(results)),
         agreement_table(results),
         answering_table(results),
-        standing(results),
+        goal_rows(results),
     ]
     return "\n\n".join(text)
 
 
-def listed(versions: dict[str, str]) -> str:
+def as_list(versions: dict[str, str]) -> str:
     """Packages and their versions in a sentence."""
     return ", ".join(f"{package} {version}" for package, version in versions.items())
 
 
-def shapes(results: Results) -> list[str]:
+def shapes_measured(results: Results) -> list[str]:
     """The shapes whose speed was measured."""
     return list(dict.fromkeys(name.split("/")[1] for name in results if name.startswith("speed/")))
 
@@ -58,7 +58,7 @@ def speed_table(results: Results, shape: str) -> str:
 def speed_cells(part: Results, peak: float) -> str:
     """The figures of one contender, or why there are none."""
     if "steps" not in part:
-        return f"{missing(part)} | | | | | |"
+        return f"{missing_parts(part)} | | | | | |"
     memory = f"{part['peak_reserved_gb']} GB" if "peak_reserved_gb" in part else "–"
     return (
         f"{part['records_per_second']:,} | {part['tokens_per_second']:,.0f} | {part['trained_tokens_per_second']:,.0f} "
@@ -66,7 +66,7 @@ def speed_cells(part: Results, peak: float) -> str:
     )
 
 
-def missing(part: Results) -> str:
+def missing_parts(part: Results) -> str:
     """Why a part has no figures, the last line of what it said where it failed; nothing where it has some."""
     if failure := part.get("failed"):
         return f"failed: {failure.splitlines()[-1]}"
@@ -89,14 +89,14 @@ def agreement_table(results: Results) -> str:
 def agreement_cells(part: Results, reloaded: Results) -> str:
     """The figures of one backend in one precision, or why there are none."""
     if "validation_loss" not in part:
-        return f"{missing(part)} | | | |"
-    again = f"{reloaded['validation_loss']:.4f}" if "validation_loss" in reloaded else missing(reloaded) or "–"
+        return f"{missing_parts(part)} | | | |"
+    again = f"{reloaded['validation_loss']:.4f}" if "validation_loss" in reloaded else missing_parts(reloaded) or "–"
     curves = (f"{part[curve][0]:.3f} to {part[curve][-1]:.4f}" for curve in ("training_loss", "validation_loss"))
-    apart = "–" if leak(part) is None else said(leak(part), "{:+.2%}")
+    apart = "–" if leak_figure(part) is None else format_outcome(leak_figure(part), "{:+.2%}")
     return f"{'yes' if part['labels_right'] else 'NO'} | {' | '.join(curves)} | {again} | {apart}"
 
 
-def leak(part: Results) -> float | None:
+def leak_figure(part: Results) -> float | None:
     """How much the loss of records packed together differs from theirs one by one, relatively."""
     together, alone = part.get("packed_loss"), part.get("single_loss")
     return together / alone - 1 if together and alone else None
@@ -110,7 +110,7 @@ def answering_table(results: Results) -> str:
             cells = (
                 f"{part['answers_per_second']:,} | {part['tokens_per_second']:,}"
                 if "answers" in part
-                else missing(part) + " |"
+                else missing_parts(part) + " |"
             )
             rows.append(f"| base in {name.removeprefix('answering/')} | {cells} |")
     return "\n".join(rows)
@@ -119,53 +119,59 @@ def answering_table(results: Results) -> str:
 def answering_cells(part: Results) -> str:
     """The figures of one precision, or why there are none."""
     if "answers" not in part:
-        return f"{missing(part)} |"
+        return f"{missing_parts(part)} |"
     return f"{part['answers_per_second']:,} | {part['tokens_per_second']:,}"
 
 
-def standing(results: Results) -> str:
+def goal_rows(results: Results) -> str:
     """One row for each goal of issue and design: what was measured, what was wanted."""
     rows = ["| goal | measured | wanted |", "|---|---:|---:|"]
-    rows += [f"| {name} | {said(value, form)} | {wanted} |" for name, value, form, wanted in goals(results)]
+    rows += [
+        f"| {name} | {format_outcome(value, form)} | {wanted} |" for name, value, form, wanted in goal_figures(results)
+    ]
     return "\n".join(rows)
 
 
-def said(value: float | None, form: str) -> str:
+def format_outcome(value: float | None, form: str) -> str:
     """A value in a form, or that there is none."""
     return "not measured" if value is None else form.format(value)
 
 
-def goals(results: Results) -> list[tuple[str, float | None, str, str]]:
+def goal_figures(results: Results) -> list[tuple[str, float | None, str, str]]:
     """Each goal with its value, the value's form, and what is wanted."""
     one_b, eight_b = "speed/Llama-3.2-1B", "speed/Llama-3-8B"
     rate, useful = "records_per_second", "useful_tflops"
-    ours = figure(results, f"{one_b}/ours", rate)
-    memory = figure(results, f"{eight_b}/ours", "peak_reserved_gb")
-    used = ratio(figure(results, f"{one_b}/ours", useful), results["device"].get("matrix_tflops"))
-    leaks = [abs(found) for part in results.values() if isinstance(part, dict) and (found := leak(part)) is not None]
-    notebook, trl = (ratio(ours, figure(results, f"{one_b}/{other}", rate)) for other in ("notebook", "plain"))
+    ours = find_figure(results, f"{one_b}/ours", rate)
+    memory = find_figure(results, f"{eight_b}/ours", "peak_reserved_gb")
+    used = find_ratio(find_figure(results, f"{one_b}/ours", useful), results["device"].get("matrix_tflops"))
+    leaks = [
+        abs(found) for part in results.values() if isinstance(part, dict) and (found := leak_figure(part)) is not None
+    ]
+    notebook, trl = (
+        find_ratio(ours, find_figure(results, f"{one_b}/{other}", rate)) for other in ("notebook", "plain")
+    )
     return [
-        ("Llama-3.2-1B to the published 24.2 records/s", ratio(ours, PUBLISHED_RATE), "{:.1f} ×", "at least 10 ×"),
+        ("Llama-3.2-1B to the published 24.2 records/s", find_ratio(ours, PUBLISHED_RATE), "{:.1f} ×", "at least 10 ×"),
         ("Llama-3.2-1B to Unsloth's notebook", notebook, "{:.2f} ×", "at least 1.3 ×"),
         ("Llama-3.2-1B to plain trl", trl, "{:.2f} ×", "at least 2.5 ×"),
         ("Llama-3.2-1B's utilisation", used, "{:.0%}", "at least 40%"),
         ("Llama-3-8B's memory", memory, "{:.1f} GB", "at most 8 GB"),
-        ("largest difference of losses between the backends", difference(results), "{:.1%}", "at most 2%"),
+        ("largest difference of losses between the backends", find_difference(results), "{:.1%}", "at most 2%"),
         ("largest difference of losses, packed to single", max(leaks, default=None), "{:.2%}", "about 0"),
     ]
 
 
-def figure(results: Results, name: str, key: str) -> float | None:
+def find_figure(results: Results, name: str, key: str) -> float | None:
     """A figure of a part, if it was measured."""
     return results.get(name, {}).get(key)
 
 
-def ratio(value: float | None, other: float | None) -> float | None:
+def find_ratio(value: float | None, other: float | None) -> float | None:
     """One figure to another, if both were measured."""
     return value / other if value and other else None
 
 
-def difference(results: Results) -> float | None:
+def find_difference(results: Results) -> float | None:
     """The largest relative difference between the two backends' losses at the same step, in any way."""
     pairs = [
         (one, other)

@@ -12,7 +12,7 @@ import torch
 from transformers import TrainerCallback
 
 from benchmarks.flops import synchronize
-from src.prompts.encoding import IGNORED
+from src.prompts.encoding import IGNORE_INDEX
 
 WARM_UP = 5  # steps: kernels are compiled in the first
 COUNTS = ("records", "tokens", "trained_tokens", "places")
@@ -36,9 +36,9 @@ class Meter(TrainerCallback):
         """A training step on a batch that is counted."""
         self.counts += torch.stack(
             [
-                records_in(inputs),
+                count_records(inputs),
                 (inputs["input_ids"] != self.pad_id).sum(),
-                (inputs["labels"][:, 1:] != IGNORED).sum(),
+                (inputs["labels"][:, 1:] != IGNORE_INDEX).sum(),
                 torch.tensor(inputs["input_ids"].numel(), device=self.counts.device),
             ]
         )
@@ -57,17 +57,17 @@ class Meter(TrainerCallback):
         """Figures of the steps after the warm-up: seconds in all, and counts by their names."""
         (start, before), (end, after) = self.marks[WARM_UP - 1], self.marks[-1]
         counts = dict(zip(COUNTS, (after - before).tolist(), strict=True))
-        return {"steps": len(self.marks) - WARM_UP, "seconds": round(end - start, 3), **counts, **memory()}
+        return {"steps": len(self.marks) - WARM_UP, "seconds": round(end - start, 3), **counts, **memory_figures()}
 
 
-def records_in(inputs: Any) -> torch.Tensor:
+def count_records(inputs: Any) -> torch.Tensor:
     """How many records a batch holds: places where positions start again, or rows."""
     if "position_ids" in inputs:
         return (inputs["position_ids"] == 0).sum()
     return torch.tensor(len(inputs["input_ids"]), device=inputs["input_ids"].device)
 
 
-def memory() -> dict[str, float]:
+def memory_figures() -> dict[str, float]:
     """The GPU's memory in GB (2^30 bytes) that tensors took at most, and that was taken from the device."""
     if not torch.cuda.is_available():
         return {}

@@ -21,23 +21,23 @@ import regex
 
 from src.records import markup, rules
 
-Mend = Callable[[str], str]
+Transform = Callable[[str], str]
 Pattern = Any  # of re or of regex
 
 
 def main(raw: str, lines: int, result: str) -> None:
     """Cleans the first `lines` lines of a .json.gz into a Parquet file of uid, title and content."""
     with gzip.open(raw, "rt", encoding="utf-8", errors="replace") as file:
-        records = pd.DataFrame([record for line in islice(file, lines) if (record := parse(line))])
+        records = pd.DataFrame([record for line in islice(file, lines) if (record := parse_lines(line))])
     records = records[["uid", "title", "content"]]
     stripped = records[["title", "content"]].apply(lambda column: column.str.strip().str.len())
     records = records[(stripped["title"] >= 3) & (stripped["content"] >= 40)].copy()
     for column in ("title", "content"):
-        records[column] = records[column].apply(settle)
+        records[column] = records[column].apply(apply_until_stable)
     records.to_parquet(result)
 
 
-def parse(line: str) -> dict[str, str] | None:
+def parse_lines(line: str) -> dict[str, str] | None:
     """A line's record, or None if it is malformed."""
     try:
         record = json.loads(line)
@@ -47,7 +47,7 @@ def parse(line: str) -> dict[str, str] | None:
     return record if whole else None
 
 
-def settle(text: str) -> str:
+def apply_until_stable(text: str) -> str:
     """The text after all rules, again and again until it changes no more."""
     for _ in range(rules.MAX_PASSES):
         before = text
@@ -58,7 +58,7 @@ def settle(text: str) -> str:
     return text
 
 
-def substitute(*replacements: tuple[str, str]) -> Mend:
+def replace_pattern(*replacements: tuple[str, str]) -> Transform:
     """Replaces what matches, one expression after the other."""
     compiled = [(python_pattern(pattern), python_template(template)) for pattern, template in replacements]
 
@@ -82,18 +82,18 @@ def python_template(rust: str) -> str:
     return re.sub(r"\$(\d)", r"\\\1", rust)
 
 
-MENDS: tuple[Mend, ...] = (
-    substitute((rules.LOST_AMPERSAND, "$1&$2")),
-    rules.decode,
-    rules.repair,
-    substitute((rules.INVISIBLE, "")),
+MENDS: tuple[Transform, ...] = (
+    replace_pattern((rules.LOST_AMPERSAND, "$1&$2")),
+    rules.decode_entities,
+    rules.repair_mojibake,
+    replace_pattern((rules.INVISIBLE, "")),
     partial(unicodedata.normalize, "NFC"),
-    substitute(*markup.REMOVED),
-    substitute(*rules.URLS),
-    substitute((rules.EMAIL, "")),
-    substitute(*rules.BOILERPLATE),
-    substitute(*rules.GLUED),
-    substitute((rf"\s\s+|{rules.SPACES}", " ")),
+    replace_pattern(*markup.REMOVED),
+    replace_pattern(*rules.URLS),
+    replace_pattern((rules.EMAIL, "")),
+    replace_pattern(*rules.BOILERPLATE),
+    replace_pattern(*rules.GLUED),
+    replace_pattern((rf"\s\s+|{rules.SPACES}", " ")),
     str.strip,
 )
 

@@ -16,7 +16,7 @@ from src.errors import UserError
 
 
 @dataclass(frozen=True)
-class Measured:
+class ProcessUsage:
     """Wall time and CPU time (user and system, all threads) in seconds, and peak memory in MB."""
 
     wall_s: float
@@ -24,7 +24,7 @@ class Measured:
     peak_mb: int
 
 
-def measure(command: str, folder: Path) -> Measured:
+def measure_command(command: str, folder: Path) -> ProcessUsage:
     """Runs a shell command in a folder.
 
     Raises:
@@ -32,7 +32,13 @@ def measure(command: str, folder: Path) -> Measured:
     """
     start = time.perf_counter()
     process = subprocess.Popen(
-        command, shell=True, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        shell=True,
+        cwd=folder,
+        env=python_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr
     said = process.stderr.read()
@@ -41,15 +47,15 @@ def measure(command: str, folder: Path) -> Measured:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise UserError(f"`{command}` failed, so there is nothing to measure:\n{said[-2000:]}")
-    return Measured(round(wall, 2), round(usage.ru_utime + usage.ru_stime, 2), round(usage.ru_maxrss / 1024))
+    return ProcessUsage(round(wall, 2), round(usage.ru_utime + usage.ru_stime, 2), round(usage.ru_maxrss / 1024))
 
 
-def environment() -> dict[str, str]:
+def python_environment() -> dict[str, str]:
     """The environment in which `python` is the one that runs this."""
     return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """The processor, how many cores of it may be used, and the versions that matter."""
     import polars
 

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import flops, workload
 from src import numerics
-from benchmarks import flops
-from benchmarks import workload
 from src.files import read_json, read_jsonl, write_json
-from src.models.backends.transformers import LINEAR_LAYERS, nf4
+from src.models.backends.transformers import LINEAR_LAYERS, nf4_config
 from src.params import TrainParams
-from src.prompts.encoding import Encoded, encode, load_tokenizer
+from src.prompts.encoding import EncodedRecord, encode_record, load_tokenizer
 
 MOST_STEPS = 1000  # the schedule's length; the clock ends training long before
 
@@ -49,14 +48,14 @@ def main() -> None:
     """Trains the contender of an entry."""
     entry, target = Entry(**read_json(sys.argv[1])), Path(sys.argv[2])
     numerics.fix_cpu()
-    write_json(target, measure(entry))
+    write_json(target, measure_training(entry))
 
 
-def measure(entry: Entry) -> dict[str, Any]:
+def measure_training(entry: Entry) -> dict[str, Any]:
     """What a contender's training took, and how much of the device's matrix rate it used."""
     train = entry.params()
     base = Path(entry.base)
-    build = CONTENDERS[entry.contender]
+    build = TRAINERS[entry.contender]
     if entry.contender == "notebook" or train.backend == "unsloth":
         import unsloth  # noqa: F401  patches transformers and trl, so it comes before them
     numerics.seed_everything(train.seed)
@@ -68,18 +67,18 @@ def measure(entry: Entry) -> dict[str, Any]:
 
     meter = Meter(trainer, tokenizer.pad_token_id, entry.seconds)
     trainer.train()
-    return described | rates(meter.measured(), entry, encoded)
+    return described | per_second(meter.measured(), entry, encoded)
 
 
-def records_of(entry: Entry, tokenizer: Any, max_length: int) -> list[Encoded]:
+def records_of(entry: Entry, tokenizer: Any, max_length: int) -> list[EncodedRecord]:
     """The records of an entry as tokens."""
     if entry.prompts:
-        return [encode(tokenizer, record, max_length) for record in read_jsonl(entry.prompts)]
+        return [encode_record(tokenizer, record, max_length) for record in read_jsonl(entry.prompts)]
     vocabulary = read_json(Path(entry.base, "config.json"))["vocab_size"]
     return workload.random_records(entry.records, vocabulary, max_length)
 
 
-def rates(measured: dict[str, Any], entry: Entry, encoded: list[Encoded]) -> dict[str, Any]:
+def per_second(measured: dict[str, Any], entry: Entry, encoded: list[EncodedRecord]) -> dict[str, Any]:
     """What was measured, and the same by the second."""
     seconds, names = measured["seconds"], ("records", "tokens", "trained_tokens")
     squares = measured["records"] * sum(len(record.input_ids) ** 2 for record in encoded) / len(encoded)
@@ -92,21 +91,25 @@ def rates(measured: dict[str, Any], entry: Entry, encoded: list[Encoded]) -> dic
     }
 
 
-def ours(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encoded]) -> tuple[Any, dict[str, Any]]:
+def ours_trainer(
+    base: Path, train: TrainParams, tokenizer: Any, encoded: list[EncodedRecord]
+) -> tuple[Any, dict[str, Any]]:
     """The train stage's own trainer, with the backend that train.backend names."""
     from src.models import attention, backends
-    from src.training.rounds import Job, build_trainer
-    from src.prompts.encoding import rows
+    from src.prompts.encoding import make_rows
+    from src.training.rounds import TrainingContext, build_trainer
 
-    backend, kernel = backends.get(train, base), attention.choose(train)
+    backend, kernel = backends.get_backend(train, base), attention.choose_attention(train)
     model = backend.load_trainable(base, train, kernel.implementation)
-    few = list(rows(encoded[:2], train.max_length, False))
-    job = Job(tokenizer=tokenizer, validation=few, names={}, train=train, attention=kernel)
-    packed = rows(encoded, train.max_length, kernel.packing)
+    few = list(make_rows(encoded[:2], train.max_length, False))
+    job = TrainingContext(tokenizer=tokenizer, validation=few, names={}, train=train, attention=kernel)
+    packed = make_rows(encoded, train.max_length, kernel.packing)
     return build_trainer(model, job, packed, Path(base, "checkpoints")), {"attention": kernel.reason}
 
 
-def plain(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encoded]) -> tuple[Any, dict[str, Any]]:
+def trl_trainer(
+    base: Path, train: TrainParams, tokenizer: Any, encoded: list[EncodedRecord]
+) -> tuple[Any, dict[str, Any]]:
     """trl's SFTTrainer on a base that bitsandbytes quantises, with a peft configuration, padding and defaults."""
     import torch
     from peft import LoraConfig
@@ -117,7 +120,7 @@ def plain(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encoded]
     dtype = torch.bfloat16 if on_gpu else torch.float32
     model = AutoModelForCausalLM.from_pretrained(
         base,
-        quantization_config=nf4(dtype) if train.four_bit else None,
+        quantization_config=nf4_config(dtype) if train.four_bit else None,
         dtype=dtype,
         device_map={"": 0} if on_gpu else None,
         local_files_only=True,
@@ -132,14 +135,16 @@ def plain(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encoded]
     trainer = SFTTrainer(
         model=model,
         args=sft_config(base, train, gradient_checkpointing=train.gradient_checkpointing),
-        train_dataset=padded(encoded),
+        train_dataset=padded_dataset(encoded),
         processing_class=tokenizer,
         peft_config=lora,
     )
     return trainer, {"attention": "sdpa, trl's default"}
 
 
-def notebook(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encoded]) -> tuple[Any, dict[str, Any]]:
+def unsloth_notebook(
+    base: Path, train: TrainParams, tokenizer: Any, encoded: list[EncodedRecord]
+) -> tuple[Any, dict[str, Any]]:
     """Unsloth as in its Llama notebooks: its own checkpointing, no packing, adamw_8bit; batch and rank as asked."""
     from trl import SFTTrainer
     from unsloth import FastLanguageModel
@@ -160,7 +165,7 @@ def notebook(base: Path, train: TrainParams, tokenizer: Any, encoded: list[Encod
     trainer = SFTTrainer(
         model=model,
         args=sft_config(base, train, optim="adamw_8bit"),
-        train_dataset=padded(encoded),
+        train_dataset=padded_dataset(encoded),
         processing_class=tokenizer,
     )
     padding_free = getattr(trainer.args, "padding_free", None)
@@ -204,15 +209,15 @@ def sft_config(base: Path, train: TrainParams, **different: Any) -> Any:
     return SFTConfig(**shared | different)
 
 
-def padded(encoded: list[Encoded]) -> Any:
+def padded_dataset(encoded: list[EncodedRecord]) -> Any:
     """Records as a `datasets.Dataset` of tokens and labels, which trl takes as they are."""
     from datasets import Dataset
 
     return Dataset.from_list([record._asdict() for record in encoded])
 
 
-Contender = Callable[[Path, TrainParams, Any, list[Encoded]], tuple[Any, dict[str, Any]]]
-CONTENDERS: dict[str, Contender] = {"ours": ours, "plain": plain, "notebook": notebook}
+TrainerBuilder = Callable[[Path, TrainParams, Any, list[EncodedRecord]], tuple[Any, dict[str, Any]]]
+TRAINERS: dict[str, TrainerBuilder] = {"ours": ours_trainer, "plain": trl_trainer, "notebook": unsloth_notebook}
 
 
 if __name__ == "__main__":

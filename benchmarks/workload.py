@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from src.synthetic import tiny_model
-from src.synthetic.catalogue import products
-from src.synthetic.published_lengths import CONTENT_CHARS, TITLE_CHARS, lengths
 from src.files import atomic_folder
-from src.prompts.encoding import IGNORED, Encoded, encode, load_tokenizer
-from src.prompts.rendering import prompt_and_completion, turns
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_record, load_tokenizer
+from src.prompts.rendering import prompt_and_completion, prompt_turns
+from src.synthetic import tiny_model
+from src.synthetic.catalogue import generate_products
+from src.synthetic.published_lengths import CONTENT_CHARS, TITLE_CHARS, draw_lengths
 
 # config.json of meta-llama/Llama-3.2-1B-Instruct and of Meta-Llama-3-8B.
 SHAPES: dict[str, dict[str, Any]] = {
@@ -74,7 +74,9 @@ def build_model(shape: str, folder: Path, seed: int = 0) -> None:
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
-    tokenizer = tiny_model.train_tokenizer([text for product in catalogue() for text in (product.title, product.content)])
+    tokenizer = tiny_model.train_tokenizer(
+        [text for product in catalogue_products() for text in (product.title, product.content)]
+    )
     config = LlamaConfig(
         **SHAPES[shape],
         bos_token_id=tokenizer.bos_token_id,
@@ -90,41 +92,41 @@ def build_model(shape: str, folder: Path, seed: int = 0) -> None:
         tokenizer.save_pretrained(partial)
 
 
-def catalogue() -> list[Any]:
+def catalogue_products() -> list[Any]:
     """Products to train a tokenizer and a small model on."""
-    return list(products(CATALOGUE_SEED, PRODUCTS))
+    return list(generate_products(CATALOGUE_SEED, PRODUCTS))
 
 
 def catalogue_prompts() -> list[dict[str, Any]]:
     """The catalogue's titles and descriptions as formatted records in the chat template."""
     instruction = "Describe the product that has this title."
     return [
-        prompt_and_completion("chat", turns(instruction, "{title}", product.title), product.content)
-        for product in catalogue()
+        prompt_and_completion("chat", prompt_turns(instruction, "{title}", product.title), product.content)
+        for product in catalogue_products()
     ]
 
 
-def catalogue_records(folder: Path, max_length: int) -> list[Encoded]:
+def catalogue_records(folder: Path, max_length: int) -> list[EncodedRecord]:
     """The catalogue's formatted records as the tokenizer of a folder encodes them."""
     tokenizer = load_tokenizer(folder, "chat")
-    return [encode(tokenizer, record, max_length) for record in catalogue_prompts()]
+    return [encode_record(tokenizer, record, max_length) for record in catalogue_prompts()]
 
 
-def random_records(count: int, vocabulary: int, max_length: int, seed: int = 0) -> list[Encoded]:
+def random_records(count: int, vocabulary: int, max_length: int, seed: int = 0) -> list[EncodedRecord]:
     """Records whose titles and descriptions have the published lengths, in random tokens.
 
     Speed does not ask what a token says. Special tokens, the first ids of the embedded tokenizer, are left out.
     """
     rng = random.Random(seed)
-    sizes = zip(lengths(rng, TITLE_CHARS, count), lengths(rng, CONTENT_CHARS, count), strict=True)
+    sizes = zip(draw_lengths(rng, TITLE_CHARS, count), draw_lengths(rng, CONTENT_CHARS, count), strict=True)
     return [random_record(rng, title, content, vocabulary, max_length) for title, content in sizes]
 
 
-def random_record(rng: random.Random, title: int, content: int, vocabulary: int, max_length: int) -> Encoded:
+def random_record(rng: random.Random, title: int, content: int, vocabulary: int, max_length: int) -> EncodedRecord:
     """One record from the lengths of its texts in characters."""
     asked, answered = FRAME_TOKENS + round(title / CHARS_A_TOKEN), 1 + round(content / CHARS_A_TOKEN)
     tokens = rng.choices(range(len(tiny_model.SPECIAL_TOKENS), vocabulary), k=min(asked + answered, max_length))
-    return Encoded(tokens, [IGNORED] * min(asked, max_length) + tokens[asked:])
+    return EncodedRecord(tokens, [IGNORE_INDEX] * min(asked, max_length) + tokens[asked:])
 
 
 if __name__ == "__main__":

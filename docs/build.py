@@ -12,18 +12,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import data_path
-from benchmarks import embedded_run
-from benchmarks import gpu_report
+from benchmarks import data_path, embedded_run, gpu_report
 from src.errors import UserError
+from src.export.model_card import evaluation_section
 from src.files import atomic_file, read_json
-from src.export.model_card import evaluation
 from src.params import PARAMS, PIPELINE, read_yaml
 
 README = Path("README.md")
 
 
-def stages() -> str:
+def stages_table() -> str:
     """The stages of dvc.yaml: name, what it does, what it writes."""
     rows = ["| stage | what it does | writes |", "|---|---|---|"]
     for name, stage in read_yaml(PIPELINE)["stages"].items():
@@ -34,7 +32,7 @@ def stages() -> str:
     return "\n".join(rows)
 
 
-def parameters() -> str:
+def parameters_table() -> str:
     """The parameters of params.yaml: name, value, and the comment beside it."""
     rows = ["| parameter | default | meaning |", "|---|---|---|"]
     section = ""
@@ -46,7 +44,7 @@ def parameters() -> str:
     return "\n".join(rows)
 
 
-def results() -> str:
+def results_block() -> str:
     """The embedded run's funnel, training and scores, from the metrics files.
 
     Raises:
@@ -69,38 +67,38 @@ def results() -> str:
         f"validation loss from {train['validation_loss_first']:.3f} to {train['validation_loss_kept']:.3f}. "
         f"llama.cpp gives {export['gguf_f16_agreement']:.0%} of the merged model's answers to the {export['prompts']} "
         f"check prompts from the f16 GGUF and {export['gguf_q8_0_agreement']:.0%} from the Q8_0 one.\n\n"
-        + evaluation(scores).partition("\n\n")[2]
+        + evaluation_section(scores).partition("\n\n")[2]
     )
 
 
 def data_bench() -> str:
     """What the data path takes at full size, by the committed benchmark."""
-    return data_path.table(read_json(data_path.RESULTS))
+    return data_path.render_table(read_json(data_path.RESULTS))
 
 
 def embedded_bench() -> str:
     """How fast the embedded run trains, by the committed benchmark."""
-    return embedded_run.table(read_json(embedded_run.RESULTS))
+    return embedded_run.render_table(read_json(embedded_run.RESULTS))
 
 
 def gpu_bench() -> str:
     """What the GPU check found, by its committed results."""
     if not gpu_report.RESULTS.exists():
         return "It has not run on a GPU yet: none could be had so far. Its CPU half runs in the tests."
-    return gpu_report.table(read_json(gpu_report.RESULTS))
+    return gpu_report.render_table(read_json(gpu_report.RESULTS))
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "stages": stages,
-    "parameters": parameters,
-    "results": results,
+    "stages": stages_table,
+    "parameters": parameters_table,
+    "results": results_block,
     "data-bench": data_bench,
     "embedded-bench": embedded_bench,
     "gpu-bench": gpu_bench,
 }
 
 
-def filled(text: str) -> str:
+def fill_blocks(text: str) -> str:
     """README's text with every block written anew."""
     for name, write in BLOCKS.items():
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -116,7 +114,7 @@ def main() -> None:
     check = parser.parse_args().check
     text = README.read_text(encoding="utf-8")
     try:
-        new = filled(text)
+        new = fill_blocks(text)
     except UserError as error:
         sys.exit(str(error))
     if new == text:

@@ -170,33 +170,33 @@ class Params(Section):
     export: ExportParams
 
 
-def load() -> Params:
+def load_params() -> Params:
     """Reads and checks params.yaml.
 
     Raises:
         UserError: naming every fault with its line.
     """
     document = read_yaml(PARAMS)
-    if found := list(faults(document, str(PARAMS))):
+    if found := list(find_faults(document, str(PARAMS))):
         raise UserError("\n".join(found))
-    return Params.model_validate(plain(document))
+    return Params.model_validate(plain_values(document))
 
 
-def for_stage(stage: str) -> Params:
+def params_for_stage(stage: str) -> Params:
     """The parameters that `stage` declares in dvc.yaml; reading any other raises AttributeError.
 
     Raises:
         UserError: if params.yaml has faults, all of them named.
     """
-    whole = load()
+    whole = load_params()
     sections: dict[str, dict[str, Any]] = {}
-    for section, key in declared(stage):
+    for section, key in declared_params(stage):
         sections.setdefault(section, {})[key] = getattr(getattr(whole, section), key)
     types: dict[str, Any] = {name: field.annotation for name, field in Params.model_fields.items()}
     return Params.model_construct(**{name: types[name].model_construct(**keys) for name, keys in sections.items()})
 
 
-def declared(stage: str) -> list[tuple[str, str]]:
+def declared_params(stage: str) -> list[tuple[str, str]]:
     """The (section, key) pairs that `stage` declares under `params` in dvc.yaml."""
     definition = read_yaml(PIPELINE)["stages"][stage]
     return [tuple(entry.split(".")) for entry in definition.get("do", definition).get("params", [])]
@@ -223,41 +223,41 @@ def read_yaml(path: Path) -> CommentedMap:
     return document
 
 
-def plain(document: Any) -> Any:
+def plain_values(document: Any) -> Any:
     """The values of a YAML document without ruamel's wrappers, which strict types would refuse."""
     if isinstance(document, dict):
-        return {str(key): plain(value) for key, value in document.items()}
+        return {str(key): plain_values(value) for key, value in document.items()}
     for kind in (bool, int, float, str):
         if isinstance(document, kind):
             return kind(document)
     return document
 
 
-def faults(document: CommentedMap, name: str) -> Iterator[str]:
+def find_faults(document: CommentedMap, name: str) -> Iterator[str]:
     """One sentence for each fault of a document: what was set, why it fails, what to change."""
-    values = plain(document)
+    values = plain_values(document)
     try:
         Params.model_validate(values)
     except ValidationError as error:
-        yield from (f"{name}:{line_of(document, fault['loc'])}: {explain(fault)}" for fault in error.errors())
-    for location, sentence in contradictions(values):
-        yield f"{name}:{line_of(document, location)}: {sentence}"
+        yield from (f"{name}:{line_number(document, fault['loc'])}: {explain_fault(fault)}" for fault in error.errors())
+    for location, sentence in find_contradictions(values):
+        yield f"{name}:{line_number(document, location)}: {sentence}"
 
 
-def explain(fault: Any) -> str:
+def explain_fault(fault: Any) -> str:
     """A pydantic error as a sentence with its fix."""
     path, given = ".".join(map(str, fault["loc"])), fault["input"]
     if fault["type"] == "extra_forbidden":
-        return f"{path} is no known parameter: {suggestion(fault['loc'])}."
+        return f"{path} is no known parameter: {suggest_name(fault['loc'])}."
     if fault["type"] == "missing":
         return f"{path} is missing: add it, `git diff {PARAMS}` shows the value it had."
     if fault["type"] == "float_type" and isinstance(given, str) and re.fullmatch(r"[\d.]+e[-+]?\d+", given):
         return f"{path} is the text {given!r}: write it as a number without quotes, such as 1.0e-5."
-    wanted = described(fault["loc"]) or fault["msg"].removeprefix("Input should be ")
+    wanted = describe_type(fault["loc"]) or fault["msg"].removeprefix("Input should be ")
     return f"{path} is {given!r}, and must be {wanted}: change it."
 
 
-def described(location: tuple[Any, ...]) -> str | None:
+def describe_type(location: tuple[Any, ...]) -> str | None:
     """What a parameter may be, where its type says so in words."""
     *sections, key = location
     fields = Params.model_fields
@@ -266,7 +266,7 @@ def described(location: tuple[Any, ...]) -> str | None:
     return fields[key].description
 
 
-def suggestion(location: tuple[Any, ...]) -> str:
+def suggest_name(location: tuple[Any, ...]) -> str:
     """The closest known name for a misspelt section or key."""
     annotation = Params.model_fields[location[0]].annotation if len(location) > 1 else Params
     known = list(getattr(annotation, "model_fields", {}))
@@ -274,7 +274,7 @@ def suggestion(location: tuple[Any, ...]) -> str:
     return f"write {close[0]}" if close else f"remove it, known are {', '.join(known)}"
 
 
-def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
+def find_contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
     """Where single values are fine and together make no sense, as location and sentence."""
     sections = (values.get(section) for section in ("base", "sample", "format", "train"))
     base, sample, prompt, train = (section if isinstance(section, dict) else {} for section in sections)
@@ -293,7 +293,7 @@ def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
             "put it in the title's place.",
         )
     if train.get("backend") == "unsloth":
-        yield from beyond_unsloth(train)
+        yield from unsloth_conflicts(train)
     part, parts, pool, records = (sample.get(key) for key in ("part", "parts", "pool", "records"))
     if isinstance(part, int) and isinstance(parts, int) and part > parts:
         yield ("sample", "part"), f"sample.part is {part} of sample.parts {parts}: set it to {parts} or less."
@@ -307,7 +307,7 @@ def contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
         yield ("sample", "test_share"), f"sample.validation_share and test_share add up to {sum(shares)}: leave some."
 
 
-def beyond_unsloth(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+def unsloth_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
     """What the unsloth backend cannot honour, as location and sentence."""
     only: dict[str, tuple[Any, str]] = {
         "attention": ("auto", "which brings its own kernels"),
@@ -318,17 +318,17 @@ def beyond_unsloth(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str
         if train.get(key, value) != value:
             yield (
                 ("train", key),
-                f"train.{key} is {written(train[key])} with train.backend 'unsloth', {reason}: "
-                f"set train.{key} to {written(value)}, or train.backend to transformers.",
+                f"train.{key} is {yaml_literal(train[key])} with train.backend 'unsloth', {reason}: "
+                f"set train.{key} to {yaml_literal(value)}, or train.backend to transformers.",
             )
 
 
-def written(value: Any) -> str:
+def yaml_literal(value: Any) -> str:
     """A value as YAML writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def line_of(document: CommentedMap, location: tuple[Any, ...]) -> int:
+def line_number(document: CommentedMap, location: tuple[Any, ...]) -> int:
     """The line a parameter stands on, counted from 1; its section's where the key is missing."""
     line, node = 1, document
     for key in location:
@@ -338,7 +338,7 @@ def line_of(document: CommentedMap, location: tuple[Any, ...]) -> int:
     return line
 
 
-def overlay(document: CommentedMap, recipe: CommentedMap) -> CommentedMap:
+def apply_overlay(document: CommentedMap, recipe: CommentedMap) -> CommentedMap:
     """`document` with the values of `recipe` in place of its own; comments and order are kept."""
     for section, keys in recipe.items():
         if isinstance(keys, CommentedMap) and isinstance(document.get(section), CommentedMap):
@@ -362,7 +362,7 @@ def recipe_path(name: str) -> Path:
     return path
 
 
-def dump(document: CommentedMap) -> str:
+def dump_yaml(document: CommentedMap) -> str:
     """A YAML document as text, as DVC writes it."""
     yaml, text = YAML(), StringIO()
     yaml.width = 120
@@ -370,16 +370,16 @@ def dump(document: CommentedMap) -> str:
     return text.getvalue()
 
 
-def check() -> None:
+def check_params() -> None:
     """Checks params.yaml, and params.yaml under every recipe.
 
     Raises:
         UserError: naming every fault of every file.
     """
-    found = list(faults(read_yaml(PARAMS), str(PARAMS)))
+    found = list(find_faults(read_yaml(PARAMS), str(PARAMS)))
     recipes = sorted(RECIPES.glob("*.yaml"))
     for path in recipes:
-        found += faults(overlay(read_yaml(PARAMS), read_yaml(path)), f"{PARAMS} under {path}")
+        found += find_faults(apply_overlay(read_yaml(PARAMS), read_yaml(path)), f"{PARAMS} under {path}")
     if found:
         raise UserError("\n".join(found))
     print(f"{PARAMS} and {len(recipes)} recipe{'s' * (len(recipes) != 1)} are valid.")
@@ -392,11 +392,11 @@ def apply_recipe(name: str) -> None:
         UserError: if the recipe does not exist, or the result would have faults; params.yaml is then left as it was.
     """
     path = recipe_path(name)
-    document = overlay(read_yaml(PARAMS), read_yaml(path))
-    if found := list(faults(document, f"{PARAMS} under {path}")):
+    document = apply_overlay(read_yaml(PARAMS), read_yaml(path))
+    if found := list(find_faults(document, f"{PARAMS} under {path}")):
         raise UserError("\n".join(found))
     with atomic_file(PARAMS) as partial:
-        partial.write_text(dump(document), encoding="utf-8")
+        partial.write_text(dump_yaml(document), encoding="utf-8")
     print(f"Laid {path} over {PARAMS}: `git diff {PARAMS}` shows what changed, `dvc repro` runs it.")
 
 
@@ -418,7 +418,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         if arguments.command == "check":
-            check()
+            check_params()
         elif arguments.name:
             apply_recipe(arguments.name)
         else:

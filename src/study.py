@@ -31,7 +31,7 @@ PROGRESS = re.compile(r"step \d+ of \d+|\d+ steps: |Scored |[a-z]+: |ERROR")  # 
 VEGA_LITE = "5.8"  # of those vl-convert carries the nearest to 5.2, which DVC's page loads
 
 
-def rate(text: str) -> str:
+def learning_rate(text: str) -> str:
     """A learning rate as the names of experiments hold it: 0.00001 and 1.0e-05 are 1e-5.
 
     Raises:
@@ -47,12 +47,12 @@ def rate(text: str) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
-def names(templates: list[str], rates: list[str]) -> list[str]:
+def experiment_names(templates: list[str], rates: list[str]) -> list[str]:
     """The experiments' names, such as chat-1e-5, in the order of the plot's legend; none is there twice."""
     return list(dict.fromkeys(f"{template}-{each}" for template in templates for each in rates))
 
 
-def dvc(*words: str) -> str:
+def run_dvc(*words: str) -> str:
     """What a DVC command prints.
 
     Raises:
@@ -64,29 +64,29 @@ def dvc(*words: str) -> str:
     return done.stdout
 
 
-def finished(*options: str) -> list[str]:
+def finished_experiments(*options: str) -> list[str]:
     """The names of the experiments that ran from this commit; with `--all-commits` one may be there several times."""
-    return dvc("exp", "list", "--name-only", *options).split()
+    return run_dvc("exp", "list", "--name-only", *options).split()
 
 
-def run(wanted: list[str]) -> None:
+def run_study(wanted: list[str]) -> None:
     """Queues the experiments that are not there yet, runs the queue and follows it.
 
     Raises:
         UserError: if the inputs are not committed, or an experiment failed.
     """
     require_committed_inputs()
-    done, waiting = finished(), {entry.name for entry in pending()}
+    done, waiting = finished_experiments(), {entry.name for entry in pending_experiments()}
     for name in wanted:
         if name in done:
             print(f"{name} has run from this commit and is kept; `dvc exp remove {name}` makes room for another run.")
         elif name in waiting:
             print(f"{name} is in the queue already.")
         else:
-            queue(name)
+            queue_experiment(name)
     if not set(wanted).issubset(done):
-        follow()
-    done = finished()
+        follow_queue()
+    done = finished_experiments()
     if failed := [name for name in wanted if name not in done]:
         logs = ", ".join(f"`dvc queue logs {name}`" for name in failed)
         raise UserError(f"{', '.join(failed)} failed: see {logs}. The same command tries again.")
@@ -108,15 +108,15 @@ def require_committed_inputs() -> None:
         )
 
 
-def queue(name: str) -> None:
+def queue_experiment(name: str) -> None:
     """Queues an experiment."""
     template, _, value = name.partition("-")
     words = ["exp", "run", "--queue", "--name", name, "-S", f"train.lr={value}", "-S", f"format.template={template}"]
     print(f"> dvc {' '.join(words)}", flush=True)
-    dvc(*words)
+    run_dvc(*words)
 
 
-def pending() -> list[Any]:
+def pending_experiments() -> list[Any]:
     """What DVC's queue holds, running first; each entry has a `name` and a `stash_rev`."""
     tasks = dvc_queue()
     queued = list(tasks.iter_queued())  # first: what starts in between is then in both
@@ -131,7 +131,7 @@ def dvc_queue() -> Any:
     return Repo().experiments.celery_queue
 
 
-def follow() -> None:
+def follow_queue() -> None:
     """Runs DVC's queue, which outlives this process, to its end; prints of its logs what shows progress.
 
     Raises:
@@ -141,53 +141,53 @@ def follow() -> None:
     silent = subprocess.DEVNULL  # the queue keeps what it is given open until its end: whoever reads it would wait
     if subprocess.run(["dvc", "queue", "start"], stdout=silent, stderr=silent).returncode:
         raise UserError("`dvc queue start` failed: run it by itself to see why.")
-    entries = pending()
+    entries = pending_experiments()
     for place, entry in enumerate(entries, start=1):
         print(f"{entry.name} ({place} of {len(entries)} in the queue)", flush=True)
-        for line, _ in groupby(log(entry)):  # DVC reports a failure twice
+        for line, _ in groupby(experiment_log(entry)):  # DVC reports a failure twice
             if PROGRESS.match(line):
                 print(f"    {line.rstrip()}", flush=True)
 
 
-def log(entry: Any) -> Iterator[str]:
+def experiment_log(entry: Any) -> Iterator[str]:
     """The lines that a queued experiment prints, from its start until DVC has put its result away."""
     processes = dvc_queue().proc
-    while not processes.get(entry.stash_rev) and entry in pending():
+    while not processes.get(entry.stash_rev) and entry in pending_experiments():
         time.sleep(1)
     if processes.get(entry.stash_rev):  # else it failed before its first stage
         yield from processes.follow(entry.stash_rev)
-    while entry in pending():
+    while entry in pending_experiments():
         time.sleep(1)
 
 
-def diff(wanted: list[str], *options: str) -> str:
+def plots_diff(wanted: list[str], *options: str) -> str:
     """What `dvc plots diff` prints for the loss curves of the experiments, from this commit or an earlier one.
 
     Raises:
         UserError: if one of them has not run, or from several commits and not from this one.
     """
-    runs = Counter(finished("--all-commits"))
+    runs = Counter(finished_experiments("--all-commits"))
     if missing := [name for name in wanted if not runs[name]]:
         raise UserError(f"not run yet: {', '.join(missing)}. Run the study first, with the same rates and templates.")
-    if several := [name for name in wanted if runs[name] > 1 and name not in finished()]:
+    if several := [name for name in wanted if runs[name] > 1 and name not in finished_experiments()]:
         raise UserError(
             f"run from several commits, and not from this one: {', '.join(several)}. Run the study here, or check the "
             "commit out; `dvc exp list --all-commits` tells which."
         )
-    return dvc("plots", "diff", *wanted, "--targets", "Loss", *options)
+    return run_dvc("plots", "diff", *wanted, "--targets", "Loss", *options)
 
 
-def plot(wanted: list[str]) -> None:
+def write_plot(wanted: list[str]) -> None:
     """Writes DVC's page and names it, with the command that does so."""
     print(f"> dvc plots diff {' '.join(wanted)} --targets Loss", flush=True)
-    print(diff(wanted).strip())
+    print(plots_diff(wanted).strip())
 
 
-def picture(wanted: list[str], out: Path) -> None:
+def write_picture(wanted: list[str], out: Path) -> None:
     """Writes the plot of `dvc plots diff` as an SVG picture; needs no browser."""
     import vl_convert
 
-    specification = json.loads(diff(wanted, "--show-vega"))
+    specification = json.loads(plots_diff(wanted, "--show-vega"))
     with atomic_file(out) as partial:
         partial.write_text(vl_convert.vegalite_to_svg(specification, vl_version=VEGA_LITE), encoding="utf-8")
     print(f"{out} shows {', '.join(wanted)}.")
@@ -197,18 +197,18 @@ def main() -> None:
     """The commands `run`, `plot` and `picture`."""
     parser = argparse.ArgumentParser(prog="python -m src.study", description="Runs and draws a learning-rate study.")
     parser.add_argument("command", choices=["run", "plot", "picture"])
-    parser.add_argument("--rates", nargs="+", type=rate, required=True, metavar="RATE")
+    parser.add_argument("--rates", nargs="+", type=learning_rate, required=True, metavar="RATE")
     parser.add_argument("--templates", nargs="+", choices=get_args(TemplateName), required=True, metavar="NAME")
     parser.add_argument("--out", type=Path, default=PICTURE, help="picture: the file to write")
     arguments = parser.parse_args()
-    wanted = names(arguments.templates, arguments.rates)
+    wanted = experiment_names(arguments.templates, arguments.rates)
     try:
         if arguments.command == "picture":
-            picture(wanted, arguments.out)
+            write_picture(wanted, arguments.out)
             return
         if arguments.command == "run":
-            run(wanted)
-        plot(wanted)
+            run_study(wanted)
+        write_plot(wanted)
     except UserError as error:
         sys.exit(f"study: {error}")
     except KeyboardInterrupt:

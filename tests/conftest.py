@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from src import numerics, params
-from src.prompts.rendering import TemplateName, prompt_and_completion, turns
+from src.prompts.rendering import TemplateName, prompt_and_completion, prompt_turns
 
 ROOT = Path(__file__).parents[1]
 INSTRUCTION, QUESTION = "Describe the product that has this title.", "Title: {title}"
@@ -35,10 +35,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base model's folder: the embedded tokenizer, trained on few products, and random weights."""
     from src.synthetic import tiny_model
-    from src.synthetic.catalogue import products
+    from src.synthetic.catalogue import generate_products
 
     folder = tmp_path_factory.mktemp("base")
-    tokenizer = tiny_model.train_tokenizer([f"{product.title} {product.content}" for product in products(seed=5, count=200)])
+    tokenizer = tiny_model.train_tokenizer(
+        [f"{product.title} {product.content}" for product in generate_products(seed=5, count=200)]
+    )
     numerics.seed_everything(5)
     tiny_model.new_model(tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -85,7 +87,7 @@ def record() -> Callable[..., dict[str, Any]]:
     """A formatted record from a title and an answer."""
 
     def formatted(template: TemplateName, title: str, answer: str) -> dict[str, Any]:
-        return {"title": title} | prompt_and_completion(template, turns(INSTRUCTION, QUESTION, title), answer)
+        return {"title": title} | prompt_and_completion(template, prompt_turns(INSTRUCTION, QUESTION, title), answer)
 
     return formatted
 

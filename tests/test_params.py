@@ -11,7 +11,7 @@ import pytest
 
 from src import params
 from src.errors import UserError
-from src.models.processes import asked_for
+from src.models.processes import launcher_world_size
 
 ROOT = Path(__file__).parents[1]
 PARAMS = Path("params.yaml")
@@ -42,7 +42,7 @@ def recipe(text: str, name: str = "other") -> None:
 def found() -> list[str]:
     """The sentences that loading ./params.yaml is refused with."""
     with pytest.raises(UserError) as refused:
-        params.load()
+        params.load_params()
     return str(refused.value).splitlines()
 
 
@@ -58,7 +58,7 @@ def command(*arguments: str, folder: Path | None = None) -> subprocess.Completed
 
 
 def test_the_file_in_place_is_valid(project: Path) -> None:
-    assert isinstance(params.load(), params.Params)
+    assert isinstance(params.load_params(), params.Params)
 
 
 def test_all_faults_are_named_at_once_each_with_line_and_fix(project: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_hub_repository_needs_its_owner(project: Path) -> None:
 def test_a_branch_does_no_harm_where_no_hub_is_asked(project: Path) -> None:
     replace("base.source", "  source: tiny")
     replace("base.revision", "  revision: main")
-    assert params.load().base.revision == "main"
+    assert params.load_params().base.revision == "main"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_the_processes_of_a_launcher_are_counted(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")  # what a cluster's shell may hold
     replace("train.launcher", f"  launcher: {command}")
-    assert asked_for(params.load().train.launcher) == count
+    assert launcher_world_size(params.load_params().train.launcher) == count
 
 
 def test_a_misspelt_section_is_named_with_the_right_one(project: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_missing_file_is_a_user_error(project: Path) -> None:
 )
 def test_floats_are_numbers_however_dvc_writes_them(project: Path, written: str, value: float) -> None:
     replace("train.lr", f"  lr: {written}")
-    lr = params.load().train.lr
+    lr = params.load_params().train.lr
     assert isinstance(lr, float)
     assert lr == value
 
@@ -233,7 +233,7 @@ def test_a_recipe_changes_its_values_alone_and_keeps_comments(project: Path) -> 
     changed = [line.split("#")[0].strip() for line, old in zip(after, before, strict=True) if line != old]
     assert sorted(changed) == ["lr: 5.0e-4", "packing: false", "template: plain"]
     assert [line.partition("#")[2] for line in after] == [line.partition("#")[2] for line in before]
-    loaded = params.load()
+    loaded = params.load_params()
     assert (loaded.train.lr, loaded.train.packing, loaded.format.template) == (5e-4, False, "plain")
 
 
@@ -264,7 +264,7 @@ def test_a_recipe_with_faults_is_refused_and_changes_nothing(project: Path, text
     assert "recipes/other.yaml" in str(refused.value)
     assert PARAMS.read_bytes() == before
     with pytest.raises(UserError, match=re.escape(sentence)):
-        params.check()
+        params.check_params()
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are(project: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_stage_sees_what_it_declares_and_nothing_else(project: Path) -> None:
         "  many: {foreach: [a, b], do: {cmd: x, params: [train.seed]}}\n"
         "  none: {cmd: x}\n"
     )
-    whole, one, many = params.load(), params.for_stage("one"), params.for_stage("many")
+    whole, one, many = params.load_params(), params.params_for_stage("one"), params.params_for_stage("many")
     assert (one.train.lr, one.base.seed, many.train.seed) == (whole.train.lr, whole.base.seed, whole.train.seed)
     for undeclared in ("train.seed", "base.source", "data.raw"):
         section, key = undeclared.split(".")
@@ -290,13 +290,13 @@ def test_a_stage_sees_what_it_declares_and_nothing_else(project: Path) -> None:
     with pytest.raises(AttributeError):
         _ = many.train.lr
     with pytest.raises(AttributeError):
-        _ = params.for_stage("none").train
+        _ = params.params_for_stage("none").train
 
 
 def test_a_stage_does_not_start_on_faults_elsewhere(project: Path) -> None:
     replace("export.check_tokens", "  check_tokens: 0")
     with pytest.raises(UserError, match=r"export\.check_tokens is 0"):
-        params.for_stage("clean")
+        params.params_for_stage("clean")
 
 
 def test_check_passes_here_quickly_and_without_torch() -> None:
@@ -332,4 +332,4 @@ def test_the_command_line_lists_and_lays_recipes(project: Path) -> None:
     assert listed.stdout.split(maxsplit=1) == ["short", "A run of one epoch\n"]
     laid = command("recipe", "short")
     assert (laid.returncode, laid.stderr) == (0, "")
-    assert params.load().train.epochs == 1
+    assert params.load_params().train.epochs == 1

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from src.params import Params, declared
+from src.params import Params, declared_params
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -30,7 +30,7 @@ FOUND_BY_PATH = {
     "src/scoring/overlap.py": "src/scoring/metrics",
     "src/stages/train.py": "src/models/backends",
 }
-SIGNS = ("__file__", "backends.get(")
+SIGNS = ("__file__", "backends.get_backend(")
 
 SECTIONS = {field.annotation.__name__: name for name, field in Params.model_fields.items() if field.annotation}
 KEYS = {
@@ -200,20 +200,20 @@ def code_of(stage: str) -> set[str]:
 def test_every_parameter_declared_is_known_and_read(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     read = set().union(*(reads(file) for file in code_of(stage)))
-    assert sorted(set(declared(stage)) - KEYS) == []
-    assert sorted(set(declared(stage)) - read) == []
-    assert len(set(declared(stage))) == len(declared(stage))
+    assert sorted(set(declared_params(stage)) - KEYS) == []
+    assert sorted(set(declared_params(stage)) - read) == []
+    assert len(set(declared_params(stage))) == len(declared_params(stage))
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_itself_reads_no_other_parameter(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # modules that stages share read more: params.for_stage refuses that when a stage runs
-    assert sorted(reads(main_file(stage)) - set(declared(stage))) == []
+    assert sorted(reads(main_file(stage)) - set(declared_params(stage))) == []
 
 
 def test_every_parameter_is_read_by_some_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert sorted(KEYS.difference(*(declared(stage) for stage in STAGES))) == []
+    assert sorted(KEYS.difference(*(declared_params(stage) for stage in STAGES))) == []
 
 
 def outputs(stage: str, kind: str) -> dict[str, dict[str, Any]]:

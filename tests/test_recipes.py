@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from src.training.memory import estimate
 from src.params import TrainParams
+from src.training.memory import estimate_memory
 
 ROOT = Path(__file__).parents[1]
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "recipes").glob("*.yaml"))}
@@ -37,7 +37,7 @@ def test_the_memory_in_a_comment_is_the_audits_estimate_for_full_rows(name: str)
     recipe = YAML(typ="safe").load(TEXTS[name])
     assert recipe["base"]["repository"] == "NousResearch/Meta-Llama-3-8B"
     train = TrainParams.model_construct(**recipe["train"])
-    total = estimate(LLAMA_3_8B, train, train.max_length)["memory_total_gb"]
+    total = estimate_memory(LLAMA_3_8B, train, train.max_length)["memory_total_gb"]
     [(card, said)] = re.findall(r"GPU with (\d+) GB \(estimated: (\d+) GB\)", TEXTS[name])
     assert round(total) == int(said)
     assert total < 0.7 * int(card)  # room for what the estimate leaves out, and for its error

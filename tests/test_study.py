@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.prompts.rendering import TemplateName
-from src.study import INPUTS, names, rate
+from src.study import INPUTS, experiment_names, learning_rate
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / ".dvc/plots/loss.json"
@@ -157,25 +157,27 @@ def test_the_picture_names_templates_and_rates(ran: tuple[Project, subprocess.Co
 
 @given(st.floats(min_value=1e-12, max_value=0.999))
 def test_a_rate_has_one_name_and_keeps_its_value(value: float) -> None:
-    name = rate(repr(value))
+    name = learning_rate(repr(value))
     assert float(name) == pytest.approx(value, rel=1e-6)
-    assert rate(name) == name
-    assert rate(f"{float(name):.12f}" if value > 1e-3 else f"{float(name):.8e}") == name
+    assert learning_rate(name) == name
+    assert learning_rate(f"{float(name):.12f}" if value > 1e-3 else f"{float(name):.8e}") == name
 
 
 @pytest.mark.parametrize(("text", "name"), [("1e-5", "1e-5"), ("0.00001", "1e-5"), ("2.50E-04", "2.5e-4")])
 def test_a_rate_is_named_in_short(text: str, name: str) -> None:
-    assert rate(text) == name
+    assert learning_rate(text) == name
 
 
 @pytest.mark.parametrize("text", ["0", "-1e-5", "1", "nan", "inf", "fast", ""])
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="is no learning rate"):
-        rate(text)
+        learning_rate(text)
 
 
 def test_a_run_is_named_once_and_the_plot_knows_every_name() -> None:
-    wanted = names([*get_args(TemplateName)], [rate(text) for text in ("1e-5", "0.00001", "2.5e-4", "0.1")])
+    wanted = experiment_names(
+        [*get_args(TemplateName)], [learning_rate(text) for text in ("1e-5", "0.00001", "2.5e-4", "0.1")]
+    )
     assert wanted[:4] == ["chat-1e-5", "chat-2.5e-4", "chat-1e-1", "alpaca-1e-5"]
     [pattern] = re.findall(r"test\(/(\^[^/]+\$)/", TEMPLATE.read_text())
     assert all(re.search(pattern, name) for name in wanted)

@@ -9,9 +9,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+FOLDERS = ["src", "benchmarks", "docs", "tests"]
+
+
 @pytest.mark.parametrize(
     "tool",
-    [["ruff", "check", "src", "tests"], ["ruff", "format", "--check", "src", "tests"], ["mypy"]],
+    [["ruff", "check", *FOLDERS], ["ruff", "format", "--check", *FOLDERS], ["mypy"]],
     ids=["lint", "format", "types"],
 )
 def test_the_code_passes(tool: list[str]) -> None:

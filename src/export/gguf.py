@@ -32,7 +32,7 @@ LLAMA_3_SPLIT = (
 )
 
 
-def convert(model: Path, target: Path, precision: str, name: str) -> None:
+def convert_to_gguf(model: Path, target: Path, precision: str, name: str) -> None:
     """Writes the model in a folder as a GGUF of a precision named in FILE_TYPES.
 
     Raises:
@@ -41,10 +41,10 @@ def convert(model: Path, target: Path, precision: str, name: str) -> None:
     import gguf
 
     file_type = gguf.LlamaFileType[FILE_TYPES[precision]]
-    converter(model)(model, file_type, target, model_name=name).write()
+    converter_class(model)(model, file_type, target, model_name=name).write()
 
 
-def converter(model: Path) -> Any:
+def converter_class(model: Path) -> Any:
     """llama.cpp's converter class for the architecture of the model in a folder.
 
     Its table of tokenizers lacks those trained here; one with exactly Llama 3's split expression is named for it.
@@ -81,7 +81,7 @@ def splits_like_llama_3(tokenizer: Any) -> bool:
     return first.get("pattern", {}).get("Regex") == LLAMA_3_SPLIT
 
 
-def ask(model: Path, conversations: list[list[dict[str, str]]], max_tokens: int) -> list[LlamaAnswer]:
+def ask_llama_cpp(model: Path, conversations: list[list[dict[str, str]]], max_tokens: int) -> list[LlamaAnswer]:
     """llama.cpp's greedy answers to conversations, each rendered by the chat template inside the GGUF."""
     import xllamacpp
 
@@ -93,12 +93,12 @@ def ask(model: Path, conversations: list[list[dict[str, str]]], max_tokens: int)
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32  # as exact as the model's products
     server = xllamacpp.Server(params)
     return [
-        LlamaAnswer(rendered(server.listening_address, turns), answer_tokens(server, turns, max_tokens))
+        LlamaAnswer(render_prompt(server.listening_address, turns), answer_tokens(server, turns, max_tokens))
         for turns in conversations
     ]
 
 
-def rendered(address: str, turns: list[dict[str, str]]) -> str:
+def render_prompt(address: str, turns: list[dict[str, str]]) -> str:
     """A conversation as the server renders it, by the chat template inside the GGUF."""
     body = json.dumps({"messages": turns}).encode()
     asked = Request(f"{address}/apply-template", data=body, headers={"Content-Type": "application/json"})

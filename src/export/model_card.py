@@ -17,7 +17,7 @@ SCORES = {
 }
 
 
-class Recipe(NamedTuple):
+class CardFacts(NamedTuple):
     """What the model was made from and how, in a card reader's words."""
 
     base: str
@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
     invented_data: bool
 
 
-def modelfile(gguf: str, template: str, instruction: str, stops: list[str], max_tokens: int) -> str:
+def render_modelfile(gguf: str, template: str, instruction: str, stops: list[str], max_tokens: int) -> str:
     """An Ollama Modelfile: the trained template, its system turn, its stop tokens, greedy answers."""
     lines = [f"FROM ./{gguf}", f'TEMPLATE """{template}"""', f'SYSTEM """{instruction}"""']
     lines += [f'PARAMETER stop "{stop}"' for stop in stops]
@@ -38,15 +38,23 @@ def modelfile(gguf: str, template: str, instruction: str, stops: list[str], max_
     return "\n".join(lines) + "\n"
 
 
-def model_card(recipe: Recipe, metrics: dict[str, Any]) -> str:
+def render_model_card(recipe: CardFacts, metrics: dict[str, Any]) -> str:
     """A model card in Markdown, from the metrics of audit, train and evaluate."""
     return (
-        "\n\n".join([heading(recipe), training(metrics), evaluation(metrics["evaluate"]), use(recipe), ""]).rstrip()
+        "\n\n".join(
+            [
+                card_heading(recipe),
+                training_section(metrics),
+                evaluation_section(metrics["evaluate"]),
+                usage_section(recipe),
+                "",
+            ]
+        ).rstrip()
         + "\n"
     )
 
 
-def heading(recipe: Recipe) -> str:
+def card_heading(recipe: CardFacts) -> str:
     """What the model is, and what it was made from."""
     notes = [
         "**The base is Shelftalk's embedded tiny model**, made so that the pipeline runs anywhere.\n\n",
@@ -61,7 +69,7 @@ def heading(recipe: Recipe) -> str:
     )
 
 
-def training(metrics: dict[str, Any]) -> str:
+def training_section(metrics: dict[str, Any]) -> str:
     """How it was trained, and that it was."""
     audit, train = metrics["audit"], metrics["train"]
     return (
@@ -73,7 +81,7 @@ def training(metrics: dict[str, Any]) -> str:
     )
 
 
-def evaluation(scores: dict[str, Any]) -> str:
+def evaluation_section(scores: dict[str, Any]) -> str:
     """The scores of base, tuned and nearest-title copy as a table."""
     rows = [f"| | {' | '.join(SYSTEMS.values())} |", f"|---{'|---:' * len(SYSTEMS)}|"]
     for key, name in SCORES.items():
@@ -82,7 +90,7 @@ def evaluation(scores: dict[str, Any]) -> str:
     return f"## Evaluation\n\n{scores['records']} held-out records, greedy answers.\n\n" + "\n".join(rows)
 
 
-def use(recipe: Recipe) -> str:
+def usage_section(recipe: CardFacts) -> str:
     """How to ask it."""
     return (
         "## Use\n\n"

@@ -13,7 +13,7 @@ TOLERANCE = {"f16": 0.02, "q8_0": 0.3}
 LOSS_DIFFERENCE = 0.01  # nats a token that merging may change the loss of an answer by
 
 
-def same_prompts(name: str, rendered: list[str], trained: list[str]) -> None:
+def check_prompts_equal(name: str, rendered: list[str], trained: list[str]) -> None:
     """Refuses an export whose own template renders another prompt than training did.
 
     Raises:
@@ -24,7 +24,7 @@ def same_prompts(name: str, rendered: list[str], trained: list[str]) -> None:
             raise UserError(f"{name} renders the prompt {theirs!r}, and training saw {ours!r}: not exported.")
 
 
-def same_losses(name: str, losses: list[tuple[float, int]], expected: list[tuple[float, int]]) -> float:
+def check_losses_close(name: str, losses: list[tuple[float, int]], expected: list[tuple[float, int]]) -> float:
     """The largest difference between two models' losses of the same answers, in nats a token.
 
     Raises:
@@ -36,12 +36,12 @@ def same_losses(name: str, losses: list[tuple[float, int]], expected: list[tuple
     return round(largest, 6)
 
 
-def agreement(answers: list[list[int]], expected: list[list[int]]) -> float:
+def answer_agreement(answers: list[list[int]], expected: list[list[int]]) -> float:
     """The share of answers that are the same to the last token."""
     return round(sum(a == b for a, b in zip(answers, expected, strict=True)) / len(expected), 6)
 
 
-def preference(model: Any, prompt: list[int], ours: list[int], theirs: list[int], stop: int) -> float:
+def token_preference(model: Any, prompt: list[int], ours: list[int], theirs: list[int], stop: int) -> float:
     """How much likelier `model` finds its own greedy answer's token than another answer's where the two part, in nats.
 
     0 where the answers are the same. An answer that ended earlier chose the stop token there.
@@ -59,7 +59,7 @@ def preference(model: Any, prompt: list[int], ours: list[int], theirs: list[int]
     return float(logits[chosen] - logits[other])
 
 
-def same_answers(name: str, preferences: list[float], tolerance: float) -> None:
+def check_answers_agree(name: str, preferences: list[float], tolerance: float) -> None:
     """Refuses an export that answers otherwise than the model it was made from, unless that one hardly cares.
 
     Raises:

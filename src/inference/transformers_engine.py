@@ -6,8 +6,8 @@ Covers batches of prompts and references on whatever device the model is on. Doe
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from src.models.collation import collate
-from src.prompts.encoding import IGNORED, encode, encode_prompt, stop_ids
+from src.models.collation import collate_padded
+from src.prompts.encoding import IGNORE_INDEX, encode_prompt, encode_record, stop_token_ids
 
 Record = dict[str, Any]
 
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     stopped: bool
 
 
-def batches(records: list[Record], size: int, label: str) -> Iterator[list[Record]]:
+def progress_batches(records: list[Record], size: int, label: str) -> Iterator[list[Record]]:
     """Records in batches, with a progress bar."""
     from tqdm import tqdm
 
@@ -35,8 +35,8 @@ def greedy_answers(
 ) -> list[Answer]:
     """The most likely answer to each formatted record's prompt, token by token, in the order of the records."""
     answered: list[Answer] = []
-    decoding = model.generation_config = greedy(tokenizer, max_new_tokens)
-    for batch in batches(records, batch_size, "Answering"):
+    decoding = model.generation_config = greedy_config(tokenizer, max_new_tokens)
+    for batch in progress_batches(records, batch_size, "Answering"):
         prompts = [encode_prompt(tokenizer, record) for record in batch]
         inputs = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(model.device)
         output = model.generate(**inputs, generation_config=decoding)
@@ -45,14 +45,14 @@ def greedy_answers(
     return answered
 
 
-def greedy(tokenizer: Any, max_new_tokens: int) -> Any:
+def greedy_config(tokenizer: Any, max_new_tokens: int) -> Any:
     """Greedy decoding up to the template's stop tokens; whatever sampling the base model suggests is left aside."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
         do_sample=False,
         max_new_tokens=max_new_tokens,
-        eos_token_id=stop_ids(tokenizer),
+        eos_token_id=stop_token_ids(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
     )
 
@@ -72,7 +72,7 @@ def reference_losses(model: Any, tokenizer: Any, records: list[Record], max_leng
     import torch
 
     losses: list[tuple[float, int]] = []
-    for batch in batches(records, LOSS_BATCH, "Measuring the loss"):
+    for batch in progress_batches(records, LOSS_BATCH, "Measuring the loss"):
         with torch.no_grad():
             losses += batch_losses(model, tokenizer, batch, max_length)
     return losses
@@ -82,10 +82,10 @@ def batch_losses(model: Any, tokenizer: Any, records: list[Record], max_length: 
     """The losses of one batch, as `reference_losses` gives them."""
     from torch.nn.functional import cross_entropy
 
-    encoded = [encode(tokenizer, record, max_length)._asdict() for record in records]
+    encoded = [encode_record(tokenizer, record, max_length)._asdict() for record in records]
     rows = [{**row, "seq_lengths": [len(row["input_ids"])]} for row in encoded]
-    batch = {name: tensor.to(model.device) for name, tensor in collate(rows, tokenizer.pad_token_id).items()}
+    batch = {name: tensor.to(model.device) for name, tensor in collate_padded(rows, tokenizer.pad_token_id).items()}
     labels = batch.pop("labels")[:, 1:]
     logits = model(**batch, use_cache=False).logits[:, :-1].float()
-    losses = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none").sum(1)
-    return list(zip(losses.tolist(), (labels != IGNORED).sum(1).tolist(), strict=True))
+    losses = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE_INDEX, reduction="none").sum(1)
+    return list(zip(losses.tolist(), (labels != IGNORE_INDEX).sum(1).tolist(), strict=True))

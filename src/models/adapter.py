@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from src.files import read_json, write_json
-from src.models.backends.transformers import load_base, note_base, refuse_other_base
+from src.models.backends.transformers import load_base, record_base, refuse_other_base
 
 
 def save_adapter(model: Any, tokenizer: Any, folder: Path, weights: dict[str, Any] | None = None) -> None:
@@ -23,7 +23,7 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path, weights: dict[str, An
     config = read_json(folder / "adapter_config.json")
     config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, whose order changes
     write_json(folder / "adapter_config.json", config)
-    note_base(Path(config["base_model_name_or_path"]), folder)
+    record_base(Path(config["base_model_name_or_path"]), folder)
 
 
 def trained_weights(model: Any) -> Iterator[tuple[str, Any]]:
@@ -31,17 +31,17 @@ def trained_weights(model: Any) -> Iterator[tuple[str, Any]]:
     return ((name, weight) for name, weight in model.named_parameters() if weight.requires_grad)
 
 
-def whole(weight: Any) -> Any:
+def full_tensor(weight: Any) -> Any:
     """A weight, put together where each process has a part of it; then all processes have to ask for it."""
     return weight.full_tensor() if hasattr(weight, "full_tensor") else weight
 
 
-def copied_weights(model: Any) -> dict[str, Any]:
+def copy_trained_weights(model: Any) -> dict[str, Any]:
     """Copies of the trained weights on the CPU, whole, by name; all processes have to ask for them."""
-    return {name: whole(weight.detach()).cpu().clone() for name, weight in trained_weights(model)}
+    return {name: full_tensor(weight.detach()).cpu().clone() for name, weight in trained_weights(model)}
 
 
-def put_weights(model: Any, weights: dict[str, Any]) -> None:
+def restore_trained_weights(model: Any, weights: dict[str, Any]) -> None:
     """Puts whole weights, by name, in place of the trained ones; each process keeps its part."""
     import torch
     from torch.distributed.tensor import DTensor, distribute_tensor
@@ -53,7 +53,7 @@ def put_weights(model: Any, weights: dict[str, Any]) -> None:
             weight.copy_(distribute_tensor(new, weight.device_mesh, weight.placements) if cut else new)
 
 
-def merge(base: Path, adapter: Path, four_bit: bool) -> Any:
+def merge_adapter(base: Path, adapter: Path, four_bit: bool) -> Any:
     """The base with the adapter added into its weights, in 16 bits.
 
     An adapter trained on a 4-bit base corrects that base, so it is merged into the 4-bit weights, dequantised: merged

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from src.errors import UserError
 from src.models import varlen
-from src.models.collation import Row, collate, flatten, flatten_with_ends, flatten_with_lengths
+from src.models.collation import Row, collate_flat, collate_padded, collate_with_cu_seqlens, collate_with_lengths
 from src.params import TrainParams
 
 FLASH_CAPABILITY = (8, 0)  # Ampere: before it flash attention does not run, nor has Triton bfloat16
 FLAT: dict[str, Callable[[list[Row]], dict[str, Any]]] = {  # packed rows as each kernel takes them
-    "flash_attention_2": flatten,
-    varlen.NAME: flatten_with_ends,
-    "unsloth": flatten_with_lengths,
+    "flash_attention_2": collate_flat,
+    varlen.NAME: collate_with_cu_seqlens,
+    "unsloth": collate_with_lengths,
 }
 
 
@@ -37,10 +37,10 @@ class Attention(NamedTuple):
         """What makes a batch of rows: one flat row for kernels that take packed ones so, else padded rows."""
         if self.packing and self.implementation in FLAT:
             return FLAT[self.implementation]
-        return partial(collate, pad_id=pad_id, length=self.row_tokens)
+        return partial(collate_padded, pad_id=pad_id, length=self.row_tokens)
 
 
-def choose(train: TrainParams) -> Attention:
+def choose_attention(train: TrainParams) -> Attention:
     """The kernel that train.attention names, or the best that is here.
 
     Packed records must not see each other. Any kernel does that from the positions, but only flash and flex attention
@@ -57,34 +57,38 @@ def choose(train: TrainParams) -> Attention:
     if train.backend == "unsloth":
         return Attention("unsloth", train.packing, "Unsloth's own, which keeps packed records apart by their lengths")
     if train.attention != "auto":
-        refuse(train.attention, on_gpu)
-        return taken(train, train.attention, f"{train.attention}, as train.attention says")
+        refuse_unavailable(train.attention, on_gpu)
+        return registered_kernel(train, train.attention, f"{train.attention}, as train.attention says")
     if not train.packing:
-        return taken(train, "sdpa", "sdpa, as each row holds one record")
+        return registered_kernel(train, "sdpa", "sdpa, as each row holds one record")
     if not on_gpu:
-        return taken(train, "sdpa", "sdpa on packed rows, which is fast enough on a CPU")
-    return packed_on_gpu(train, torch.cuda.get_device_capability())
+        return registered_kernel(train, "sdpa", "sdpa on packed rows, which is fast enough on a CPU")
+    return choose_packed_kernel(train, torch.cuda.get_device_capability())
 
 
-def taken(train: TrainParams, implementation: str, reason: str) -> Attention:
+def registered_kernel(train: TrainParams, implementation: str, reason: str) -> Attention:
     """A kernel, made known to transformers, for rows packed as train.packing says.
 
     Flex attention is compiled anew for rows of another length, so they all get the longest one's.
     """
     if implementation == varlen.NAME:
-        varlen.register()
+        varlen.register_kernel()
     fixed = train.packing and implementation == "flex_attention"
     return Attention(implementation, train.packing, reason, train.max_length if fixed else 0)
 
 
-def packed_on_gpu(train: TrainParams, capability: tuple[int, int]) -> Attention:
+def choose_packed_kernel(train: TrainParams, capability: tuple[int, int]) -> Attention:
     """The kernel for packed rows on a GPU of a compute capability, or none."""
-    if capability >= FLASH_CAPABILITY and varlen.available():
-        return taken(train, varlen.NAME, "varlen on packed rows: PyTorch's own flash attention")
+    if capability >= FLASH_CAPABILITY and varlen.is_available():
+        return registered_kernel(train, varlen.NAME, "varlen on packed rows: PyTorch's own flash attention")
     if find_spec("flash_attn"):
-        return taken(train, "flash_attention_2", "flash attention on packed rows, as flash-attn is installed")
+        return registered_kernel(
+            train, "flash_attention_2", "flash attention on packed rows, as flash-attn is installed"
+        )
     if capability >= FLASH_CAPABILITY and find_spec("triton"):
-        return taken(train, "flex_attention", "flex attention on packed rows, as flash-attn is not installed")
+        return registered_kernel(
+            train, "flex_attention", "flex attention on packed rows, as flash-attn is not installed"
+        )
     reason = (
         "sdpa on records padded by groups of equal length instead of packed: flash-attn is not installed, and other "
         f"kernels for packed rows need a GPU of compute capability {FLASH_CAPABILITY[0]}.{FLASH_CAPABILITY[1]}"
@@ -92,7 +96,7 @@ def packed_on_gpu(train: TrainParams, capability: tuple[int, int]) -> Attention:
     return Attention("sdpa", False, reason)
 
 
-def refuse(implementation: str, on_gpu: bool) -> None:
+def refuse_unavailable(implementation: str, on_gpu: bool) -> None:
     """Refuses a kernel that is not here.
 
     Raises:
@@ -103,7 +107,7 @@ def refuse(implementation: str, on_gpu: bool) -> None:
             f"train.attention is {implementation!r}, which trains on an NVIDIA GPU only, and PyTorch sees none here: "
             "set train.attention to auto or sdpa."
         )
-    if implementation == varlen.NAME and not varlen.available():
+    if implementation == varlen.NAME and not varlen.is_available():
         raise UserError(
             "train.attention is 'varlen', which PyTorch has from version 2.11 on, built with flash attention: "
             "set train.attention to auto."

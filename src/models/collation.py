@@ -5,12 +5,12 @@ Covers padding, positions and flattening. Does not pack: src/prompts/encoding.py
 
 from typing import Any
 
-from src.prompts.encoding import IGNORED
+from src.prompts.encoding import IGNORE_INDEX
 
 Row = dict[str, Any]
 
 
-def collate(rows: list[Row], pad_id: int, length: int = 0) -> dict[str, Any]:
+def collate_padded(rows: list[Row], pad_id: int, length: int = 0) -> dict[str, Any]:
     """Rows as tensors of one length, [rows, tokens], padded on the right: the longest row's, or `length` at least.
 
     Positions start at 0 with each record. There is no attention mask: from the positions transformers builds one in
@@ -26,12 +26,12 @@ def collate(rows: list[Row], pad_id: int, length: int = 0) -> dict[str, Any]:
 
     return {
         "input_ids": torch.tensor([padded(row["input_ids"], [pad_id] * length) for row in rows]),
-        "labels": torch.tensor([padded(row["labels"], [IGNORED] * length) for row in rows]),
-        "position_ids": torch.tensor([padded(positions(row), padding_positions(row, length)) for row in rows]),
+        "labels": torch.tensor([padded(row["labels"], [IGNORE_INDEX] * length) for row in rows]),
+        "position_ids": torch.tensor([padded(record_positions(row), padding_positions(row, length)) for row in rows]),
     }
 
 
-def positions(row: Row) -> list[int]:
+def record_positions(row: Row) -> list[int]:
     """The position of each token within its own record."""
     return [position for length in row["seq_lengths"] for position in range(length)]
 
@@ -42,25 +42,25 @@ def padding_positions(row: Row, length: int) -> list[int]:
     return list(range(start, start + length))
 
 
-def flatten(rows: list[Row]) -> dict[str, Any]:
+def collate_flat(rows: list[Row]) -> dict[str, Any]:
     """Rows as one long row without padding, [1, tokens], for kernels that keep records apart by their positions."""
     import torch
 
     return {
         "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
         "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
-        "position_ids": torch.tensor([[position for row in rows for position in positions(row)]]),
+        "position_ids": torch.tensor([[position for row in rows for position in record_positions(row)]]),
     }
 
 
-def flatten_with_ends(rows: list[Row]) -> dict[str, Any]:
+def collate_with_cu_seqlens(rows: list[Row]) -> dict[str, Any]:
     """Rows as `flatten` gives them, with where each record ends, int32 [records + 1], in transformers' names for it."""
     import torch
 
     lengths = torch.tensor([length for row in rows for length in row["seq_lengths"]])
     ends = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).int()
     longest = int(lengths.max())
-    return flatten(rows) | {
+    return collate_flat(rows) | {
         "cu_seq_lens_q": ends,
         "cu_seq_lens_k": ends,
         "max_length_q": longest,
@@ -68,15 +68,15 @@ def flatten_with_ends(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def flatten_with_lengths(rows: list[Row]) -> dict[str, Any]:
+def collate_with_lengths(rows: list[Row]) -> dict[str, Any]:
     """Rows as `flatten` gives them, with each record's length, int32 [records], in Unsloth's name for it."""
     import torch
 
     lengths = [length for row in rows for length in row["seq_lengths"]]
-    return flatten(rows) | {"packed_seq_lengths": torch.tensor(lengths, dtype=torch.int32)}
+    return collate_flat(rows) | {"packed_seq_lengths": torch.tensor(lengths, dtype=torch.int32)}
 
 
-def records_in(batch: dict[str, Any], pad_id: int) -> list[list[int]]:
+def split_records(batch: dict[str, Any], pad_id: int) -> list[list[int]]:
     """The tokens of each record in a batch, cut where positions start again."""
     found: list[list[int]] = []
     for ids, places in zip(batch["input_ids"].tolist(), batch["position_ids"].tolist(), strict=True):

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from functools import wraps
 from typing import Any
 
-from src.models.collation import Row, collate
-from src.prompts.encoding import IGNORED
+from src.models.collation import Row, collate_padded
+from src.prompts.encoding import IGNORE_INDEX
 
 LOGITS_AT_ONCE = 2**25  # 128 MB in 32 bits; more are computed in chunks, and again in the backward pass
 
@@ -47,7 +47,7 @@ def negative_log_likelihood(states: Any, labels: Any, head: Any) -> tuple[Any, A
     """
     from torch.utils.checkpoint import checkpoint
 
-    trained = labels[:, 1:] != IGNORED
+    trained = labels[:, 1:] != IGNORE_INDEX
     states, targets = states[:, :-1][trained], labels[:, 1:][trained]
     size = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
     if len(targets) <= size:
@@ -68,7 +68,7 @@ def answer_loss(model: Any, rows: list[Row], pad_id: int, batch_tokens: int = 1)
 
     Unlike the Trainer's own evaluation, which averages over batches, every token counts the same.
     """
-    total, tokens = summed_loss(model, batches(rows, batch_tokens), pad_id)
+    total, tokens = summed_loss(model, batches_by_length(rows, batch_tokens), pad_id)
     return total / tokens
 
 
@@ -80,15 +80,15 @@ def summed_loss(model: Any, batches: Iterable[list[Row]], pad_id: int) -> tuple[
     model.eval()
     with torch.no_grad():
         for chosen in batches:
-            batch = collate(chosen, pad_id)
-            tokens += int((batch["labels"][:, 1:] != IGNORED).sum())
+            batch = collate_padded(chosen, pad_id)
+            tokens += int((batch["labels"][:, 1:] != IGNORE_INDEX).sum())
             batch = {key: value.to(model.device) for key, value in batch.items()}
             total += model(**batch, use_cache=False, num_items_in_batch=1).loss.item()
     model.train(training)
     return total, tokens
 
 
-def batches(rows: list[Row], tokens: int) -> Iterator[list[Row]]:
+def batches_by_length(rows: list[Row], tokens: int) -> Iterator[list[Row]]:
     """Rows, the longest first, in batches of up to `tokens` tokens, padding included, and of one row at least."""
     waiting = sorted(rows, key=lambda row: -len(row["input_ids"]))
     while waiting:

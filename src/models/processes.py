@@ -7,12 +7,12 @@ import os
 import re
 
 
-def count() -> int:
+def world_size() -> int:
     """The number of processes that train together; 1 without a launcher."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def rank() -> int:
+def global_rank() -> int:
     """This process among all of them, from 0."""
     return int(os.environ.get("RANK", "0"))
 
@@ -22,17 +22,17 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def asked_for(launcher: str) -> int:
+def launcher_world_size(launcher: str) -> int:
     """The number of processes that a launcher's command starts, over all machines."""
     found = re.search(r"--num[_-]processes[= ](\d+)", launcher)
     return int(found[1]) if found else 1
 
 
-def sharded() -> bool:
+def is_sharded() -> bool:
     """Whether the model is cut over the processes, each with a part of every weight: FSDP."""
     return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def is_main() -> bool:
     """Whether this process is the one that prints and writes."""
-    return rank() == 0
+    return global_rank() == 0

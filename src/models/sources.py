@@ -13,7 +13,7 @@ ARCHITECTURE = "LlamaForCausalLM"
 WANTED = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
 
 
-def download(repository: str, revision: str, folder: Path) -> None:
+def download_model(repository: str, revision: str, folder: Path) -> None:
     """Fetches a repository's configuration, tokenizer and safetensors at a commit into `folder`.
 
     Raises:
@@ -24,7 +24,7 @@ def download(repository: str, revision: str, folder: Path) -> None:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        copy(Path(snapshot_download(repository, revision=revision, allow_patterns=WANTED)), folder)
+        copy_model(Path(snapshot_download(repository, revision=revision, allow_patterns=WANTED)), folder)
     except HfHubHTTPError as error:
         raise UserError(
             f"base.repository {repository!r} at base.revision {revision!r} was refused by the hub "
@@ -41,7 +41,7 @@ def download(repository: str, revision: str, folder: Path) -> None:
         ) from error
 
 
-def copy(source: Path, folder: Path) -> None:
+def copy_model(source: Path, folder: Path) -> None:
     """Copies a model's configuration, tokenizer and safetensors from `source` to `folder`.
 
     Raises:
@@ -54,7 +54,7 @@ def copy(source: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def check(folder: Path) -> None:
+def check_model(folder: Path) -> None:
     """Refuses a folder that is no complete model, or one whose layers are not known here.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 NAME = "varlen"
 
 
-def available() -> bool:
+def is_available() -> bool:
     """Whether PyTorch has the kernel (2.11 or newer, built with flash attention)."""
     try:
         from torch.nn.attention.varlen import varlen_attn
@@ -19,14 +19,14 @@ def available() -> bool:
     return "window_size" in signature(varlen_attn).parameters
 
 
-def register() -> None:
+def register_kernel() -> None:
     """Makes the kernel known to transformers; without a mask, since the ends keep the records apart."""
     from transformers import AttentionInterface
 
-    AttentionInterface.register(NAME, attend)
+    AttentionInterface.register(NAME, varlen_attention_forward)
 
 
-def attend(
+def varlen_attention_forward(
     module: Any,
     query: Any,
     key: Any,
@@ -56,13 +56,15 @@ def attend(
     if "enable_gqa" not in signature(varlen_attn).parameters:  # PyTorch 2.11
         shared, groups = {}, query.shape[1] // key.shape[1]
         key, value = (heads.repeat_interleave(groups, dim=1) for heads in (key, value))
-    queries, keys, values = (heads[0].transpose(0, 1).to(half(query)).contiguous() for heads in (query, key, value))
+    queries, keys, values = (
+        heads[0].transpose(0, 1).to(autocast_dtype(query)).contiguous() for heads in (query, key, value)
+    )
     ends: Any = (cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q)
     attended: Any = varlen_attn(queries, keys, values, *ends, scale=scaling, window_size=(-1, 0), **shared)
     return attended.unsqueeze(0), None
 
 
-def half(states: Any) -> Any:
+def autocast_dtype(states: Any) -> Any:
     """The 16-bit type that the kernel computes in: autocast's, which does not reach custom kernels by itself."""
     import torch
 

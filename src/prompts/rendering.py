@@ -22,7 +22,7 @@ PINNED_DATE = "26 Jul 2024"
 DATE_PIN = f'{{%- set date_string = "{PINNED_DATE}" -%}}\n'
 
 
-def turns(instruction: str, question: str, title: str) -> Turns:
+def prompt_turns(instruction: str, question: str, title: str) -> Turns:
     """The system and user turns that ask for the description of `title`; `question` holds {title} once."""
     return [
         {"role": "system", "content": instruction},
@@ -42,13 +42,13 @@ def prompt_and_completion(template: TemplateName, asked: Turns, answer: str) -> 
     return {"prompt": prompt, "completion": render_file(template, asked + answered).removeprefix(prompt)}
 
 
-def reference(record: dict[str, Any]) -> str:
+def reference_text(record: dict[str, Any]) -> str:
     """The answer that a formatted record holds, as text."""
     completion = record["completion"]
     return completion if isinstance(completion, str) else completion[0]["content"]
 
 
-def contents(record: dict[str, Any]) -> list[str]:
+def text_contents(record: dict[str, Any]) -> list[str]:
     """All text of a formatted record: what its turns hold, or prompt and completion where those are text."""
     prompt, completion = record["prompt"], record["completion"]
     return [prompt, completion] if isinstance(prompt, str) else [turn["content"] for turn in prompt + completion]
@@ -56,32 +56,32 @@ def contents(record: dict[str, Any]) -> list[str]:
 
 def render_file(template: TemplateName, messages: Turns, add_generation_prompt: bool = False) -> str:
     """Turns rendered by one of the template files, without begin and end tokens."""
-    return compiled(template).render(
+    return compile_template(template).render(
         messages=messages, add_generation_prompt=add_generation_prompt, bos_token="", eos_token=""
     )
 
 
 @cache
-def compiled(template: TemplateName) -> Any:
+def compile_template(template: TemplateName) -> Any:
     """A template file, compiled with the settings that transformers compiles chat templates with."""
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    return ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(source(template))
+    return ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template_source(template))
 
 
-def source(template: TemplateName) -> str:
+def template_source(template: TemplateName) -> str:
     """The text of a template file."""
     return (TEMPLATES / f"{template}.jinja").read_text(encoding="utf-8")
 
 
-def travelling_template(template: TemplateName, base_template: str | None) -> str:
+def saved_chat_template(template: TemplateName, base_template: str | None) -> str:
     """The Jinja chat template that goes with the adapter and into the GGUF, its date pinned.
 
     Raises:
         UserError: if `chat` is asked of a base model that has no chat template.
     """
     if template != "chat":
-        return source(template)
+        return template_source(template)
     if not base_template:
         raise UserError(
             "format.template is 'chat', and the base model has no chat template: "
@@ -95,7 +95,7 @@ def ollama_template(tokenizer: Any, question: str) -> str:
 
     Ollama adds the begin-of-text token itself, so it is left out.
     """
-    from src.prompts.encoding import render
+    from src.prompts.encoding import render_turns
 
-    asked = turns("{{ .System }}", question, "{{ .Prompt }}")
-    return render(tokenizer, asked, add_generation_prompt=True).removeprefix(tokenizer.bos_token or "")
+    asked = prompt_turns("{{ .System }}", question, "{{ .Prompt }}")
+    return render_turns(tokenizer, asked, add_generation_prompt=True).removeprefix(tokenizer.bos_token or "")

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from src.records import markup
-from src.records.deduplication import keys
-from src.records.language import Language
-from src.records.rules import RULES, Rule, apply, settle
+from src.records.deduplication import text_keys
+from src.records.language import LanguageFilter
+from src.records.rules import RULES, Rule, apply_rule, apply_until_stable
 
 # What becomes of a record, in the order of the checks, and as a chart says it.
 VERDICTS = {
@@ -30,18 +30,18 @@ ENTITIES = next(rule for rule in RULES if rule.name == "entities")
 
 
 @dataclass(frozen=True)
-class Drops:
+class FilterSettings:
     """Which records are dropped: those with shorter texts, in characters, and those of what is switched on."""
 
     min_title_chars: int
     min_content_chars: int
     markup_titles: bool
     content_is_title: bool
-    language: Language | None
+    language: LanguageFilter | None
 
 
 @dataclass(frozen=True)
-class Cleaned:
+class CleanedBatch:
     """A batch before and after: `after` has the keys of the texts and a verdict; which texts each rule changed.
 
     `in_title` says whether it is the title, and not the content, that a record is dropped for.
@@ -54,30 +54,32 @@ class Cleaned:
     contents: dict[str, np.ndarray]
 
 
-def clean(records: pl.DataFrame, rules: Sequence[Rule], drops: Drops) -> Cleaned:
+def clean_batch(records: pl.DataFrame, rules: Sequence[Rule], drops: FilterSettings) -> CleanedBatch:
     """Mends the texts of uid, title, content and adds title_key, content_key and `verdict`, one of VERDICTS."""
-    title, content = settle(records["title"], rules), settle(records["content"], rules)
+    title, content = apply_until_stable(records["title"], rules), apply_until_stable(records["content"], rules)
     mended = records.with_columns(
         title.texts,
         content.texts,
-        title_key=keys(title.texts),
-        content_key=keys(content.texts),
-        markup_title=is_markup(records["title"]),
+        title_key=text_keys(title.texts),
+        content_key=text_keys(content.texts),
+        markup_title=is_markup_title(records["title"]),
         unsettled=pl.Series(title.unsettled | content.unsettled),
         unsettled_title=pl.Series(title.unsettled),
     )
-    judged = judge(mended, drops)
+    judged = apply_filters(mended, drops)
     after = mended.drop("markup_title", "unsettled", "unsettled_title")
-    verdict = other_language(judged, drops.language)
-    return Cleaned(records, after.with_columns(verdict), judged["in_title"].to_numpy(), title.changed, content.changed)
+    verdict = apply_language_filter(judged, drops.language)
+    return CleanedBatch(
+        records, after.with_columns(verdict), judged["in_title"].to_numpy(), title.changed, content.changed
+    )
 
 
-def is_markup(titles: pl.Series) -> pl.Series:
+def is_markup_title(titles: pl.Series) -> pl.Series:
     """Whether a title is what a scraper took for one: a tag with attributes, or a script."""
-    return apply(ENTITIES, titles)[0].str.contains(markup.MARKUP_TITLE)
+    return apply_rule(ENTITIES, titles)[0].str.contains(markup.MARKUP_TITLE)
 
 
-def judge(mended: pl.DataFrame, drops: Drops) -> pl.DataFrame:
+def apply_filters(mended: pl.DataFrame, drops: FilterSettings) -> pl.DataFrame:
     """Adds the columns `verdict`, neither languages nor other records looked at, and `in_title`."""
     title, content = pl.col("title"), pl.col("content")
     short_title = title.str.len_chars() < drops.min_title_chars
@@ -98,7 +100,7 @@ def judge(mended: pl.DataFrame, drops: Drops) -> pl.DataFrame:
     return mended.with_columns(verdict=verdict, in_title=in_title)
 
 
-def other_language(judged: pl.DataFrame, language: Language | None) -> pl.Series:
+def apply_language_filter(judged: pl.DataFrame, language: LanguageFilter | None) -> pl.Series:
     """The verdicts, `other_language` for what is kept so far and not in the language, if one is asked for."""
     if language is None:
         return judged["verdict"]

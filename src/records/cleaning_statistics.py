@@ -10,25 +10,25 @@ from typing import Any
 
 import polars as pl
 
-from src.records.cleaning import VERDICTS, Cleaned
-from src.records.examples import Examples
-from src.records.length_histogram import Lengths
+from src.records.cleaning import VERDICTS, CleanedBatch
+from src.records.examples import ChangeExamples
+from src.records.ground_truth import GroundTruth
+from src.records.length_histogram import LengthHistogram
 from src.records.rules import Rule
-from src.records.ground_truth import Truth
 
 
-class Tally:
+class CleaningStatistics:
     """The counts of all records added; `after` is to be filled with the records that are written."""
 
-    def __init__(self, rules: Sequence[Rule], truth: Truth | None) -> None:
+    def __init__(self, rules: Sequence[Rule], truth: GroundTruth | None) -> None:
         self.verdicts = Counter(dict.fromkeys(VERDICTS, 0))
-        self.after = Lengths()
-        self._before = Lengths()
+        self.after = LengthHistogram()
+        self._before = LengthHistogram()
         self._titles, self._contents, self._records = (Counter({rule.name: 0 for rule in rules}) for _ in range(3))
-        self._examples = Examples(rules)
+        self._examples = ChangeExamples(rules)
         self._truth = truth
 
-    def add(self, cleaned: Cleaned) -> None:
+    def add(self, cleaned: CleanedBatch) -> None:
         """Counts a batch."""
         self.verdicts.update(cleaned.after["verdict"].to_list())
         self._before.add(cleaned.before)

@@ -8,7 +8,7 @@ import polars as pl
 from src.errors import UserError
 
 
-class Language:
+class LanguageFilter:
     """A language, by its two letters of ISO 639-1."""
 
     def __init__(self, code: str) -> None:

@@ -13,7 +13,7 @@ TEXTS = ("title", "content")
 EDGES = np.unique(np.round(10 ** (np.arange(61) / 10)).astype(int))
 
 
-class Lengths:
+class LengthHistogram:
     """The lengths of the titles and contents added."""
 
     def __init__(self) -> None:
@@ -30,11 +30,11 @@ class Lengths:
         return [
             {"text": field, "when": when, "chars": int(EDGES[place]), "records": int(records[place])}
             for field, records in self._records.items()
-            for place in filled(records)
+            for place in occupied_bins(records)
         ]
 
 
-def filled(records: np.ndarray) -> range:
+def occupied_bins(records: np.ndarray) -> range:
     """The places from the first bin to the last that hold anything."""
     places = np.flatnonzero(records)
     return range(places[0], places[-1] + 1) if places.size else range(0)

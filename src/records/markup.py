@@ -25,14 +25,14 @@ SCRIPT = r"(?is)<(?:script|style)\b[^<>]*>.*?(?:</(?:script|style)\s*>|$)|</(?:s
 STYLE_RULE = r"[\w-]*(?:[.#][\w-]+)?\s*\{\s*(?:[a-z-]+\s*:[^{};]*;\s*)+\}"  # what a removed <style> leaves behind
 
 
-def tag(names: str) -> str:
+def tag_pattern(names: str) -> str:
     """The expression for opening, closing and empty tags of these elements."""
     several = "|".join(name for name in names.split("|") if len(name) > 1)
     return rf"(?i)</?(?:{several}){ATTRIBUTES}\s*/?>"
 
 
-BLOCK_TAG = rf"{tag(BLOCKS)}|(?i:</?p(?:\s[^<>]*=[^<>]*)?\s*/?>)|(?i:{OPEN_END})"
-INLINE_TAG = rf"{tag(INLINES)}|(?i:{LETTER})"
+BLOCK_TAG = rf"{tag_pattern(BLOCKS)}|(?i:</?p(?:\s[^<>]*=[^<>]*)?\s*/?>)|(?i:{OPEN_END})"
+INLINE_TAG = rf"{tag_pattern(INLINES)}|(?i:{LETTER})"
 
 SPECIAL_TOKEN = r"<\|[\w-]+\|>"  # text that a language model's tokenizer reads as one of its own tokens
 TAG_END = r"""^([^<]*[^<\d\s])["']\s*/>\s*$"""  # of a tag whose beginning was cut off

@@ -37,10 +37,10 @@ SEED = 42
 FACTORS = np.random.default_rng(SEED).integers(2**63, size=SLOTS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 Slots = NDArray[np.uint16]
 Hashes = NDArray[np.uint64]
-Whole = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 
-def recall(similarity: float, rows: int, bands: int) -> float:
+def band_recall(similarity: float, rows: int, bands: int) -> float:
     """The probability that two contents of this Jaccard similarity agree in all rows of one band or more.
 
     1 - (1 - s^r)^b: Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, section 3.4.2.
@@ -48,7 +48,7 @@ def recall(similarity: float, rows: int, bands: int) -> float:
     return 1 - (1 - similarity**rows) ** bands
 
 
-def words(contents: pl.Series) -> pl.Series:
+def extract_words(contents: pl.Series) -> pl.Series:
     """The words of each content, a list: runs of letters, marks and digits, as NFKC and in small letters.
 
     A content without any is one word, its signs.
@@ -57,12 +57,12 @@ def words(contents: pl.Series) -> pl.Series:
     return small.str.extract_all(WORDS)
 
 
-def shingles(contents: pl.Series) -> tuple[Hashes, Whole]:
+def hash_shingles(contents: pl.Series) -> tuple[Hashes, Integers]:
     """Hashes of three consecutive words each, content after content, and how many each content has.
 
     A content of fewer than three words has one shingle, of all its words.
     """
-    found = words(contents)
+    found = extract_words(contents)
     counts = found.list.len().to_numpy().astype(np.int64)
     missing = np.maximum(3 - counts, 0)
     hashes = found.explode(empty_as_null=False).hash(SEED).to_numpy()
@@ -73,7 +73,7 @@ def shingles(contents: pl.Series) -> tuple[Hashes, Whole]:
     return np.delete(threes, np.concatenate([ends - 2, ends - 1])), counts + missing - 2
 
 
-def distinct(hashes: Hashes, owners: Whole) -> Whole:
+def distinct_positions(hashes: Hashes, owners: Integers) -> Integers:
     """Indices that leave out an owner's repeated hashes, in no particular order."""
     keys = hashes + owners.astype(np.uint64) * FACTORS[3]
     order = np.argsort(keys)
@@ -81,14 +81,14 @@ def distinct(hashes: Hashes, owners: Whole) -> Whole:
     return order[np.concatenate([keys[:1] == keys[:1], keys[1:] != keys[:-1]])]
 
 
-def band_keys(columns: Iterable[Slots]) -> Hashes:
+def hash_bands(columns: Iterable[Slots]) -> Hashes:
     """A hash of each row of a band, from its columns one by one."""
     return sum(
         (factor * column for factor, column in zip(FACTORS, columns, strict=False)), start=np.zeros(1, np.uint64)
     )
 
 
-def repeated(keys: Hashes) -> NDArray[np.bool_]:
+def find_repeated(keys: Hashes) -> NDArray[np.bool_]:
     """Which keys are there more than once."""
     order = np.argsort(keys)
     keys = keys[order]
@@ -98,7 +98,7 @@ def repeated(keys: Hashes) -> NDArray[np.bool_]:
     return found
 
 
-def pairs_in_buckets(*keys: Hashes) -> Iterator[Whole]:
+def candidate_pairs(*keys: Hashes) -> Iterator[Integers]:
     """Pairs of indices equal in the first keys, shape (2, pairs): each with its bucket's first, then neighbours.
 
     Further keys order a bucket. Neighbours are up to WINDOW before it, so that a bucket of WINDOW + 2 or fewer yields
@@ -116,7 +116,7 @@ def pairs_in_buckets(*keys: Hashes) -> Iterator[Whole]:
         yield order[np.stack([later - distance, later])]
 
 
-class Near:
+class NearDuplicateFinder:
     """Clusters of near duplicates: Jaccard similarity of the sets of shingles at least `threshold`, transitively.
 
     Of each batch of contents, in order, `add(signatures(contents))`; `signatures` alone may run in threads. Then, once,
@@ -126,7 +126,7 @@ class Near:
     def __init__(self, threshold: float) -> None:
         """The most selective bands that reach RECALL at `threshold`, 0.5 to 1."""
         self.threshold = threshold
-        self.rows = max(rows for rows in range(1, SLOTS + 1) if recall(threshold, rows, SLOTS // rows) >= RECALL)
+        self.rows = max(rows for rows in range(1, SLOTS + 1) if band_recall(threshold, rows, SLOTS // rows) >= RECALL)
         self.bands = SLOTS // self.rows
         self._slots = self.rows * self.bands
         self._file: BinaryIO = TemporaryFile()  # noqa: SIM115, closed by clusters
@@ -138,11 +138,11 @@ class Near:
         return np.concatenate([np.empty((0, SUM + self._slots), dtype=np.uint16), *parts])
 
     def _signatures(self, contents: pl.Series) -> Slots:
-        hashes, counts = shingles(contents)
+        hashes, counts = hash_shingles(contents)
         sums = np.add.reduceat(hashes, np.cumsum(counts) - counts)
         return np.concatenate([sums.view(np.uint16).reshape(-1, SUM), self.slots(hashes, counts)], axis=1)
 
-    def slots(self, hashes: Hashes, counts: Whole) -> Slots:
+    def slots(self, hashes: Hashes, counts: Integers) -> Slots:
         """A row of MinHash slots for each of some sets, given one after another by so many hashes each."""
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, self._slots, SEED)
@@ -153,7 +153,7 @@ class Near:
         self._file.write(signatures.T.tobytes())
         self._batches.append(len(signatures))
 
-    def clusters(self, read: Callable[[], Iterable[pl.Series]]) -> Whole:
+    def clusters(self, read: Callable[[], Iterable[pl.Series]]) -> Integers:
         """For each content added, counted from 0, the first content of its cluster.
 
         `read` yields the same contents again, in batches of any size.
@@ -179,14 +179,16 @@ class Near:
             start += count
         return np.concatenate(parts)
 
-    def _candidates(self, places: Whole) -> Whole:
+    def _candidates(self, places: Integers) -> Integers:
         """Which of the contents at these places share a band with another."""
         shared = np.zeros(len(places), dtype=bool)
         for first in range(SUM, SUM + self._slots, self.rows):
-            shared |= repeated(band_keys(self._column(number)[places] for number in range(first, first + self.rows)))
+            shared |= find_repeated(
+                hash_bands(self._column(number)[places] for number in range(first, first + self.rows))
+            )
         return np.flatnonzero(shared)
 
-    def _labels(self, places: Whole, sets: "ShingleSets") -> Whole:
+    def _labels(self, places: Integers, sets: "ShingleSets") -> Integers:
         """A number of the cluster for each of the contents at these places."""
         labels = np.arange(len(places))
         signatures = np.empty((len(places), self._slots), dtype=np.uint16)
@@ -195,18 +197,18 @@ class Near:
         bands = np.split(signatures.T, self.bands)
         margin = 3 * math.sqrt(self.threshold * (1 - self.threshold) / self._slots)  # three standard errors
         for band in range(self.bands):
-            for pairs in pairs_in_buckets(*map(band_keys, (bands[band:] + bands[:band])[:3])):
+            for pairs in candidate_pairs(*map(hash_bands, (bands[band:] + bands[:band])[:3])):
                 pairs = pairs[:, labels[pairs[0]] != labels[pairs[1]]]
-                pairs = pairs[:, agreement(signatures, pairs) >= self.threshold - margin]
+                pairs = pairs[:, signature_agreement(signatures, pairs) >= self.threshold - margin]
                 pairs = pairs[:, sets.similarities(pairs) >= self.threshold]
-                labels = united(labels, pairs)
+                labels = merge_clusters(labels, pairs)
         return labels
 
 
 class ShingleSets:
     """The sets of shingles of some contents, in a file."""
 
-    def __init__(self, file: BinaryIO, batches: Iterable[pl.Series], places: Whole) -> None:
+    def __init__(self, file: BinaryIO, batches: Iterable[pl.Series], places: Integers) -> None:
         """Reads all contents and keeps those at `places`, counted from 0."""
         self._file, counts, start = file, [np.empty(0, dtype=np.int64)], 0
         order = np.argsort(places)
@@ -220,21 +222,21 @@ class ShingleSets:
         self._counts[order] = np.concatenate(counts)
         self._starts[order] = np.cumsum(self._counts[order]) - self._counts[order]
 
-    def _write(self, contents: pl.Series) -> Whole:
-        hashes, counts = shingles(contents)
+    def _write(self, contents: pl.Series) -> Integers:
+        hashes, counts = hash_shingles(contents)
         owners = np.repeat(np.arange(len(counts)), counts)
-        kept = np.sort(distinct(hashes, owners))
+        kept = np.sort(distinct_positions(hashes, owners))
         self._file.write(hashes[kept].tobytes())
         return np.bincount(owners[kept], minlength=len(counts))
 
-    def similarities(self, pairs: Whole) -> NDArray[np.float64]:
+    def similarities(self, pairs: Integers) -> NDArray[np.float64]:
         """The Jaccard similarity of each pair of contents, shape (2, pairs), indices in `places`."""
         counts = self._counts[pairs].sum(axis=0)
         breaks = np.flatnonzero(np.diff(np.cumsum(counts) // HASHES)) + 1
         unions = np.concatenate([self._unions(some) for some in np.split(pairs, breaks, axis=1)])
         return (counts - unions) / unions
 
-    def _unions(self, pairs: Whole) -> Whole:
+    def _unions(self, pairs: Integers) -> Integers:
         """How many shingles the two contents of each pair have together."""
         if not pairs.size:
             return pairs[0]
@@ -243,10 +245,10 @@ class ShingleSets:
         places = zip((counts * size).tolist(), (starts * size).tolist(), strict=True)
         read = b"".join(os.pread(self._file.fileno(), length, start) for length, start in places)
         hashes = np.frombuffer(read, dtype=np.uint64)
-        return np.bincount(owners[distinct(hashes, owners)])
+        return np.bincount(owners[distinct_positions(hashes, owners)])
 
 
-def agreement(signatures: Slots, pairs: Whole) -> NDArray[np.float64]:
+def signature_agreement(signatures: Slots, pairs: Integers) -> NDArray[np.float64]:
     """The share of slots in which the signatures of each pair agree, an estimate of the Jaccard similarity."""
     agreed = np.empty(pairs.shape[1])
     for start in range(0, len(agreed), PAIRS):
@@ -255,7 +257,7 @@ def agreement(signatures: Slots, pairs: Whole) -> NDArray[np.float64]:
     return agreed / signatures.shape[1]
 
 
-def united(labels: Whole, pairs: Whole) -> Whole:
+def merge_clusters(labels: Integers, pairs: Integers) -> Integers:
     """Labels after the clusters of each pair have become one."""
     if not pairs.size:
         return labels

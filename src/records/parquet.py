@@ -43,7 +43,7 @@ def parquet_writer(
         yield append
 
 
-def batches(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+def read_batches(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """The rows of a Parquet file in order, at most BATCH_ROWS at a time; all columns, or these.
 
     Raises:
@@ -56,7 +56,7 @@ def batches(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[
             yield pl.DataFrame(batch)
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`function` of each item, in the items' order, computed in as many threads as there are cores.
 
     Memory is bounded: one item more than there are threads is under way.

@@ -26,7 +26,7 @@ from isal import isal_zlib
 from tqdm import tqdm
 
 from src.errors import UserError
-from src.records.parquet import FIELDS, RECORDS, in_order
+from src.records.parquet import FIELDS, RECORDS, map_in_order
 
 BLOCK_BYTES = 8 * 2**20
 PIECE_BYTES = 256 * 2**10  # of gzip: inflates to 264 MB at most, at deflate's greatest ratio of 1032
@@ -81,7 +81,7 @@ class Parsed:
     cut_off: bool
 
 
-def read(path: Path, lines: int = 0) -> Iterator[Parsed]:
+def read_raw(path: Path, lines: int = 0) -> Iterator[Parsed]:
     """The raw records of a file's first `lines` lines (0: of all), block by block in order, parsed in threads.
 
     Memory is bounded by the block, not by the file. Of a file that was cut off, what is there is read.
@@ -91,8 +91,8 @@ def read(path: Path, lines: int = 0) -> Iterator[Parsed]:
     """
     passed = 0
     with open_packed(path) as (packed, size), tqdm(total=size, unit="B", unit_scale=True, disable=None) as progress:
-        whole = blocks(unpack(packed), path)
-        for parsed in in_order(parse, whole if lines == 0 else head(whole, lines)):
+        whole = line_blocks(decompress(packed), path)
+        for parsed in map_in_order(parse_block, whole if lines == 0 else first_lines(whole, lines)):
             yield replace(parsed, rejected=[row | {"line": row["line"] + passed} for row in parsed.rejected])
             passed += parsed.lines
             progress.update(packed.tell() - progress.n)
@@ -109,7 +109,7 @@ def open_packed(path: Path) -> Iterator[tuple[IO[bytes], int]]:
         raise UserError(f"data.raw is {path}, and there is no such file: correct the path, or fetch it (`dvc pull`).")
     try:
         with path.open("rb") as file:
-            start = peek(file, 4)
+            start = peek_bytes(file, 4)
             if start in ZIP_MAGIC:
                 with zipfile.ZipFile(file) as archive, open_member(archive, path) as member:
                     yield member
@@ -149,7 +149,7 @@ def open_member(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[IO[bytes
         yield member, found[0].file_size
 
 
-def peek(file: IO[bytes], size: int) -> bytes:
+def peek_bytes(file: IO[bytes], size: int) -> bytes:
     """A file's first bytes; it is left at its beginning."""
     start = file.read(size)
     file.seek(0)
@@ -160,13 +160,13 @@ class CutOffError(Exception):
     """The file ends within gzip."""
 
 
-def unpack(packed: IO[bytes]) -> Iterator[bytes]:
+def decompress(packed: IO[bytes]) -> Iterator[bytes]:
     """The bytes of a file, inflated if it is gzip, in pieces of any size."""
     pieces = iter(partial(packed.read, PIECE_BYTES), b"")
-    return inflate(pieces) if peek(packed, 2) == GZIP_MAGIC else pieces
+    return inflate_gzip(pieces) if peek_bytes(packed, 2) == GZIP_MAGIC else pieces
 
 
-def inflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def inflate_gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The bytes of one gzip member after the other; zeros that pad them are skipped, as gzip does.
 
     Raises:
@@ -187,7 +187,7 @@ def inflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
         raise CutOffError
 
 
-def blocks(pieces: Iterable[bytes], path: Path) -> Iterator[Block]:
+def line_blocks(pieces: Iterable[bytes], path: Path) -> Iterator[Block]:
     """Whole lines, up to BLOCK_BYTES at a time, or one that is longer; a byte-order mark is left out.
 
     The blocks do not depend on how the pieces are cut.
@@ -219,7 +219,7 @@ def block_size(held: bytearray) -> int:
     return held.rfind(b"\n", 0, BLOCK_BYTES) + 1 or held.find(b"\n", BLOCK_BYTES) + 1
 
 
-def head(whole: Iterable[Block], lines: int) -> Iterator[Block]:
+def first_lines(whole: Iterable[Block], lines: int) -> Iterator[Block]:
     """The first lines of a file."""
     for block in whole:
         count = block.text.count(b"\n")
@@ -230,37 +230,37 @@ def head(whole: Iterable[Block], lines: int) -> Iterator[Block]:
         lines -= count
 
 
-def parse(block: Block) -> Parsed:
+def parse_block(block: Block) -> Parsed:
     """The records of a block, malformed lines set aside with their number in the block, counted from 1."""
     lines, rejected, blank = BytesIO(block.text).readlines(), [], 0
-    for index in other_forms(lines):
+    for index in unpublished_lines(lines):
         line, lines[index] = lines[index], b""
         if not line.strip():
             blank += 1
             continue
         try:
-            lines[index] = restate(line, block.end)
+            lines[index] = normalise_line(line, block.end)
         except ValueError as error:
             shown = line[: 4 * SHOWN_CHARS].decode("utf-8", "replace").strip()[:SHOWN_CHARS]
             rejected.append({"line": index + 1, "reason": str(error), "text": shown})
     cut_off = block.end == MID_GZIP or any(row["reason"] == MID_LINE for row in rejected)
-    return Parsed(columns(lines), rejected, len(lines), blank, cut_off)
+    return Parsed(read_columns(lines), rejected, len(lines), blank, cut_off)
 
 
-def other_forms(lines: list[bytes]) -> pl.Series:
+def unpublished_lines(lines: list[bytes]) -> pl.Series:
     """Which lines are not of the PUBLISHED form."""
-    return (~as_text(lines).str.contains(PUBLISHED).fill_null(False)).arg_true()
+    return (~decode_lines(lines).str.contains(PUBLISHED).fill_null(False)).arg_true()
 
 
-def as_text(lines: list[bytes]) -> pl.Series:
+def decode_lines(lines: list[bytes]) -> pl.Series:
     """The lines decoded, null where one is invalid UTF-8."""
     try:
         return pl.Series(lines, dtype=pl.Binary).cast(pl.String)
     except pl.exceptions.ComputeError:
-        return pl.Series([decoded(line) for line in lines], dtype=pl.String)
+        return pl.Series([decode_line(line) for line in lines], dtype=pl.String)
 
 
-def decoded(line: bytes) -> str | None:
+def decode_line(line: bytes) -> str | None:
     """A line's text, or None if it is invalid UTF-8."""
     try:
         return line.decode("utf-8")
@@ -268,13 +268,13 @@ def decoded(line: bytes) -> str | None:
         return None
 
 
-def columns(lines: list[bytes]) -> pl.DataFrame:
+def read_columns(lines: list[bytes]) -> pl.DataFrame:
     """The records of lines of the PUBLISHED form; the targets are cut away first, which takes a third of the time."""
     heads = [line.rsplit(TARGETS, 1)[0].rstrip(b"}\r\n") + b"}\n" for line in lines if line]
     return pl.read_ndjson(b"".join(heads), schema=RECORDS).with_columns(pl.col("title", "content").fill_null(""))
 
 
-def restate(line: bytes, unfinished: str) -> bytes:
+def normalise_line(line: bytes, unfinished: str) -> bytes:
     """A good line of another form in the PUBLISHED form, its targets left out; null becomes the empty text.
 
     Raises:
@@ -287,14 +287,14 @@ def restate(line: bytes, unfinished: str) -> bytes:
         raise ValueError(reason if line.endswith(b"\n") else unfinished) from None
     if not isinstance(record, dict):
         raise ValueError(NO_OBJECT)
-    texts = {field: text_of(record, field) for field in FIELDS}
+    texts = {field: text_field(record, field) for field in FIELDS}
     try:
         return json.dumps(texts, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError(HALF_PAIR) from None
 
 
-def text_of(record: dict[str, Any], field: str) -> str:
+def text_field(record: dict[str, Any], field: str) -> str:
     """A field's text, empty where a title or content is null.
 
     Raises:
@@ -310,7 +310,7 @@ def text_of(record: dict[str, Any], field: str) -> str:
     return value
 
 
-def triage(records: pl.DataFrame, min_title_chars: int, min_content_chars: int) -> pl.DataFrame:
+def mark_drop_reasons(records: pl.DataFrame, min_title_chars: int, min_content_chars: int) -> pl.DataFrame:
     """Adds the column `verdict`, the first of VERDICTS that holds, by the stripped texts' lengths."""
     title, content = (pl.col(field).str.strip_chars().str.len_chars() for field in ("title", "content"))
     verdict = (

@@ -40,7 +40,7 @@ from src.records import markup
 from src.records.transliterate import to_ascii
 
 MAX_PASSES = 12
-Test = Callable[[pl.Series], pl.Series]
+TextPredicate = Callable[[pl.Series], pl.Series]
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Rule:
     """A rule: the texts that are `suspect` go through `mend`, all others are left alone."""
 
     name: str
-    suspect: Test
+    suspect: TextPredicate
     mend: Callable[[pl.Series], pl.Series]
 
 
 @dataclass(frozen=True)
-class Settled:
+class StableTexts:
     """Texts that rules change no more, per rule which ones it changed, and which never came to rest."""
 
     texts: pl.Series
@@ -61,14 +61,14 @@ class Settled:
     unsettled: np.ndarray
 
 
-def settle(texts: pl.Series, rules: Sequence[Rule]) -> Settled:
+def apply_until_stable(texts: pl.Series, rules: Sequence[Rule]) -> StableTexts:
     """Applies the rules in order, to the texts that changed again and again, at most MAX_PASSES times."""
     changed = {rule.name: np.zeros(len(texts), bool) for rule in rules}
     moving, texts = np.arange(len(texts)), texts.clone()
     for _ in range(MAX_PASSES):
         before = after = texts.gather(moving)
         for rule in rules:
-            after, hit = apply(rule, after)
+            after, hit = apply_rule(rule, after)
             changed[rule.name][moving[hit]] = True
         texts = texts.scatter(moving, after)
         moving = moving[(before != after).to_numpy()]
@@ -76,10 +76,10 @@ def settle(texts: pl.Series, rules: Sequence[Rule]) -> Settled:
             break
     unsettled = np.zeros(len(texts), bool)
     unsettled[moving] = True
-    return Settled(texts, changed, unsettled)
+    return StableTexts(texts, changed, unsettled)
 
 
-def apply(rule: Rule, texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
+def apply_rule(rule: Rule, texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
     """The texts after one rule, and the positions of those that it changed."""
     suspects = rule.suspect(texts).arg_true()
     if not len(suspects):
@@ -91,7 +91,7 @@ def apply(rule: Rule, texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
     return texts.clone().scatter(changed, after.filter(hit)), changed.to_numpy()
 
 
-def found(*patterns: str) -> Test:
+def contains_any(*patterns: str) -> TextPredicate:
     """Whether any of the expressions (Rust syntax) is found.
 
     Several short ones: the engine looks for a few characters or words at once 20 times faster than for many.
@@ -99,7 +99,7 @@ def found(*patterns: str) -> Test:
     return lambda texts: reduce(or_, (texts.str.contains(pattern) for pattern in patterns))
 
 
-def found_beyond_ascii(pattern: str) -> Test:
+def contains_beyond_ascii(pattern: str) -> TextPredicate:
     """Whether an expression is found in a text that is not ASCII; most texts are, and need no look at it."""
 
     def test(texts: pl.Series) -> pl.Series:
@@ -110,19 +110,19 @@ def found_beyond_ascii(pattern: str) -> Test:
     return test
 
 
-def either(*tests: Test) -> Test:
+def any_of(*tests: TextPredicate) -> TextPredicate:
     """Whether any of the tests holds."""
     return lambda texts: reduce(or_, (test(texts) for test in tests))
 
 
-def each(mend: Callable[[str], str]) -> Callable[[pl.Series], pl.Series]:
+def map_texts(mend: Callable[[str], str]) -> Callable[[pl.Series], pl.Series]:
     """A function of one text as a function of a column."""
     return lambda texts: pl.Series(texts.name, [mend(text) for text in texts], dtype=pl.String)
 
 
-def replaced(*replacements: tuple[str, str]) -> Callable[[pl.Series], pl.Series]:
+def replace_all(*replacements: tuple[str, str]) -> Callable[[pl.Series], pl.Series]:
     """Replaces what matches, one expression (Rust syntax) after the other; `$1` stands for its first group."""
-    return lambda texts: reduce(lambda mended, each: mended.str.replace_all(*each), replacements, texts)
+    return lambda texts: reduce(lambda mended, map_texts: mended.str.replace_all(*map_texts), replacements, texts)
 
 
 # Without a semicolon only what can be nothing else: "&mdashperfect", but not "AT&T" or "this&notthat".
@@ -135,36 +135,38 @@ ENTITY = re.compile(
 LOST_AMPERSAND = r"(^|[^A-Za-z&;])(?:amp;)+(#[0-9]+;|#[xX][0-9a-fA-F]+;|[A-Za-z][A-Za-z0-9]+;)"
 
 
-def decode(text: str) -> str:
+def decode_entities(text: str) -> str:
     """The text with its entities decoded; numbers 128 to 159 as Windows-1252, as HTML 5 has it.
 
     Inside a word of small letters some of these numbers would be marks or capitals, which cannot stand there; they are
     letters of code page 850: "caf&#x82;s" is cafés.
     """
-    return ENTITY.sub(lambda match: letter(match["oem"]) if match["oem"] else character(match["entity"]), text)
+    return ENTITY.sub(
+        lambda match: code_page_850_letter(match["oem"]) if match["oem"] else entity_character(match["entity"]), text
+    )
 
 
-def letter(number: str) -> str:
+def code_page_850_letter(number: str) -> str:
     """The letter that has this number, x82 or 130, in code page 850."""
     return bytes([int("0" + number, 16) if number[0] in "xX" else int(number)]).decode("cp850")
 
 
-def character(entity: str) -> str:
+def entity_character(entity: str) -> str:
     """The character of an entity, written without its ampersand; an unknown name stays as it is."""
     return html.unescape("&" + entity) if entity[0] == "#" else html5.get(entity.rstrip(";") + ";", "&" + entity)
 
 
-def decode_all(texts: pl.Series) -> pl.Series:
+def decode_entity_column(texts: pl.Series) -> pl.Series:
     """The texts with their entities decoded, also those that lost their ampersand."""
-    return each(decode)(texts.str.replace_all(LOST_AMPERSAND, "$1&$2"))
+    return map_texts(decode_entities)(texts.str.replace_all(LOST_AMPERSAND, "$1&$2"))
 
 
-def repair(text: str) -> str:
+def repair_mojibake(text: str) -> str:
     """The text with UTF-8 that was read as another encoding repaired."""
     return fix_c1_controls(ftfy.fix_encoding(text))
 
 
-def three_letters_but(words: str) -> str:
+def three_letter_words_except(words: str) -> str:
     """An expression for capitalised words of three letters other than these (Rust's have no look-ahead)."""
     small = "a-zß-ÿ"
     starts = sorted({word[:length] for word in words.split() for length in (0, 1, 2)})
@@ -179,7 +181,7 @@ def three_letters_but(words: str) -> str:
 # site, a file or a firm: Amazon.Com.
 TWO_LETTERS = "Ah|An|As|At|Be|By|Do|Go|He|If|In|Is|It|My|No|Of|Oh|On|Or|So|To|Up|Us|We"
 ENDINGS = "Com Net Org Edu Gov Biz Exe Dll Bat Ini Pdf Txt Doc Xls Gif Jpg Png Bmp Zip Htm Php Asp Xml Css Inc Ltd Llc"
-OPENING = rf"(?:[A-ZÀ-Þ][a-zß-ÿ]{{3,}}|{three_letters_but(ENDINGS)}|{TWO_LETTERS}|A|I)"
+OPENING = rf"(?:[A-ZÀ-Þ][a-zß-ÿ]{{3,}}|{three_letter_words_except(ENDINGS)}|{TWO_LETTERS}|A|I)"
 
 # An address ends before the punctuation of its sentence, and before a sentence glued to it.
 ADDRESS_START = (
@@ -249,36 +251,38 @@ MAYBE_NOT_NFC = r"[\x{300}-\x{2001}\x{20d0}-\x{10ffff}]"
 NOT_ASCII = r"[^\x00-\x7f]"
 
 RULES = (
-    Rule("entities", found("&[#A-Za-z]", "amp;[#A-Za-z]"), decode_all),
-    Rule("mojibake", found_beyond_ascii(MOJIBAKE), each(repair)),
+    Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]"), decode_entity_column),
+    Rule("mojibake", contains_beyond_ascii(MOJIBAKE), map_texts(repair_mojibake)),
     Rule(
         "controls",
-        either(found(r"[\x00-\x08]", r"[\x0e-\x16]", r"[\x17-\x1f]", r"\x7f"), found_beyond_ascii(INVISIBLE)),
-        replaced((INVISIBLE, "")),
+        any_of(contains_any(r"[\x00-\x08]", r"[\x0e-\x16]", r"[\x17-\x1f]", r"\x7f"), contains_beyond_ascii(INVISIBLE)),
+        replace_all((INVISIBLE, "")),
     ),
-    Rule("unicode", found_beyond_ascii(MAYBE_NOT_NFC), lambda texts: texts.str.normalize("NFC")),
-    Rule("markup", found(r"<[!?/|A-Za-z]|;\s*\}", r"/>\s*$"), replaced(*markup.REMOVED)),
-    Rule("urls", found("://", r"(?i-u:www\.)", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)"), replaced(*URLS)),
-    Rule("emails", found("@"), replaced((EMAIL, ""))),
-    Rule("boilerplate", found("(?i-u:refers)", "(?i-u:copyright)", "iew [Ll]arger"), replaced(*BOILERPLATE)),
+    Rule("unicode", contains_beyond_ascii(MAYBE_NOT_NFC), lambda texts: texts.str.normalize("NFC")),
+    Rule("markup", contains_any(r"<[!?/|A-Za-z]|;\s*\}", r"/>\s*$"), replace_all(*markup.REMOVED)),
+    Rule("urls", contains_any("://", r"(?i-u:www\.)", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)"), replace_all(*URLS)),
+    Rule("emails", contains_any("@"), replace_all((EMAIL, ""))),
+    Rule("boilerplate", contains_any("(?i-u:refers)", "(?i-u:copyright)", "iew [Ll]arger"), replace_all(*BOILERPLATE)),
     Rule(
-        "glued", either(found(r"[.!?][)\x22]?[A-Z]"), found_beyond_ascii(r"[.!?][)\x22”]?“?[A-ZÀ-Þ]")), replaced(*GLUED)
+        "glued",
+        any_of(contains_any(r"[.!?][)\x22]?[A-Z]"), contains_beyond_ascii(r"[.!?][)\x22”]?“?[A-ZÀ-Þ]")),
+        replace_all(*GLUED),
     ),
     Rule(
         "spaces",
-        either(found("  ", r"[\t-\r]", r"^\s", r"\s$"), found_beyond_ascii(SPACES)),
+        any_of(contains_any("  ", r"[\t-\r]", r"^\s", r"\s$"), contains_beyond_ascii(SPACES)),
         lambda texts: texts.str.replace_all(rf"\s\s+|{SPACES}", " ").str.strip_chars(),
     ),
 )
 ASCII_RULES = (
     *RULES[:-1],
-    Rule("ascii", found_beyond_ascii(NOT_ASCII), to_ascii),
-    Rule("no_ascii", found_beyond_ascii(NOT_ASCII), replaced((NOT_ASCII, ""))),
+    Rule("ascii", contains_beyond_ascii(NOT_ASCII), to_ascii),
+    Rule("no_ascii", contains_beyond_ascii(NOT_ASCII), replace_all((NOT_ASCII, ""))),
     RULES[-1],
 )
 
 
-def switched_on(switches: Mapping[str, bool]) -> tuple[Rule, ...]:
+def enabled_rules(switches: Mapping[str, bool]) -> tuple[Rule, ...]:
     """The rules whose name is true in `switches`, in order; `no_ascii` goes with `ascii`. Other keys are ignored.
 
     Raises:

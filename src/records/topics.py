@@ -39,12 +39,12 @@ class Topics:
 
     def of(self, records: pl.DataFrame) -> np.ndarray:
         """The number of each record's topic, the one with the nearest centre; columns title and content."""
-        places = placed(counts(texts(records)), self.directions)
+        places = embed_counts(count_words(topic_texts(records)), self.directions)
         products = np.einsum("pd,cd->pc", places, self.centres)  # not by BLAS, whose sums may depend on its threads
         return np.argmin((self.centres**2).sum(axis=1) - 2 * products, axis=1).astype(np.uint8)
 
 
-def find(records: pl.DataFrame, topics: int, seed: int) -> Topics:
+def find_topics(records: pl.DataFrame, topics: int, seed: int) -> Topics:
     """Finds topics in a subset of the records; columns title and content.
 
     Mini-batch k-means (Sculley, 2010) on the main directions of the words (latent semantic analysis, Deerwester and
@@ -59,7 +59,7 @@ def find(records: pl.DataFrame, topics: int, seed: int) -> Topics:
     from sklearn.preprocessing import normalize
     from threadpoolctl import threadpool_limits
 
-    found = counts(texts(records))
+    found = count_words(topic_texts(records))
     weights = inverse_frequencies(found)
     if not weights.any():
         raise UserError(
@@ -69,42 +69,42 @@ def find(records: pl.DataFrame, topics: int, seed: int) -> Topics:
         main = TruncatedSVD(min(DIRECTIONS, *found.shape), random_state=seed % 2**32)
         main.fit(normalize(found * weights))
         directions = np.ascontiguousarray(main.components_.T * weights[:, None])
-        means = MiniBatchKMeans(topics, random_state=seed % 2**32, n_init=3).fit(placed(found, directions))
-    return Topics(directions, means.cluster_centers_, name(records["title"], means.labels_, topics))
+        means = MiniBatchKMeans(topics, random_state=seed % 2**32, n_init=3).fit(embed_counts(found, directions))
+    return Topics(directions, means.cluster_centers_, name_topics(records["title"], means.labels_, topics))
 
 
-def placed(counts: Any, directions: np.ndarray) -> np.ndarray:
+def embed_counts(counts: Any, directions: np.ndarray) -> np.ndarray:
     """The place of each text, of length 1, so that long texts count no more than short ones; (texts, directions)."""
     from sklearn.preprocessing import normalize
 
     return normalize(counts @ directions)
 
 
-def texts(records: pl.DataFrame) -> pl.Series:
+def topic_texts(records: pl.DataFrame) -> pl.Series:
     """Of each record the text that shows its topic: the title and the start of the content."""
     start = pl.col("content").str.head(CONTENT_CHARS)
     return records.select(pl.concat_str("title", start, separator=" ")).to_series()
 
 
-def words(texts: pl.Series) -> pl.Series:
+def topic_words(texts: pl.Series) -> pl.Series:
     """The words of three letters and more of each text, in small letters, as lists."""
     return texts.str.to_lowercase().str.extract_all(r"\p{L}{3,}")
 
 
-def counts(texts: pl.Series) -> Any:
+def count_words(texts: pl.Series) -> Any:
     """How often each slot's words stand in each text: a sparse matrix of shape (texts, SLOTS)."""
     from scipy.sparse import csr_array
 
-    found = words(texts)
+    found = topic_words(texts)
     ends = np.insert(np.cumsum(found.list.len().to_numpy(), dtype=np.int32), 0, 0)
-    columns = slots(found.list.explode(empty_as_null=False))
+    columns = hash_words(found.list.explode(empty_as_null=False))
     ones = np.ones(len(columns), np.float32)
     matrix = csr_array((ones, columns, ends), shape=(len(texts), SLOTS))
     matrix.sum_duplicates()
     return matrix
 
 
-def slots(words: pl.Series) -> np.ndarray:
+def hash_words(words: pl.Series) -> np.ndarray:
     """The slot of each word: its hash, taken once for equal words; the same on every machine and in every version."""
     different = words.unique()
     digests = map(xxh3_64_intdigest, different.cast(pl.Binary).to_list())
@@ -117,7 +117,7 @@ def inverse_frequencies(counts: Any) -> np.ndarray:
     records_with = np.bincount(counts.indices, minlength=SLOTS)
     weights = np.log(counts.shape[0] / np.maximum(records_with, 1)).astype(np.float32)
     weights[records_with < RARE] = 0
-    weights[slots(stop_words())] = 0
+    weights[hash_words(stop_words())] = 0
     return weights
 
 
@@ -129,12 +129,14 @@ def stop_words() -> pl.Series:
     return pl.Series(sorted(ENGLISH_STOP_WORDS))
 
 
-def name(titles: pl.Series, topic: np.ndarray, topics: int) -> list[str]:
+def name_topics(titles: pl.Series, topic: np.ndarray, topics: int) -> list[str]:
     """For each topic the words that are most over-represented in its titles, as in `pen, ink, fountain`.
 
     Words are ranked by p log(p / q), their shares of the topic's titles and of all titles: frequent as well as typical.
     """
-    pairs = pl.DataFrame({"topic": topic, "word": words(titles).list.unique()}).explode("word", empty_as_null=False)
+    pairs = pl.DataFrame({"topic": topic, "word": topic_words(titles).list.unique()}).explode(
+        "word", empty_as_null=False
+    )
     pairs = pairs.filter(~pl.col("word").is_in(stop_words().implode()))
     share = pl.col("titles") / pl.col("size")
     ranked = (
@@ -144,10 +146,12 @@ def name(titles: pl.Series, topic: np.ndarray, topics: int) -> list[str]:
         .join(pl.DataFrame({"topic": topic}).group_by("topic").agg(size=pl.len()), on="topic")
         .sort(share * (share / pl.col("everywhere")).log(), "word", descending=[True, False])
     )
-    return [", ".join(distinct(ranked.filter(topic=number)["word"].head(20).to_list())) for number in range(topics)]
+    return [
+        ", ".join(distinct_stems(ranked.filter(topic=number)["word"].head(20).to_list())) for number in range(topics)
+    ]
 
 
-def distinct(words: list[str]) -> list[str]:
+def distinct_stems(words: list[str]) -> list[str]:
     """The first few words, leaving out a plural or singular of an earlier one."""
     first: dict[str, str] = {}
     for word in words:
@@ -155,7 +159,7 @@ def distinct(words: list[str]) -> list[str]:
     return list(first.values())[:NAME_WORDS]
 
 
-def by_size(topic: np.ndarray, words: list[str]) -> pl.Series:
+def label_topics(topic: np.ndarray, words: list[str]) -> pl.Series:
     """The name of each record's topic, as in `1: pen, ink, fountain`, numbered from the largest topic on."""
     sizes = np.bincount(topic, minlength=len(words))
     order = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]

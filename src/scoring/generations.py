@@ -38,13 +38,13 @@ def read_generations(path: str | Path) -> list[Generation]:
         UserError: if the file is empty, or naming the first line that holds no generation.
     """
     with Path(path).open("rb") as lines:
-        generations = [parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+        generations = [parse_generation(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
     if not generations:
         raise UserError(f"{path} holds no answers, so there is nothing to score: run the generate stage again.")
     return generations
 
 
-def parse(line: bytes, place: str) -> Generation:
+def parse_generation(line: bytes, place: str) -> Generation:
     """The generation that a line of JSON holds; `place` is the file and line that an error names.
 
     Raises:
@@ -79,7 +79,7 @@ def check_paired(base: Sequence[Generation], tuned: Sequence[Generation]) -> Non
                 )
 
 
-def likelihood(generations: Sequence[Generation]) -> dict[str, float | None]:
+def likelihood_scores(generations: Sequence[Generation]) -> dict[str, float | None]:
     """The references' mean loss in nats per token, its exponential, and the share of answers that ended by themselves.
 
     The mean is over all tokens of all references. A perplexity beyond the largest float is None.

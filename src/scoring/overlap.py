@@ -18,21 +18,21 @@ NAMES = ("bleu", "chrf", "rouge")
 
 
 @dataclass(frozen=True)
-class Overlap:
+class OverlapScores:
     """Scores from 0 to 100: one a name for the whole corpus, and a list a name with one score a record."""
 
     corpus: dict[str, float]
     records: dict[str, list[float]]
 
 
-def overlap(answers: Sequence[str], references: Sequence[str]) -> Overlap:
+def overlap_scores(answers: Sequence[str], references: Sequence[str]) -> OverlapScores:
     """How much of each reference its answer holds: bleu, chrf, rouge1, rouge2, rougeL; by record all but bleu.
 
     Both sequences have the same length, at least 1. An empty answer scores 0.
     """
     scored = [module.compute(predictions=answers, references=references) for module in load_modules()]
     corpus, records = ({name: score for part in scored for name, score in part[key].items()} for key in scored[0])
-    return Overlap(corpus, records)
+    return OverlapScores(corpus, records)
 
 
 @functools.cache

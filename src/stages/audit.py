@@ -9,13 +9,13 @@ import os
 import sys
 
 from src.files import read_json, read_jsonl, write_json, write_tsv
-from src.training.memory import estimate
-from src.models.processes import asked_for
+from src.models.processes import launcher_world_size
 from src.params import Params
-from src.training.label_audit import audit, examine
-from src.prompts.encoding import encode, load_tokenizer
-from src.training.token_view import legend, painted, runs, spread
-from src.stages.runner import run
+from src.prompts.encoding import encode_record, load_tokenizer
+from src.stages.runner import run_stage
+from src.training.label_audit import audit_labels, check_prompts
+from src.training.memory import estimate_memory
+from src.training.token_view import colour_legend, paint_runs, spread_positions, token_runs
 
 BASE, TRAIN = "models/base", "data/prompts/train.jsonl"
 PROMPTS = [TRAIN, "data/prompts/validation.jsonl", "data/prompts/test.jsonl"]
@@ -25,9 +25,9 @@ def main(params: Params) -> None:
     """Refuses prompts that make no sense, measures those that are trained on."""
     tokenizer = load_tokenizer(BASE, params.format.template)
     splits = {path: read_jsonl(path) for path in PROMPTS}
-    encoded = examine(tokenizer, splits, params.audit, params.train)
-    seen = audit(encoded[TRAIN], params.train, asked_for(params.train.launcher))
-    memory = estimate(read_json(f"{BASE}/config.json"), params.train, seen.metrics["row_tokens_max"])
+    encoded = check_prompts(tokenizer, splits, params.audit, params.train)
+    seen = audit_labels(encoded[TRAIN], params.train, launcher_world_size(params.train.launcher))
+    memory = estimate_memory(read_json(f"{BASE}/config.json"), params.train, seen.metrics["row_tokens_max"])
 
     write_json("metrics/audit.json", seen.metrics | memory)
     write_tsv("plots/audit/lengths.tsv", seen.lengths)
@@ -39,18 +39,18 @@ def main(params: Params) -> None:
     )
 
 
-def show(params: Params, count: int) -> None:
+def show_examples(params: Params, count: int) -> None:
     """Prints `count` training examples, from the shortest to the longest, as the trainer will see them."""
     tokenizer = load_tokenizer(BASE, params.format.template)
     records, limit = read_jsonl(TRAIN), params.train.max_length
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
-    print(legend(colours))
-    for position in spread(records, count):
-        whole = encode(tokenizer, records[position])
+    print(colour_legend(colours))
+    for position in spread_positions(records, count):
+        whole = encode_record(tokenizer, records[position])
         cut = max(0, len(whole.input_ids) - limit)
         print(f"\n{TRAIN}:{position + 1}: {len(whole.input_ids)} tokens, {cut} beyond train.max_length ({limit})")
-        print(painted(runs(tokenizer, whole, limit), colours))
+        print(paint_runs(token_runs(tokenizer, whole, limit), colours))
 
 
 if __name__ == "__main__":
-    run(main, show=show)
+    run_stage(main, show=show_examples)

@@ -5,12 +5,12 @@ An immutable input: a hub model at a pinned revision, a local folder, or the emb
 
 from pathlib import Path
 
-from src.synthetic import tiny_model
 from src.files import atomic_folder
-from src.models.sources import check, copy, download
+from src.models.sources import check_model, copy_model, download_model
 from src.numerics import seed_everything
 from src.params import Params
-from src.stages.runner import run
+from src.stages.runner import run_stage
+from src.synthetic import tiny_model
 
 
 def main(params: Params) -> None:
@@ -18,15 +18,15 @@ def main(params: Params) -> None:
     base = params.base
     with atomic_folder("models/base") as folder:
         if base.source == "hub":
-            download(base.repository, base.revision, folder)
+            download_model(base.repository, base.revision, folder)
         elif base.source == "local":
-            copy(Path(base.folder), folder)
+            copy_model(Path(base.folder), folder)
         else:
             seed_everything(base.seed)
-            tiny_model.build(folder, base.pretrain_steps, base.seed)
-        check(folder)
+            tiny_model.build_tiny_model(folder, base.pretrain_steps, base.seed)
+        check_model(folder)
     print(f"Base model from {base.source} in models/base")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

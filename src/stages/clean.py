@@ -17,15 +17,15 @@ from src.errors import UserError
 from src.files import atomic_folder, write_json, write_tsv
 from src.params import CleanParams, Params
 from src.records import ground_truth
-from src.records.cleaning import VERDICTS, Drops, clean
-from src.records.deduplication import judge_repeats, near_clusters
-from src.records.examples import RepeatExamples, lots
-from src.records.language import Language
-from src.records.near_duplicates import Near
-from src.records.rules import Rule, switched_on
-from src.records.parquet import KEYED_RECORDS, batches, in_order, parquet_writer
-from src.records.cleaning_statistics import Tally
-from src.stages.runner import run
+from src.records.cleaning import VERDICTS, FilterSettings, clean_batch
+from src.records.cleaning_statistics import CleaningStatistics
+from src.records.deduplication import count_near_clusters, mark_duplicates
+from src.records.examples import DuplicateExamples, example_keys
+from src.records.language import LanguageFilter
+from src.records.near_duplicates import NearDuplicateFinder
+from src.records.parquet import KEYED_RECORDS, map_in_order, parquet_writer, read_batches
+from src.records.rules import Rule, enabled_rules
+from src.stages.runner import run_stage
 
 RECORDS, CLEAN, METRICS, PLOTS = "data/records.parquet", "data/clean.parquet", "metrics/clean.json", "plots/clean"
 ADVICE = {
@@ -45,25 +45,25 @@ CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates a
 
 def main(params: Params) -> dict[str, float]:
     """Cleans, compares, writes; records = the sum of VERDICTS. Returns the seconds that near duplicates took."""
-    rules = switched_on(switches(params.clean))
-    tally = Tally(rules, ground_truth.load(params.data.raw, rules))
+    rules = enabled_rules(rule_switches(params.clean))
+    tally = CleaningStatistics(rules, ground_truth.load_ground_truth(params.data.raw, rules))
     try:
-        index = mend(rules, drops(params), tally)
+        index = clean_texts(rules, filter_settings(params), tally)
         begun = perf_counter()
         clusters = find_clusters(params.clean.near_threshold)
         seconds = perf_counter() - begun
-        plan = index.hstack(judge_repeats(index, clusters, params.clean.duplicates))
+        plan = index.hstack(mark_duplicates(index, clusters, params.clean.duplicates))
         repeats = write_clean(plan, tally)
     finally:
         Path(CANDIDATES).unlink(missing_ok=True)
     tally.judge(plan["verdict"])
-    write_json(METRICS, {"near_duplicate_clusters": near_clusters(plan), **tally.metrics()})
+    write_json(METRICS, {"near_duplicate_clusters": count_near_clusters(plan), **tally.metrics()})
     write_plots({**tally.plots(), "duplicates": repeats})
     print(f"{tally.verdicts['kept']} of {tally.verdicts.total()} records kept.")
     return {"near_duplicates_seconds": round(seconds, 1)}
 
 
-def switches(clean: CleanParams) -> dict[str, bool]:
+def rule_switches(clean: CleanParams) -> dict[str, bool]:
     """Whether each rule is on."""
     characters = {"entities": clean.entities, "mojibake": clean.mojibake, "controls": clean.controls}
     foreign = {"markup": clean.markup, "urls": clean.urls, "emails": clean.emails, "boilerplate": clean.boilerplate}
@@ -71,14 +71,16 @@ def switches(clean: CleanParams) -> dict[str, bool]:
     return characters | foreign | forms
 
 
-def drops(params: Params) -> Drops:
+def filter_settings(params: Params) -> FilterSettings:
     """Which records are dropped on their own account."""
     clean, data = params.clean, params.data
-    language = None if clean.language == "any" else Language(clean.language)
-    return Drops(data.min_title_chars, data.min_content_chars, clean.markup_titles, clean.content_is_title, language)
+    language = None if clean.language == "any" else LanguageFilter(clean.language)
+    return FilterSettings(
+        data.min_title_chars, data.min_content_chars, clean.markup_titles, clean.content_is_title, language
+    )
 
 
-def mend(rules: Sequence[Rule], drops: Drops, tally: Tally) -> pl.DataFrame:
+def clean_texts(rules: Sequence[Rule], drops: FilterSettings, tally: CleaningStatistics) -> pl.DataFrame:
     """Cleans all records and writes those that stay so far to CANDIDATES; their keys, and a lot by which to draw.
 
     Raises:
@@ -86,11 +88,11 @@ def mend(rules: Sequence[Rule], drops: Drops, tally: Tally) -> pl.DataFrame:
     """
     index = []
     with parquet_writer(CANDIDATES) as keep:
-        for cleaned in in_order(partial(clean, rules=rules, drops=drops), batches(RECORDS)):
+        for cleaned in map_in_order(partial(clean_batch, rules=rules, drops=drops), read_batches(RECORDS)):
             tally.add(cleaned)
             kept = cleaned.after.filter(verdict="kept")
             keep(kept)
-            index.append(kept.select("title_key", "content_key", lots(kept["uid"])))
+            index.append(kept.select("title_key", "content_key", example_keys(kept["uid"])))
     if not tally.verdicts["kept"]:
         dropped = ", ".join(f"{count} {VERDICTS[name]}" for name, count in tally.verdicts.items() if count)
         [(most, _)] = tally.verdicts.most_common(1)
@@ -100,23 +102,23 @@ def mend(rules: Sequence[Rule], drops: Drops, tally: Tally) -> pl.DataFrame:
 
 def find_clusters(threshold: float) -> np.ndarray:
     """For each candidate the position of the first one of its cluster of near contents."""
-    near = Near(threshold)
-    for signatures in in_order(near.signatures, contents()):
+    near = NearDuplicateFinder(threshold)
+    for signatures in map_in_order(near.signatures, candidate_contents()):
         near.add(signatures)
-    return near.clusters(contents)
+    return near.clusters(candidate_contents)
 
 
-def contents() -> Iterator[pl.Series]:
+def candidate_contents() -> Iterator[pl.Series]:
     """The contents of the candidates, in order."""
-    return (batch["content"] for batch in batches(CANDIDATES, ["content"]))
+    return (batch["content"] for batch in read_batches(CANDIDATES, ["content"]))
 
 
-def write_clean(plan: pl.DataFrame, tally: Tally) -> list[dict[str, str]]:
+def write_clean(plan: pl.DataFrame, tally: CleaningStatistics) -> list[dict[str, str]]:
     """Writes the candidates that stay, as `plan` has it; returns rows that show some of those that do not."""
-    drawn = RepeatExamples(plan)
+    drawn = DuplicateExamples(plan)
     start = 0
     with parquet_writer(CLEAN, KEYED_RECORDS) as keep:
-        for batch in batches(CANDIDATES):
+        for batch in read_batches(CANDIDATES):
             records = batch.hstack(plan.slice(start, batch.height))
             start += batch.height
             kept = records.filter(verdict="kept")
@@ -137,4 +139,4 @@ def write_plots(plots: dict[str, list[dict[str, Any]]]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -13,7 +13,7 @@ from src.files import atomic_file, write_json, write_tsv
 from src.params import Params
 from src.records import raw
 from src.records.parquet import parquet_writer
-from src.stages.runner import run
+from src.stages.runner import run_stage
 
 RECORDS, REJECTED = "data/records.parquet", "data/rejected.jsonl"
 METRICS, FUNNEL_PLOT = "metrics/decompress.json", "plots/decompress/funnel.tsv"
@@ -35,15 +35,15 @@ def main(params: Params) -> None:
         atomic_file(REJECTED) as partial,
         partial.open("w", encoding="utf-8", newline="\n") as aside,
     ):
-        for block in raw.read(Path(data.raw), data.lines):
-            records = raw.triage(block.records, data.min_title_chars, data.min_content_chars)
+        for block in raw.read_raw(Path(data.raw), data.lines):
+            records = raw.mark_drop_reasons(block.records, data.min_title_chars, data.min_content_chars)
             keep(records.filter(verdict="kept"))
             aside.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in block.rejected)
             first_rejected = first_rejected or next(iter(block.rejected), None)
             counts.update(lines=block.lines - block.blank, blank=block.blank, rejected=len(block.rejected))
             counts.update(records["verdict"].to_list(), cut_off=block.cut_off)
             reasons.update(line["reason"] for line in block.rejected)
-        check(counts, first_rejected, params)
+        check_usable(counts, first_rejected, params)
     by_reason = {reason: reasons[reason] for reason in raw.REASONS}
     write_json(METRICS, {name: counts[name] for name in COUNTED} | {"rejected_by_reason": by_reason})
     write_tsv(FUNNEL_PLOT, [{"step": label, "records": counts[fate]} for fate, label in STEPS.items()])
@@ -52,7 +52,7 @@ def main(params: Params) -> None:
     print(f"{counts['kept']} of {counts['lines']} lines kept, {counts['rejected']} malformed ones set aside.")
 
 
-def check(counts: Counter[str], first_rejected: dict[str, Any] | None, params: Params) -> None:
+def check_usable(counts: Counter[str], first_rejected: dict[str, Any] | None, params: Params) -> None:
     """Refuses a file of too many malformed lines, or of no usable record.
 
     Raises:
@@ -77,4 +77,4 @@ def check(counts: Counter[str], first_rejected: dict[str, Any] | None, params: P
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -12,8 +12,8 @@ from src.files import write_json, write_tsv
 from src.params import Params
 from src.scoring.generations import check_paired, read_generations
 from src.scoring.nearest import nearest_titles
-from src.scoring.report import report
-from src.stages.runner import run
+from src.scoring.report import score_report
+from src.stages.runner import run_stage
 
 BASE, TUNED = Path("data/generations/base.jsonl"), Path("data/generations/tuned.jsonl")
 TRAIN = Path("data/split/train.parquet")
@@ -30,7 +30,7 @@ def main(params: Params) -> None:
     train = pl.read_parquet(TRAIN, columns=["title", "content"])
     positions = nearest_titles([generation.title for generation in base], train["title"].to_list())
     descriptions = train["content"].to_list()
-    scores = report(base, tuned, [descriptions[position] for position in positions], descriptions)
+    scores = score_report(base, tuned, [descriptions[position] for position in positions], descriptions)
 
     write_json(METRICS, scores)
     write_tsv(PLOT, [{"metric": m, "system": s, "value": scores[s][m]} for m in PLOTTED for s in SYSTEMS])
@@ -39,4 +39,4 @@ def main(params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -11,9 +11,9 @@ from typing import Any
 
 from src.files import atomic_folder, write_jsonl
 from src.params import FormatParams, Params
-from src.prompts.rendering import prompt_and_completion, turns
-from src.records.parquet import FIELDS, batches
-from src.stages.runner import run
+from src.prompts.rendering import prompt_and_completion, prompt_turns
+from src.records.parquet import FIELDS, read_batches
+from src.stages.runner import run_stage
 
 SPLIT, PROMPTS = Path("data/split"), Path("data/prompts")
 SIDES = ("train", "validation", "test")
@@ -23,32 +23,32 @@ def main(params: Params) -> None:
     """Writes the prompts of each side of the split, batch by batch."""
     with atomic_folder(PROMPTS) as folder:
         for side in SIDES:
-            write_jsonl(folder / f"{side}.jsonl", prompts(side, params.format))
+            write_jsonl(folder / f"{side}.jsonl", prompt_rows(side, params.format))
             if params.format.openai:
-                write_jsonl(folder / "openai" / f"{side}.jsonl", conversations(side, params.format))
+                write_jsonl(folder / "openai" / f"{side}.jsonl", openai_rows(side, params.format))
     also = " and as OpenAI's conversations" if params.format.openai else ""
     print(f"Prompts of {', '.join(SIDES)} written in the {params.format.template} template{also}.")
 
 
-def records(side: str) -> Iterator[tuple[str, str, str]]:
+def read_split(side: str) -> Iterator[tuple[str, str, str]]:
     """Uid, title and content of each record on a side."""
-    for batch in batches(SPLIT / f"{side}.parquet", FIELDS):
+    for batch in read_batches(SPLIT / f"{side}.parquet", FIELDS):
         yield from batch.iter_rows()
 
 
-def prompts(side: str, chosen: FormatParams) -> Iterator[dict[str, Any]]:
+def prompt_rows(side: str, chosen: FormatParams) -> Iterator[dict[str, Any]]:
     """Each record of a side as prompt and completion, in the template chosen."""
-    for uid, title, content in records(side):
-        asked = turns(chosen.instruction, chosen.question, title)
+    for uid, title, content in read_split(side):
+        asked = prompt_turns(chosen.instruction, chosen.question, title)
         yield {"uid": uid, "title": title} | prompt_and_completion(chosen.template, asked, content)
 
 
-def conversations(side: str, chosen: FormatParams) -> Iterator[dict[str, Any]]:
+def openai_rows(side: str, chosen: FormatParams) -> Iterator[dict[str, Any]]:
     """Each record of a side as OpenAI's fine-tuning takes it: the turns of system, user and assistant, nothing else."""
-    for _, title, content in records(side):
-        asked = turns(chosen.instruction, chosen.question, title)
+    for _, title, content in read_split(side):
+        asked = prompt_turns(chosen.instruction, chosen.question, title)
         yield {"messages": [*asked, {"role": "assistant", "content": content}]}
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

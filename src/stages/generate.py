@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from src.files import read_jsonl, write_jsonl
-from src.models.backends.transformers import load_adapted
 from src.inference.transformers_engine import greedy_answers, reference_losses
+from src.models.backends.transformers import load_adapted
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.encoding import load_tokenizer
-from src.prompts.rendering import reference
-from src.stages.runner import run
+from src.prompts.rendering import reference_text
+from src.stages.runner import run_stage
 
 BASE, ADAPTERS = Path("models/base"), {"base": None, "tuned": Path("models/adapter")}
 
@@ -36,7 +36,7 @@ def main(params: Params, variant: str) -> dict[str, Any]:
                 "uid": record["uid"],
                 "title": record["title"],
                 "answer": answer.text,
-                "reference": reference(record),
+                "reference": reference_text(record),
                 "tokens": len(answer.tokens),
                 "stopped": answer.stopped,
                 "loss": round(loss, 6),
@@ -51,4 +51,4 @@ def main(params: Params, variant: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(main, variants=tuple(ADAPTERS))
+    run_stage(main, variants=tuple(ADAPTERS))

@@ -24,7 +24,7 @@ RUNTIME = Path("metrics/runtime.json")
 TALKATIVE = "bitsandbytes.backends.cpu.ops"
 
 
-def run(
+def run_stage(
     main: Callable[..., dict[str, Any] | None],
     variants: Sequence[str] = (),
     show: Callable[[params.Params, int], None] | None = None,
@@ -45,9 +45,9 @@ def run(
     start = time.perf_counter()
     try:
         if show and count:
-            show(params.for_stage(stage), count)
+            show(params.params_for_stage(stage), count)
             return
-        measured = main(params.for_stage(stage), *variant) or {}
+        measured = main(params.params_for_stage(stage), *variant) or {}
     except UserError as error:
         sys.exit(f"{stage}: {error}")
     except RuntimeError as error:
@@ -62,7 +62,7 @@ def run(
         sys.exit(f"{stage}: {reason}: the last good result is left as it was.")
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted: `dvc repro` goes on from here.")
-    record("@".join([stage, *variant]), time.perf_counter() - start, measured)
+    record_runtime("@".join([stage, *variant]), time.perf_counter() - start, measured)
 
 
 def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bool) -> tuple[str, list[str], int]:
@@ -77,19 +77,19 @@ def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bo
     if variants:
         parser.add_argument("variant", choices=variants)
     if shows:
-        parser.add_argument("--show", type=positive, metavar="COUNT", help="only print COUNT examples")
+        parser.add_argument("--show", type=positive_integer, metavar="COUNT", help="only print COUNT examples")
     chosen = vars(parser.parse_args())
     return stage, [chosen["variant"]] if variants else [], chosen.get("show") or 0
 
 
-def positive(text: str) -> int:
+def positive_integer(text: str) -> int:
     """A number of 1 or more on the command line."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
     return int(text)
 
 
-def record(stage: str, seconds: float, measured: dict[str, Any]) -> None:
+def record_runtime(stage: str, seconds: float, measured: dict[str, Any]) -> None:
     """Writes a stage's duration in seconds, its peak memory in MB and what else it measured to metrics/runtime.json."""
     runtime = read_json(RUNTIME) if RUNTIME.exists() else {}
     peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -15,15 +15,14 @@ import polars as pl
 from src.errors import UserError
 from src.files import atomic_folder, write_json, write_tsv
 from src.params import Params, SampleParams
-from src.records import split, topics
-from src.records import deduplication
-from src.records.near_duplicates import Near
-from src.records.parquet import KEYS, RECORDS, batches, in_order, parquet_writer
-from src.stages.runner import run
+from src.records import deduplication, split, topics
+from src.records.near_duplicates import NearDuplicateFinder
+from src.records.parquet import KEYS, RECORDS, map_in_order, parquet_writer, read_batches
+from src.stages.runner import run_stage
 
 CLEAN, SPLIT, METRICS = "data/clean.parquet", Path("data/split"), "metrics/sample.json"
 STRATA_PLOT, FUNNEL_PLOT = "plots/sample/strata.tsv", "plots/sample/funnel.tsv"
-FATES = {"train": "drawn for training", "validation": "drawn for validation", "test": "drawn for testing"}
+OUTCOMES = {"train": "drawn for training", "validation": "drawn for validation", "test": "drawn for testing"}
 TEXTS = ("title", "content")
 
 
@@ -32,30 +31,32 @@ def main(params: Params) -> None:
     sample = params.sample
     index = read_index(sample.seed)
     available = index.height
-    part = split.part_of(available, sample.part, sample.parts)
+    part = split.part_range(available, sample.part, sample.parts)
     check_size(sample, available, len(part))
-    side = split.sides(index, sample.seed, sample.validation_share, sample.test_share)[part.start : part.stop]
+    side = split.assign_splits(index, sample.seed, sample.validation_share, sample.test_share)[part.start : part.stop]
     lots = index["lot"][part.start : part.stop].to_numpy()
     del index
-    dimensions = describe(part, lots, sample)
-    strata = split.strata(dimensions)
-    drawn = split.choose(strata, lots, sample.pool, sample.records)
-    check_sides(side.filter(drawn), sample)
+    dimensions = describe_strata(part, lots, sample)
+    strata = split.stratum_ids(dimensions)
+    drawn = split.draw_sample(strata, lots, sample.pool, sample.records)
+    check_splits(side.filter(drawn), sample)
     plan = pl.DataFrame({"topic": dimensions["topic"], "side": side, "drawn": drawn})
     with atomic_folder(SPLIT) as folder:
         write_split(folder, plan, part)
         leak = measure_leak(folder, params.clean.near_threshold)
-    held = counts(side.filter(drawn))
-    metrics = {"available": available, "records": sum(held.values()), **held, **leak, **deviation(strata, drawn)}
+    held = count_splits(side.filter(drawn))
+    metrics = {"available": available, "records": sum(held.values()), **held, **leak, **share_deviation(strata, drawn)}
     write_json(METRICS, metrics | {"topics": topic_shares(dimensions["topic"])})
     write_tsv(STRATA_PLOT, strata_shares(dimensions, drawn))
-    write_tsv(FUNNEL_PLOT, funnel(held, available))
+    write_tsv(FUNNEL_PLOT, funnel_rows(held, available))
     print(f"{metrics['records']} of {available} records drawn from {metrics['strata']} strata.")
 
 
 def read_index(seed: int) -> pl.DataFrame:
     """The keys and the lot of each cleaned record, 32 bytes a record."""
-    frames = (batch.select(*KEYS, split.lots(batch["uid"], seed)) for batch in batches(CLEAN, ("uid", *KEYS)))
+    frames = (
+        batch.select(*KEYS, split.sampling_keys(batch["uid"], seed)) for batch in read_batches(CLEAN, ("uid", *KEYS))
+    )
     return pl.concat([pl.DataFrame(schema=dict.fromkeys((*KEYS, "lot"), pl.UInt64())), *frames])
 
 
@@ -78,14 +79,14 @@ def check_size(sample: SampleParams, available: int, in_part: int) -> None:
             )
 
 
-def check_sides(drawn: pl.Series, sample: SampleParams) -> None:
+def check_splits(drawn: pl.Series, sample: SampleParams) -> None:
     """Refuses a split without records on a side.
 
     Raises:
         UserError: naming the parameter.
     """
     shares = {"validation": sample.validation_share, "test": sample.test_share}
-    for side, held in counts(drawn).items():
+    for side, held in count_splits(drawn).items():
         if not held:
             reason = f"sample.{side}_share is {shares[side]}" if side in shares else "training needs records"
             fix = "raise sample.records" if sample.records else "set fewer sample.parts, or a larger share"
@@ -94,12 +95,12 @@ def check_sides(drawn: pl.Series, sample: SampleParams) -> None:
             )
 
 
-def counts(sides: pl.Series) -> dict[str, int]:
+def count_splits(sides: pl.Series) -> dict[str, int]:
     """How many records each side has."""
-    return {side: int((sides == side).sum()) for side in split.SIDES}
+    return {side: int((sides == side).sum()) for side in split.SPLITS}
 
 
-def describe(part: range, lots: np.ndarray, sample: SampleParams) -> pl.DataFrame:
+def describe_strata(part: range, lots: np.ndarray, sample: SampleParams) -> pl.DataFrame:
     """The topic, the title's length and the description's length of each record of the part, as names of strata."""
     found = find_topics(part, lots, sample) if sample.topics > 1 else None
 
@@ -107,12 +108,12 @@ def describe(part: range, lots: np.ndarray, sample: SampleParams) -> pl.DataFram
         topic = pl.Series(found.of(records)) if found else pl.lit(0, pl.UInt8)
         return records.select(pl.col(TEXTS).str.len_chars(), topic=topic)
 
-    measured = pl.concat(in_order(measure, split.within(batches(CLEAN, TEXTS), part)))
+    measured = pl.concat(map_in_order(measure, split.rows_within(read_batches(CLEAN, TEXTS), part)))
     return pl.DataFrame(
         {
-            "topic": topics.by_size(measured["topic"].to_numpy(), found.words if found else ["everything"]),
-            "title length": split.quantiles(measured["title"], sample.quantiles),
-            "description length": split.quantiles(measured["content"], sample.quantiles),
+            "topic": topics.label_topics(measured["topic"].to_numpy(), found.words if found else ["everything"]),
+            "title length": split.quantile_labels(measured["title"], sample.quantiles),
+            "description length": split.quantile_labels(measured["content"], sample.quantiles),
         }
     )
 
@@ -121,16 +122,16 @@ def find_topics(part: range, lots: np.ndarray, sample: SampleParams) -> topics.T
     """Topics of the part, found on those of its records that have the lowest lots."""
     in_subset = np.zeros(len(lots), bool)
     in_subset[np.argsort(lots, kind="stable")[: topics.SUBSET]] = True
-    subset = beside(pl.DataFrame({"drawn": in_subset}), part, TEXTS)
+    subset = drawn_records(pl.DataFrame({"drawn": in_subset}), part, TEXTS)
     # Rows are copied as Python's, since a filtered frame holds on to all texts of its batch.
     rows = [row for records in subset for row in records.select(TEXTS).iter_rows()]
-    return topics.find(pl.DataFrame(rows, schema=TEXTS, orient="row"), sample.topics, sample.seed)
+    return topics.find_topics(pl.DataFrame(rows, schema=TEXTS, orient="row"), sample.topics, sample.seed)
 
 
-def beside(plan: pl.DataFrame, part: range, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+def drawn_records(plan: pl.DataFrame, part: range, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """The records of the part that the plan draws, in the order of the cleaned data, the plan's columns beside them."""
     start = 0
-    for batch in split.within(batches(CLEAN, columns), part):
+    for batch in split.rows_within(read_batches(CLEAN, columns), part):
         yield batch.hstack(plan[start : start + batch.height]).filter("drawn")
         start += batch.height
 
@@ -139,41 +140,43 @@ def write_split(folder: Path, plan: pl.DataFrame, part: range) -> None:
     """Writes the records drawn to their sides' files, each with its topic."""
     schema = RECORDS | {"topic": pl.String()}
     with ExitStack() as files:
-        append = {side: files.enter_context(parquet_writer(folder / f"{side}.parquet", schema)) for side in split.SIDES}
-        for records in beside(plan, part, tuple(RECORDS)):
-            for side in split.SIDES:
+        append = {
+            side: files.enter_context(parquet_writer(folder / f"{side}.parquet", schema)) for side in split.SPLITS
+        }
+        for records in drawn_records(plan, part, tuple(RECORDS)):
+            for side in split.SPLITS:
                 append[side](records.filter(side=side).cast({"topic": pl.String}))
 
 
 def measure_leak(folder: Path, threshold: float) -> dict[str, int]:
     """How many titles, contents and clusters of near contents the files written have on more than one side."""
-    near = Near(threshold)
+    near = NearDuplicateFinder(threshold)
 
     def sign(records: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
-        keys = {f"{field}_key": deduplication.keys(records[field]) for field in TEXTS}
+        keys = {f"{field}_key": deduplication.text_keys(records[field]) for field in TEXTS}
         return records.select("side", **keys), near.signatures(records["content"])
 
     keyed = []
-    for keys, signatures in in_order(sign, written(folder, TEXTS)):
+    for keys, signatures in map_in_order(sign, written_records(folder, TEXTS)):
         near.add(signatures)
         keyed.append(keys)
-    clusters = near.clusters(lambda: (records["content"] for records in written(folder, ("content",))))
+    clusters = near.clusters(lambda: (records["content"] for records in written_records(folder, ("content",))))
     index = pl.concat(keyed).with_columns(near_key=clusters)
     return {
-        "shared_titles": split.shared(index, "title_key"),
-        "shared_contents": split.shared(index, "content_key"),
-        "shared_near_duplicates": split.shared(index, "near_key"),
+        "shared_titles": split.count_shared(index, "title_key"),
+        "shared_contents": split.count_shared(index, "content_key"),
+        "shared_near_duplicates": split.count_shared(index, "near_key"),
     }
 
 
-def written(folder: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+def written_records(folder: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """The records of the files written, in batches, with their side."""
-    for side in split.SIDES:
-        for batch in batches(folder / f"{side}.parquet", columns):
-            yield batch.with_columns(side=pl.lit(side, split.SIDE))
+    for side in split.SPLITS:
+        for batch in read_batches(folder / f"{side}.parquet", columns):
+            yield batch.with_columns(side=pl.lit(side, split.SPLIT))
 
 
-def deviation(strata: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
+def share_deviation(strata: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
     """How many strata there are, and by how much a stratum's share of the sample differs from its share of all."""
     everywhere, in_sample = np.bincount(strata), np.bincount(strata[drawn], minlength=strata.max() + 1)
     difference = np.abs(everywhere / everywhere.sum() - in_sample / in_sample.sum()).max()
@@ -201,11 +204,11 @@ def strata_shares(dimensions: pl.DataFrame, drawn: np.ndarray) -> list[dict[str,
     ]
 
 
-def funnel(held: dict[str, int], available: int) -> list[dict[str, Any]]:
+def funnel_rows(held: dict[str, int], available: int) -> list[dict[str, Any]]:
     """What became of the cleaned records, one row a fate."""
-    drawn = [{"step": FATES[side], "records": held[side]} for side in split.SIDES]
+    drawn = [{"step": OUTCOMES[side], "records": held[side]} for side in split.SPLITS]
     return [*drawn, {"step": "not drawn", "records": available - sum(held.values())}]
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

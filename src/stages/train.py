@@ -12,16 +12,16 @@ from typing import Any
 from src.errors import UserError
 from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
 from src.models import attention, backends, processes
-from src.models.adapter import copied_weights, save_adapter
-from src.models.backends.transformers import digest
-from src.training.checkpoints import fingerprint
-from src.training.evidence import prove, speed
-from src.training.rounds import Job, fit_rounds
+from src.models.adapter import copy_trained_weights, save_adapter
+from src.models.backends.transformers import weights_digest
 from src.numerics import seed_everything
 from src.params import BaseParams, Params, TrainParams
-from src.prompts.encoding import encode, load_tokenizer, rows
-from src.training.schedule import parts, predicted_steps
-from src.stages.runner import run
+from src.prompts.encoding import encode_record, load_tokenizer, make_rows
+from src.stages.runner import run_stage
+from src.training.checkpoints import training_fingerprint
+from src.training.evidence import throughput, training_evidence
+from src.training.rounds import TrainingContext, train_rounds
+from src.training.schedule import predict_steps, split_rounds
 
 BASE, PROMPTS, ADAPTER = Path("models/base"), Path("data/prompts"), Path("models/adapter")
 INPUTS = [BASE, PROMPTS, Path("src/models"), Path("src/prompts")]
@@ -30,28 +30,30 @@ INPUTS = [BASE, PROMPTS, Path("src/models"), Path("src/prompts")]
 def main(params: Params) -> dict[str, Any]:
     """Trains an adapter and proves it."""
     train = params.train
-    backend = backends.get(train, BASE)
-    kernel = attention.choose(train)
-    say(f"Attention: {kernel.reason}.")
+    backend = backends.get_backend(train, BASE)
+    kernel = attention.choose_attention(train)
+    print_line(f"Attention: {kernel.reason}.")
     tokenizer = load_tokenizer(BASE, params.format.template)
     records = {split: read_jsonl(PROMPTS / f"{split}.jsonl") for split in ("train", "validation")}
     held_out = records["validation"][: train.eval_records or None]
-    encoded = [encode(tokenizer, record, train.max_length) for record in records["train"]]
-    rounds = [rows(part, train.max_length, kernel.packing) for part in parts(encoded, train.rounds)]
+    encoded = [encode_record(tokenizer, record, train.max_length) for record in records["train"]]
+    rounds = [make_rows(part, train.max_length, kernel.packing) for part in split_rounds(encoded, train.rounds)]
     steps = agreed_steps([len(part) for part in rounds], train, kernel)
-    checkpoints = Path(".checkpoints") / fingerprint(INPUTS, train)
+    checkpoints = Path(".checkpoints") / training_fingerprint(INPUTS, train)
 
     seed_everything(train.seed)
     model = backend.load_trainable(BASE, train, kernel.implementation)
-    job = Job(
+    job = TrainingContext(
         tokenizer=tokenizer,
-        validation=list(rows([encode(tokenizer, one, train.max_length) for one in held_out], train.max_length, False)),
+        validation=list(
+            make_rows([encode_record(tokenizer, one, train.max_length) for one in held_out], train.max_length, False)
+        ),
         names={tuple(one.input_ids): record["uid"] for one, record in zip(encoded, records["train"], strict=True)},
         train=train,
         attention=kernel,
     )
-    outcome = fit_rounds(model, job, rounds, checkpoints)
-    proof, weights = prove(model, outcome, steps), copied_weights(model)
+    outcome = train_rounds(model, job, rounds, checkpoints)
+    proof, weights = training_evidence(model, outcome, steps), copy_trained_weights(model)
     if not processes.is_main():
         sys.exit()  # one process writes
 
@@ -61,12 +63,16 @@ def main(params: Params) -> dict[str, Any]:
     write_tsv("plots/train/training.tsv", outcome.training_loss)
     write_tsv("plots/train/validation.tsv", outcome.validation_loss)
     sizes = {"records": len(encoded), "rows": sum(len(part) for part in rounds), "rounds": train.rounds}
-    write_json("metrics/train.json", sizes | proof | {"base": origin(params.base), "base_sha256": digest(BASE)})
-    say(f"{proof['steps']} steps: validation loss {proof['validation_loss_first']} to {proof['validation_loss_kept']}")
-    return speed(outcome)
+    write_json(
+        "metrics/train.json", sizes | proof | {"base": base_origin(params.base), "base_sha256": weights_digest(BASE)}
+    )
+    print_line(
+        f"{proof['steps']} steps: validation loss {proof['validation_loss_first']} to {proof['validation_loss_kept']}"
+    )
+    return throughput(outcome)
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Prints a line, from one of the processes."""
     if processes.is_main():
         print(line, flush=True)
@@ -78,7 +84,7 @@ def agreed_steps(rows_a_round: list[int], train: TrainParams, kernel: attention.
     Raises:
         UserError: if the audit's prediction is another one.
     """
-    steps = predicted_steps(rows_a_round, train, processes.count())
+    steps = predict_steps(rows_a_round, train, processes.world_size())
     audited = read_json("metrics/audit.json")["predicted_steps"]
     if kernel.packing == train.packing and steps != audited:
         raise UserError(
@@ -88,10 +94,10 @@ def agreed_steps(rows_a_round: list[int], train: TrainParams, kernel: attention.
     return steps
 
 
-def origin(base: BaseParams) -> str:
+def base_origin(base: BaseParams) -> str:
     """Where the base model comes from: the embedded one, a repository at its revision, or a folder."""
     return {"tiny": "tiny", "hub": f"{base.repository}@{base.revision}", "local": base.folder}[base.source]
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

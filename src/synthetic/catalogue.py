@@ -70,59 +70,62 @@ class Frame(Formatter):
 FRAME = Frame()
 
 
-def products(seed: int, count: int) -> Iterator[Product]:
+def generate_products(seed: int, count: int) -> Iterator[Product]:
     """`count` products, half of them books; the same seed gives the same ones in the same order."""
     rng = random.Random(seed)
     for _ in range(count):
-        yield write(rng, outline(rng))
+        yield write_product(rng, draw_outline(rng))
 
 
-def outline(rng: random.Random) -> Outline:
+def draw_outline(rng: random.Random) -> Outline:
     """What one product of a random kind is."""
     kind = draw_kind(rng)
-    line = rng.choice(kinds()[kind])
+    line = rng.choice(load_kinds()[kind])
     attributes = {name: rng.choice(pool) for name, pool in line["draws"].items()}
     frame = rng.choice(line["frames"])
     maker = next(name for name in MAKERS if f"{{{name}" in frame["title"])
     return Outline(kind, frame, attributes, line["draws"][maker].index(attributes[maker]))
 
 
-def write(rng: random.Random, product: Outline) -> Product:
+def write_product(rng: random.Random, product: Outline) -> Product:
     """The product in words; another call gives the same title another description."""
     title = FRAME.fill(product.frame["title"], product.attributes)
     facts = FRAME.facts(product.frame["title"], product.attributes)
-    frames = [choose(rng, each, product.style + number) for number, each in enumerate(product.frame["text"])]
+    frames = [choose_wording(rng, each, product.style + number) for number, each in enumerate(product.frame["text"])]
     sentences = [FRAME.fill(frame, product.attributes) for frame in frames]
-    return Product(product.kind, title, describe(rng, sentences), facts)
+    return Product(product.kind, title, join_sentences(rng, sentences), facts)
 
 
-def choose(rng: random.Random, alternatives: list[str], style: int) -> str:
+def choose_wording(rng: random.Random, alternatives: list[str], style: int) -> str:
     """The alternative that the style prefers, or now and then any."""
     return alternatives[style % len(alternatives)] if rng.random() < STYLED_SHARE else rng.choice(alternatives)
 
 
-def describe(rng: random.Random, sentences: list[str]) -> str:
+def join_sentences(rng: random.Random, sentences: list[str]) -> str:
     """The first sentence and most of the others; a few descriptions stop there, a few advertise more products."""
     length = rng.random()
     if length < SHORT_SHARE:
         return sentences[0]
     kept = [sentence for sentence in sentences[1:] if rng.random() < KEPT_SHARE]
-    more = advertise(rng, rng.randint(3, 6)) if length > 1 - LONG_SHARE else []
+    more = write_advertisements(rng, rng.randint(3, 6)) if length > 1 - LONG_SHARE else []
     return " ".join([sentences[0], *kept, *more])
 
 
-def advertise(rng: random.Random, count: int) -> list[str]:
+def write_advertisements(rng: random.Random, count: int) -> list[str]:
     """`count` more products, a title and description each, as catalogues append them to a text."""
-    return [f"See also {found.title}. {found.content}" for found in (write(rng, outline(rng)) for _ in range(count))]
+    return [
+        f"See also {found.title}. {found.content}"
+        for found in (write_product(rng, draw_outline(rng)) for _ in range(count))
+    ]
 
 
 def draw_kind(rng: random.Random) -> str:
     """The kind of a product: a book, or any other kind with equal chances."""
-    others = [kind for kind in kinds() if kind != "book"]
+    others = [kind for kind in load_kinds() if kind != "book"]
     return "book" if rng.random() < BOOK_SHARE else rng.choice(others)
 
 
 @cache
-def kinds() -> dict[str, list[dict[str, Any]]]:
+def load_kinds() -> dict[str, list[dict[str, Any]]]:
     """The lines of each kind of product, as vocabulary.yaml describes them."""
     return dict(YAML(typ="safe").load(VOCABULARY.read_text(encoding="utf-8"))["kinds"])

@@ -49,7 +49,7 @@ class Record:
         self.title, self.content = self.truth.title, self.truth.content
 
 
-Plant = Callable[[random.Random, str, str], tuple[str, str]]
+Injection = Callable[[random.Random, str, str], tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,33 @@ class Flaw:
 
     name: str
     share: float
-    plant: Plant
+    plant: Injection
     books_only: bool = False
     drops: bool = False
 
 
-def plant_all(rng: random.Random, records: list[Record]) -> None:
+def inject_flaws(rng: random.Random, records: list[Record]) -> None:
     """Plants every flaw of FLAWS in its share of the records, in place."""
     for flaw in FLAWS:
-        plant(rng, flaw, records)
+        inject_flaw(rng, flaw, records)
 
 
-def plant(rng: random.Random, flaw: Flaw, records: list[Record]) -> None:
+def inject_flaw(rng: random.Random, flaw: Flaw, records: list[Record]) -> None:
     """Plants one flaw in its share of the records that it can hit, as far as enough of them give it a hold."""
-    candidates = [record for record in records if can_hit(flaw, record)]
+    candidates = [record for record in records if can_carry(flaw, record)]
     missing = round(flaw.share * len(candidates))
     for record in rng.sample(candidates, len(candidates)):
         if missing == 0:
             break
-        missing -= hit(rng, flaw, record)
+        missing -= inject_into(rng, flaw, record)
 
 
-def can_hit(flaw: Flaw, record: Record) -> bool:
+def can_carry(flaw: Flaw, record: Record) -> bool:
     """Whether the flaw may be planted: what can be cured goes into records that are kept."""
     return (flaw.drops or record.dropped is None) and (record.truth.kind == "book" or not flaw.books_only)
 
 
-def hit(rng: random.Random, flaw: Flaw, record: Record) -> bool:
+def inject_into(rng: random.Random, flaw: Flaw, record: Record) -> bool:
     """Plants the flaw in the record; whether that changed it."""
     flawed = flaw.plant(rng, record.title, record.content)
     if flawed == (record.title, record.content):
@@ -99,12 +99,12 @@ def hit(rng: random.Random, flaw: Flaw, record: Record) -> bool:
     return True
 
 
-def in_content(change: Callable[[random.Random, str], str]) -> Plant:
+def in_content(change: Callable[[random.Random, str], str]) -> Injection:
     """A change of a text as a flaw of the content."""
     return lambda rng, title, content: (title, change(rng, content))
 
 
-def in_both(change: Callable[[random.Random, str], str]) -> Plant:
+def in_both(change: Callable[[random.Random, str], str]) -> Injection:
     """A change of a text as a flaw of the title and the content."""
     return lambda rng, title, content: (change(rng, title), change(rng, content))
 
@@ -130,17 +130,17 @@ def repeat_title(rng: random.Random, title: str, content: str) -> tuple[str, str
     return (title, rng.choice([title, title.upper()])) if fits else (title, content)
 
 
-def refer(rng: random.Random, text: str) -> str:
+def add_edition_note(rng: random.Random, text: str) -> str:
     """The bookshop's note on the edition at the end, mostly glued to the last sentence."""
     return text + rng.choice(["", "", " ", "--"]) + rng.choice(REFERENCES)
 
 
-def glue(rng: random.Random, text: str) -> str:
+def glue_sentences(rng: random.Random, text: str) -> str:
     """One or two sentences without the space between them."""
     return replace_some(rng, SENTENCE_BREAK, text, rng.randint(1, 2), lambda _: "")
 
 
-def tag(rng: random.Random, text: str) -> str:
+def add_tags(rng: random.Random, text: str) -> str:
     """HTML: paragraphs, breaks and lists between sentences, or a word in bold or in a link."""
     block = rng.choice(["</p><p>", "</p>\n<p>", "<br>", "<br />", "<br/><br/>", "</li><li>"])
     word = rng.choice(
@@ -152,7 +152,7 @@ def tag(rng: random.Random, text: str) -> str:
     return opening + replace_some(rng, SENTENCE_BREAK, text, 3, lambda _: block) + closing
 
 
-def link(rng: random.Random, text: str) -> str:
+def add_url(rng: random.Random, text: str) -> str:
     """A web address between two sentences."""
     address = rng.choice(
         ["http://www.larkpuddle.example/shop", "https://mossferry.example/p/{}", "www.brindlemouth.example"]
@@ -160,25 +160,25 @@ def link(rng: random.Random, text: str) -> str:
     return replace_some(rng, SENTENCE_BREAK, text, 1, lambda _: f" {address.format(rng.randint(100, 999))} ")
 
 
-def mail(rng: random.Random, text: str) -> str:
+def add_email(rng: random.Random, text: str) -> str:
     """An e-mail address between two sentences."""
     address = rng.choice(["info@larkpuddle.example", "customer.service@mossferry.example", "orders-2@quibble.example"])
     return replace_some(rng, SENTENCE_BREAK, text, 1, lambda _: f" {address} ")
 
 
-def space(rng: random.Random, text: str) -> str:
+def add_spaces(rng: random.Random, text: str) -> str:
     """Runs of spaces, tabs, line ends or no-break spaces for single spaces, and some at the ends."""
     odd = rng.choice(["  ", "   ", "\t", "\n", "\r\n", "\u00a0", "\u2009", " \n\n "])
     return rng.choice(["", odd]) + replace_some(rng, re.compile(" "), text, 3, lambda _: odd) + rng.choice(["", odd])
 
 
-def control(rng: random.Random, text: str) -> str:
+def add_controls(rng: random.Random, text: str) -> str:
     """Control characters before words."""
     odd = rng.choice(["\x00", "\x02", "\x07", "\x0f", "\x1a", "\x7f"])
     return replace_some(rng, re.compile(" "), text, 2, lambda _: " " + odd)
 
 
-def mojibake(rng: random.Random, text: str) -> str:
+def make_mojibake(rng: random.Random, text: str) -> str:
     """UTF-8 read as Windows-1252, where each byte means something there."""
     try:
         return re.sub(r"[^\x00-\x7f]", lambda found: found.group().encode().decode("cp1252"), text)
@@ -186,35 +186,35 @@ def mojibake(rng: random.Random, text: str) -> str:
         return text
 
 
-def decompose(rng: random.Random, text: str) -> str:
+def decompose_letters(rng: random.Random, text: str) -> str:
     """Letters and their accents as two characters each."""
     return unicodedata.normalize("NFD", text)
 
 
-def named(rng: random.Random, text: str) -> str:
+def encode_named(rng: random.Random, text: str) -> str:
     """Special characters as named entities, such as &rsquo;."""
     return SPECIAL.sub(lambda found: name_entity(found.group()), text)
 
 
-def decimal(rng: random.Random, text: str) -> str:
+def encode_decimal(rng: random.Random, text: str) -> str:
     """Special characters as decimal entities, such as &#8217;."""
     return SPECIAL.sub(lambda found: f"&#{ord(found.group())};", text)
 
 
-def hexadecimal(rng: random.Random, text: str) -> str:
+def encode_hexadecimal(rng: random.Random, text: str) -> str:
     """Special characters as hexadecimal entities, such as &#x2019;."""
     return SPECIAL.sub(lambda found: f"&#x{ord(found.group()):X};", text)
 
 
-def windows(rng: random.Random, text: str) -> str:
+def encode_windows(rng: random.Random, text: str) -> str:
     """Special characters as their numbers in Windows-1252, such as &#146; or &#x92;."""
     form = rng.choice(["&#{};", "&#x{:x};"])
     return SPECIAL.sub(lambda found: form.format(windows_number(found.group())), text)
 
 
-def double(rng: random.Random, text: str) -> str:
+def encode_twice(rng: random.Random, text: str) -> str:
     """Entities encoded once more, such as &amp;rsquo; or &amp;#8217;."""
-    once = rng.choice([named, decimal])(rng, text)
+    once = rng.choice([encode_named, encode_decimal])(rng, text)
     return once.replace("&", "&amp;")
 
 
@@ -245,18 +245,18 @@ FLAWS = (  # in the order of planting: each leaves the ones before it to be foun
     Flaw("empty_content", 0.333, empty_content, drops=True),
     Flaw("markup_title", 0.005, scrape_title, drops=True),
     Flaw("content_is_title", 0.005, repeat_title, drops=True),
-    Flaw("boilerplate", 0.24, in_content(refer), books_only=True),
-    Flaw("glued", 0.16, in_content(glue)),
-    Flaw("tags", 0.10, in_content(tag)),
-    Flaw("url", 0.02, in_content(link)),
-    Flaw("email", 0.01, in_content(mail)),
-    Flaw("whitespace", 0.06, in_both(space)),
-    Flaw("decomposed", 0.01, in_both(decompose)),
-    Flaw("named_entities", 0.05, in_both(named)),
-    Flaw("decimal_entities", 0.05, in_both(decimal)),
-    Flaw("hexadecimal_entities", 0.02, in_both(hexadecimal)),
-    Flaw("windows_entities", 0.02, in_both(windows)),
-    Flaw("double_entities", 0.02, in_both(double)),
-    Flaw("mojibake", 0.03, in_both(mojibake)),
-    Flaw("control", 0.01, in_both(control)),
+    Flaw("boilerplate", 0.24, in_content(add_edition_note), books_only=True),
+    Flaw("glued", 0.16, in_content(glue_sentences)),
+    Flaw("tags", 0.10, in_content(add_tags)),
+    Flaw("url", 0.02, in_content(add_url)),
+    Flaw("email", 0.01, in_content(add_email)),
+    Flaw("whitespace", 0.06, in_both(add_spaces)),
+    Flaw("decomposed", 0.01, in_both(decompose_letters)),
+    Flaw("named_entities", 0.05, in_both(encode_named)),
+    Flaw("decimal_entities", 0.05, in_both(encode_decimal)),
+    Flaw("hexadecimal_entities", 0.02, in_both(encode_hexadecimal)),
+    Flaw("windows_entities", 0.02, in_both(encode_windows)),
+    Flaw("double_entities", 0.02, in_both(encode_twice)),
+    Flaw("mojibake", 0.03, in_both(make_mojibake)),
+    Flaw("control", 0.01, in_both(add_controls)),
 )

@@ -13,7 +13,7 @@ TITLE_CHARS = {0: 1, 0.05: 17, 0.25: 37, 0.5: 54, 0.75: 75, 0.95: 125, 0.999: 25
 CONTENT_CHARS = {0: 1, 0.05: 47, 0.25: 194, 0.5: 398, 0.75: 805, 0.95: 1_728, 0.99: 3_000, 0.9999: 11_000, 1: 197_622}
 
 
-def lengths(rng: random.Random, quantiles: dict[float, int], count: int) -> list[int]:
+def draw_lengths(rng: random.Random, quantiles: dict[float, int], count: int) -> list[int]:
     """Random lengths in characters that have these quantiles."""
     places = [rng.random() for _ in range(count)]
     logarithms = np.interp(places, list(quantiles), np.log(list(quantiles.values())))

@@ -16,12 +16,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from src.synthetic.exhaustive_duplicates import first_alike, similarity
-from src.synthetic.catalogue import Outline, Product, advertise, outline, write
-from src.synthetic.flaws import Record, plant_all, replace_some
 from src.files import atomic_file
+from src.synthetic.catalogue import Outline, Product, draw_outline, write_advertisements, write_product
+from src.synthetic.exhaustive_duplicates import first_near_duplicates, jaccard_similarity
+from src.synthetic.flaws import Record, inject_flaws, replace_some
 
-RAW, TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/truth.json.gz")
+RAW, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/truth.json.gz")
 SEED = 1
 RECORDS = 10_000
 MALFORMED = 0.003
@@ -35,9 +35,9 @@ VERY_LONG, VERY_LONG_CHARS = 6, 11_000
 
 def draw_products(rng: random.Random, count: int) -> list[Product]:
     """Clean products: some share a title or a content, or nearly so, a few are very long."""
-    found = [write(rng, product) for product in repeat_outlines(rng, [outline(rng) for _ in range(count)])]
+    found = [write_product(rng, product) for product in repeat_outlines(rng, [draw_outline(rng) for _ in range(count)])]
     for position in rng.sample(range(count), VERY_LONG):
-        found[position] = lengthen(rng, found[position])
+        found[position] = lengthen_product(rng, found[position])
     return vary_contents(rng, repeat_contents(rng, found))
 
 
@@ -66,34 +66,34 @@ def vary_contents(rng: random.Random, found: list[Product]) -> list[Product]:
     drawn = rng.sample(positions, 2 * round(VARIED_CONTENTS * len(found)))
     for earlier, later in map(sorted, zip(drawn[::2], drawn[1::2], strict=True)):
         title, content, variant = found[earlier].title, found[earlier].content, rng.choice(VARIANTS)
-        content = vary(rng, content, variant)
+        content = vary_content(rng, content, variant)
         varied[later] = replace(found[earlier], title=f"{title} ({variant.title()})", content=content)
     return varied
 
 
-def vary(rng: random.Random, content: str, variant: str) -> str:
+def vary_content(rng: random.Random, content: str, variant: str) -> str:
     """The content with another word in one place or two, still clearly near to what it was."""
     varied = content
-    while varied == content or similarity(content, varied) < CLEARLY_NEAR:
+    while varied == content or jaccard_similarity(content, varied) < CLEARLY_NEAR:
         varied = replace_some(rng, WORD, content, rng.randint(1, 2), lambda _: variant)
     return varied
 
 
-def lengthen(rng: random.Random, product: Product) -> Product:
+def lengthen_product(rng: random.Random, product: Product) -> Product:
     """The product with advertisements behind its content until that is very long."""
     content = product.content
     while len(content) < VERY_LONG_CHARS:
-        content += " " + advertise(rng, 1)[0]
+        content += " " + write_advertisements(rng, 1)[0]
     return replace(product, content=content)
 
 
 def make_records(rng: random.Random, count: int) -> list[Record]:
     """Records with every flaw planted, in the order of the file."""
     records = [Record(product) for product in draw_products(rng, count)]
-    plant_all(rng, records)
+    inject_flaws(rng, records)
     break_lines(rng, records)
-    note_repeats(records)
-    note_near_repeats(records)
+    mark_exact_duplicates(records)
+    mark_near_duplicates(records)
     return records
 
 
@@ -105,7 +105,7 @@ def break_lines(rng: random.Random, records: list[Record]) -> None:
         record.dropped = "malformed"
 
 
-def note_repeats(records: list[Record]) -> None:
+def mark_exact_duplicates(records: list[Record]) -> None:
     """Notes which titles and contents repeat, and drops the later one of two records that are alike in both."""
     kept = [record for record in records if record.dropped is None]
     seen: set[object] = set()
@@ -118,10 +118,10 @@ def note_repeats(records: list[Record]) -> None:
         seen.update([*repeats.values(), (title, content)])
 
 
-def note_near_repeats(records: list[Record]) -> None:
+def mark_near_duplicates(records: list[Record]) -> None:
     """Drops all but the first of near contents among those kept, planted or not: the catalogue has such by itself."""
     kept = [record for record in records if record.dropped is None]
-    for place, first in enumerate(first_alike([record.truth.content for record in kept])):
+    for place, first in enumerate(first_near_duplicates([record.truth.content for record in kept])):
         if first < place:
             kept[place].flaws.append("near_content")
             kept[place].dropped = "near_duplicate"
@@ -132,18 +132,18 @@ def make_uids(rng: random.Random, records: list[Record]) -> list[str]:
     uids: dict[str, None] = {}  # a set would lose the order
     for number, record in enumerate(records, start=1):
         while len(uids) < number:
-            uids[isbn(rng) if record.truth.kind == "book" else product_number(rng)] = None
+            uids[draw_isbn(rng) if record.truth.kind == "book" else draw_product_number(rng)] = None
     return list(uids)
 
 
-def isbn(rng: random.Random) -> str:
+def draw_isbn(rng: random.Random) -> str:
     """An ISBN-10 with its check digit; English ones begin with 0 or 1."""
     digits = [rng.randint(0, 1), *(rng.randint(0, 9) for _ in range(8))]
     check = -sum(digit * weight for digit, weight in zip(digits, range(10, 1, -1), strict=True)) % 11
     return "".join(map(str, digits)) + ("X" if check == 10 else str(check))
 
 
-def product_number(rng: random.Random) -> str:
+def draw_product_number(rng: random.Random) -> str:
     """A number of the kind that other products have, such as B00F3K9ZQ1."""
     return "B00" + "".join(rng.choices(string.digits + string.ascii_uppercase, k=7))
 
@@ -155,41 +155,41 @@ def raw_form(rng: random.Random, uid: str, record: Record) -> dict[str, Any]:
     return {"uid": uid, **texts, "target_ind": targets, "target_rel": [1.0] * len(targets)}
 
 
-def encode(record: object) -> bytes:
+def encode_line(record: object) -> bytes:
     """A JSON line without its end."""
     return json.dumps(record, ensure_ascii=False).encode()
 
 
 def without_content(raw: dict[str, Any]) -> bytes:
     """A line that lacks a field."""
-    return encode({key: value for key, value in raw.items() if key != "content"})
+    return encode_line({key: value for key, value in raw.items() if key != "content"})
 
 
 BROKEN: dict[str, Callable[[dict[str, Any]], bytes]] = {
-    "no_json": lambda raw: encode(raw)[1:-1],
+    "no_json": lambda raw: encode_line(raw)[1:-1],
     "missing_field": without_content,
-    "wrong_type": lambda raw: encode(raw | {"title": [raw["title"]]}),
-    "no_object": lambda raw: encode(list(raw.values())),
-    "cut_off": lambda raw: encode(raw)[:60],
-    "invalid_utf8": lambda raw: encode(raw)[:-1] + b', "note": "caf\xe9"}',
+    "wrong_type": lambda raw: encode_line(raw | {"title": [raw["title"]]}),
+    "no_object": lambda raw: encode_line(list(raw.values())),
+    "cut_off": lambda raw: encode_line(raw)[:60],
+    "invalid_utf8": lambda raw: encode_line(raw)[:-1] + b', "note": "caf\xe9"}',
 }
 
 
 def make_line(raw: dict[str, Any], record: Record) -> bytes:
     """The record's line of the file, broken if it is to be."""
-    return BROKEN[record.flaws[-1]](raw) if record.dropped == "malformed" else encode(raw)
+    return BROKEN[record.flaws[-1]](raw) if record.dropped == "malformed" else encode_line(raw)
 
 
-def make_truth(uids: list[str], records: list[Record]) -> dict[str, Any]:
+def make_ground_truth(uids: list[str], records: list[Record]) -> dict[str, Any]:
     """What was planted, per uid, and what broke a line, per line number."""
     numbered = list(enumerate(records, start=1))
     malformed = {str(line): record.flaws[-1] for line, record in numbered if record.dropped == "malformed"}
     pairs = zip(uids, records, strict=True)
-    flawed = {uid: tell_truth(record) for uid, record in pairs if record.flaws and record.dropped != "malformed"}
+    flawed = {uid: record_truth(record) for uid, record in pairs if record.flaws and record.dropped != "malformed"}
     return {"records": flawed, "malformed": malformed}
 
 
-def tell_truth(record: Record) -> dict[str, Any]:
+def record_truth(record: Record) -> dict[str, Any]:
     """The flaws of a record, the reason why it is dropped, and the texts that cleaning gives back if it can."""
     known: dict[str, Any] = {"flaws": record.flaws}
     if record.dropped:
@@ -200,7 +200,7 @@ def tell_truth(record: Record) -> dict[str, Any]:
     return known
 
 
-def compress(data: bytes) -> bytes:
+def compress_gzip(data: bytes) -> bytes:
     """Gzip with neither a name nor a time in it, so that equal data give equal bytes."""
     packed = BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, compresslevel=9, mtime=0) as file:
@@ -214,16 +214,16 @@ def make_sample(seed: int, count: int) -> tuple[bytes, bytes]:
     records = make_records(rng, count)
     uids = make_uids(rng, records)
     lines = [make_line(raw_form(rng, uid, record), record) for uid, record in zip(uids, records, strict=True)]
-    return b"\n".join(lines) + b"\n", encode(make_truth(uids, records))
+    return b"\n".join(lines) + b"\n", encode_line(make_ground_truth(uids, records))
 
 
 def main() -> None:
     """Writes the sample and its truth."""
     raw, truth = make_sample(SEED, RECORDS)
-    for path, data in ((RAW, raw), (TRUTH, truth)):
+    for path, data in ((RAW, raw), (GROUND_TRUTH, truth)):
         with atomic_file(path) as partial:
-            partial.write_bytes(compress(data))
-    print(f"Wrote {RECORDS} lines to {RAW} ({RAW.stat().st_size / 1e6:.2f} MB), and {TRUTH}.")
+            partial.write_bytes(compress_gzip(data))
+    print(f"Wrote {RECORDS} lines to {RAW} ({RAW.stat().st_size / 1e6:.2f} MB), and {GROUND_TRUTH}.")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from src.synthetic import raw_file
-from src.synthetic.catalogue import Product, outline, write
 from src.export.gguf import LLAMA_3_SPLIT
+from src.synthetic import raw_file
+from src.synthetic.catalogue import Product, draw_outline, write_product
 
 SPECIAL_TOKENS = [
     "<|begin_of_text|>",
@@ -38,26 +38,26 @@ PEAK_LEARNING_RATE = 4e-3
 INITIAL_SPREAD = 0.04  # Llama's 0.02 makes so small a model learn several times slower
 
 
-def build(folder: Path, steps: int, seed: int) -> None:
+def build_tiny_model(folder: Path, steps: int, seed: int) -> None:
     """Trains tokenizer and model and saves them in `folder` as transformers does, in 32-bit safetensors."""
-    wordings = paraphrases(seed)
+    wordings = generate_paraphrases(seed)
     tokenizer = train_tokenizer(
         [product.title for product, _ in wordings] + [product.content for product, _ in wordings]
     )
     model = new_model(tokenizer)
     imitate_copying(model)
-    pretrain(model, token_rows(tokenizer, documents(tokenizer, wordings)), steps)
+    pretrain_model(model, token_rows(tokenizer, pretraining_documents(tokenizer, wordings)), steps)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
-def paraphrases(seed: int) -> list[tuple[Product, Product]]:
+def generate_paraphrases(seed: int) -> list[tuple[Product, Product]]:
     """Products that the embedded sample does not have, each described twice."""
     generator = random.Random(1_000_000 + seed)
     sampled = raw_file.draw_products(random.Random(raw_file.SEED), raw_file.RECORDS)
     held_out = {text for product in sampled for text in (product.title, product.content)}
-    outlines = (outline(generator) for _ in range(PRODUCTS))
-    pairs = [(write(generator, one), write(generator, one)) for one in outlines]
+    outlines = (draw_outline(generator) for _ in range(PRODUCTS))
+    pairs = [(write_product(generator, one), write_product(generator, one)) for one in outlines]
     return [pair for pair in pairs if all(held_out.isdisjoint((one.title, one.content)) for one in pair)]
 
 
@@ -134,15 +134,15 @@ def imitate_copying(model: Any) -> None:
             attention.o_proj.weight += values.flatten(0, 1).T
 
 
-def documents(tokenizer: Any, wordings: list[tuple[Product, Product]]) -> Iterator[str]:
+def pretraining_documents(tokenizer: Any, wordings: list[tuple[Product, Product]]) -> Iterator[str]:
     """Pretraining text: chats that put a description in other words, or repeat the title of an unrelated product."""
     titles = [product.title for product, _ in wordings]
     for (one, other), title in zip(wordings, titles[1:] + titles[:1], strict=True):
-        yield chat(tokenizer, "Put the text in other words.", one.content, other.content)
-        yield chat(tokenizer, "Repeat the text.", title, title)
+        yield render_chat(tokenizer, "Put the text in other words.", one.content, other.content)
+        yield render_chat(tokenizer, "Repeat the text.", title, title)
 
 
-def chat(tokenizer: Any, instruction: str, question: str, answer: str) -> str:
+def render_chat(tokenizer: Any, instruction: str, question: str, answer: str) -> str:
     """One exchange in the chat template, on the date it falls back to."""
     roles = {"system": instruction, "user": question, "assistant": answer}
     turns = [{"role": role, "content": content} for role, content in roles.items()]
@@ -157,7 +157,7 @@ def token_rows(tokenizer: Any, corpus: Iterator[str]) -> Any:
     return torch.tensor(stream[: len(stream) // ROW_TOKENS * ROW_TOKENS]).view(-1, ROW_TOKENS)
 
 
-def pretrain(model: Any, rows: Any, steps: int) -> None:
+def pretrain_model(model: Any, rows: Any, steps: int) -> None:
     """Trains all weights on next-token prediction, ROWS rows a step, over the corpus as often as the steps ask."""
     import torch
     from tqdm import trange

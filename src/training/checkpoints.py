@@ -16,57 +16,57 @@ from src.files import read_json, write_json
 from src.models import processes
 from src.params import TrainParams
 
-SEAL = "complete.json"  # written last: the size and the SHA-256 of every other file
+MANIFEST = "complete.json"  # written last: the size and the SHA-256 of every other file
 WITHOUT_EFFECT = {"launcher", "save_steps"}  # parameters that a run may go on with after they changed
 
 
-def fingerprint(inputs: list[Path], train: TrainParams) -> str:
+def training_fingerprint(inputs: list[Path], train: TrainParams) -> str:
     """A name for all that training depends on: the files in the input folders, the parameters, the processes."""
-    together = {"processes": processes.count(), "sharded": processes.sharded()}
+    together = {"processes": processes.world_size(), "sharded": processes.is_sharded()}
     parameters = train.model_dump(exclude=WITHOUT_EFFECT) | together
     digest = sha256(json.dumps(parameters, sort_keys=True).encode())
-    for path in sorted(path for folder in inputs for path in files(folder) if "__pycache__" not in path.parts):
-        digest.update(path.as_posix().encode() + hashed(path).encode())
+    for path in sorted(path for folder in inputs for path in list_files(folder) if "__pycache__" not in path.parts):
+        digest.update(path.as_posix().encode() + hash_file(path).encode())
     return digest.hexdigest()[:16]
 
 
-def files(folder: Path) -> Iterator[Path]:
+def list_files(folder: Path) -> Iterator[Path]:
     """All files of a folder and its subfolders."""
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def hashed(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """A file's SHA-256."""
     with open(path, "rb") as content:
         return file_digest(content, "sha256").hexdigest()
 
 
-def seal(checkpoint: Path) -> None:
+def write_manifest(checkpoint: Path) -> None:
     """Declares a checkpoint whole, after its files have reached the disk."""
     contents = {}
-    for path in sorted(files(checkpoint)):
+    for path in sorted(list_files(checkpoint)):
         with open(path, "rb+") as written:
             os.fsync(written.fileno())
-        contents[path.relative_to(checkpoint).as_posix()] = [path.stat().st_size, hashed(path)]
-    write_json(checkpoint / SEAL, contents)
+        contents[path.relative_to(checkpoint).as_posix()] = [path.stat().st_size, hash_file(path)]
+    write_json(checkpoint / MANIFEST, contents)
 
 
-def is_whole(checkpoint: Path) -> bool:
+def is_complete(checkpoint: Path) -> bool:
     """Whether every file of a checkpoint is what it was when it was sealed."""
     try:
-        contents = read_json(checkpoint / SEAL)
+        contents = read_json(checkpoint / MANIFEST)
         return bool(contents) and all(
-            (checkpoint / name).stat().st_size == size and hashed(checkpoint / name) == digest
+            (checkpoint / name).stat().st_size == size and hash_file(checkpoint / name) == digest
             for name, (size, digest) in contents.items()
         )
     except (OSError, ValueError):
         return False
 
 
-def newest(folder: Path) -> Path | None:
+def newest_checkpoint(folder: Path) -> Path | None:
     """The last whole checkpoint-STEP in a folder; those that are not whole are named and removed."""
-    for checkpoint in sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True):
-        if is_whole(checkpoint):
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=checkpoint_step, reverse=True):
+        if is_complete(checkpoint):
             return checkpoint
         if processes.is_main():
             print(f"{checkpoint} was cut off while it was written, or has changed since: it is not used.")
@@ -74,13 +74,13 @@ def newest(folder: Path) -> Path | None:
     return None
 
 
-def step_of(checkpoint: Path) -> int:
+def checkpoint_step(checkpoint: Path) -> int:
     """The optimiser step after which a checkpoint was written."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
 @contextmanager
-def writing(target: Path, checkpoints: Path) -> Iterator[None]:
+def guarded_write(target: Path, checkpoints: Path) -> Iterator[None]:
     """Removes a folder that cannot be written, and says which step in the folder of checkpoints is left.
 
     Raises:
@@ -94,17 +94,17 @@ def writing(target: Path, checkpoints: Path) -> Iterator[None]:
         shutil.rmtree(target, ignore_errors=True)
         free = shutil.disk_usage(checkpoints).free // 2**20
         raise UserError(
-            f"{target} could not be written ({reason(error)}; {free} MB are free on that disk): make room, then start "
-            f"again: training goes on from step {resume_step(checkpoints)}."
+            f"{target} could not be written ({error_reason(error)}; {free} MB are free on that disk): make room, then "
+            f"start again: training goes on from step {resume_step(checkpoints)}."
         ) from None
 
 
 def resume_step(checkpoints: Path) -> int:
     """The step that a run goes on from when it is started again."""
-    checkpoint = newest(checkpoints)
-    return step_of(checkpoint) if checkpoint else 0
+    checkpoint = newest_checkpoint(checkpoints)
+    return checkpoint_step(checkpoint) if checkpoint else 0
 
 
-def reason(error: BaseException) -> str:
+def error_reason(error: BaseException) -> str:
     """The operating system's words for an error of writing, or the library's first line."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]

@@ -10,12 +10,12 @@ from typing import Any
 from src.errors import UserError
 from src.models import processes
 from src.models.collation import Row
-from src.training.rounds import Run
+from src.training.rounds import TrainingRun
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
 
 
-def prove(model: Any, run: Run, predicted_steps: int) -> Row:
+def training_evidence(model: Any, run: TrainingRun, predicted_steps: int) -> Row:
     """Steps, tokens, parameters, losses, and how many of LoRA's B matrices left zero.
 
     Raises:
@@ -49,7 +49,7 @@ def prove(model: Any, run: Run, predicted_steps: int) -> Row:
     }
 
 
-def speed(run: Run) -> Row:
+def throughput(run: TrainingRun) -> Row:
     """Throughput of a run, the memory it needed, and on what it ran."""
     import torch
 
@@ -60,7 +60,7 @@ def speed(run: Run) -> Row:
         "trained_tokens_per_second": round(run.trained_tokens / run.seconds),
         "samples_per_second": round(run.samples / run.seconds, 2),
         "device": torch.cuda.get_device_name() if on_gpu else "CPU",
-        "processes": processes.count(),
+        "processes": processes.world_size(),
         "gpu_peak_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else 0,
         **{package: version(package) for package in PACKAGES},
     }

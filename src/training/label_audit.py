@@ -13,16 +13,16 @@ import numpy
 from src.errors import UserError
 from src.params import AuditParams, TrainParams
 from src.prompts.encoding import (
-    IGNORED,
-    Encoded,
-    encode,
-    end_of_turn,
-    rows,
-    special_text,
-    stop_ids,
+    IGNORE_INDEX,
+    EncodedRecord,
+    encode_record,
+    end_of_turn_id,
+    find_special_token,
+    make_rows,
+    stop_token_ids,
 )
-from src.prompts.rendering import reference
-from src.training.schedule import parts, predicted_steps
+from src.prompts.rendering import reference_text
+from src.training.schedule import predict_steps, split_rounds
 
 PERCENTILES = (5, 25, 50, 75, 95, 99)
 HISTOGRAM_BARS = 32
@@ -31,7 +31,7 @@ Record = dict[str, Any]
 Row = dict[str, Any]
 
 
-class Audit(NamedTuple):
+class LabelAudit(NamedTuple):
     """The measured training set: metrics, and the plots' rows."""
 
     metrics: Row
@@ -39,32 +39,32 @@ class Audit(NamedTuple):
     tokens: list[Row]
 
 
-def audit(whole: list[Encoded], train: TrainParams, processes: int) -> Audit:
+def audit_labels(whole: list[EncodedRecord], train: TrainParams, processes: int) -> LabelAudit:
     """Measures training records, encoded and not cut off, as they will be cut off, packed and trained in rounds.
 
     `processes` train together, each on train.batch_size rows at once.
     """
-    cut = [Encoded(one.input_ids[: train.max_length], one.labels[: train.max_length]) for one in whole]
+    cut = [EncodedRecord(one.input_ids[: train.max_length], one.labels[: train.max_length]) for one in whole]
     lengths = numpy.array([len(one.input_ids) for one in whole])
     prompts = numpy.array([prompt_length(one) for one in whole])
     metrics = {
         "records": len(whole),
-        **percentiles("prompt_tokens", prompts),
-        **percentiles("answer_tokens", lengths - prompts),
-        **percentiles("tokens", lengths),
+        **length_percentiles("prompt_tokens", prompts),
+        **length_percentiles("answer_tokens", lengths - prompts),
+        **length_percentiles("tokens", lengths),
         "truncated_share": round(float(numpy.mean(lengths > train.max_length)), 6),
-        **epoch(cut),
-        **shape(cut, train, processes),
+        **epoch_tokens(cut),
+        **row_shape(cut, train, processes),
     }
-    return Audit(metrics, histogram(lengths, train.max_length), shares(metrics))
+    return LabelAudit(metrics, length_histogram(lengths, train.max_length), token_shares(metrics))
 
 
-def prompt_length(encoded: Encoded) -> int:
+def prompt_length(encoded: EncodedRecord) -> int:
     """Tokens in front of the first trained one."""
-    return next((at for at, label in enumerate(encoded.labels) if label != IGNORED), len(encoded.labels))
+    return next((at for at, label in enumerate(encoded.labels) if label != IGNORE_INDEX), len(encoded.labels))
 
 
-def percentiles(name: str, lengths: numpy.ndarray) -> Row:
+def length_percentiles(name: str, lengths: numpy.ndarray) -> Row:
     """Percentiles of a length in tokens, each a length that occurs, and the largest."""
     found = numpy.percentile(lengths, PERCENTILES, method="inverted_cdf")
     return {
@@ -73,28 +73,28 @@ def percentiles(name: str, lengths: numpy.ndarray) -> Row:
     }
 
 
-def epoch(encoded: list[Encoded]) -> Row:
+def epoch_tokens(encoded: list[EncodedRecord]) -> Row:
     """Tokens of an epoch, that is of all records once, without padding, and how many of them are trained."""
     total = sum(len(one.input_ids) for one in encoded)
-    trained = sum(label != IGNORED for one in encoded for label in one.labels)
+    trained = sum(label != IGNORE_INDEX for one in encoded for label in one.labels)
     return {"tokens_per_epoch": total, "trained_token_share": round(trained / total, 6)}
 
 
-def shape(encoded: list[Encoded], train: TrainParams, processes: int) -> Row:
+def row_shape(encoded: list[EncodedRecord], train: TrainParams, processes: int) -> Row:
     """Rows as train.packing makes them, the steps that training will take, and padding with and without packing.
 
     Over all rounds, each of which packs and batches its own part of the records.
     """
-    rounds = parts(encoded, train.rounds)
+    rounds = split_rounds(encoded, train.rounds)
     single = [[len(one.input_ids) for one in part] for part in rounds]
-    packed = [list(map(sum, rows(part, train.max_length, packing=True)["seq_lengths"])) for part in rounds]
+    packed = [list(map(sum, make_rows(part, train.max_length, packing=True)["seq_lengths"])) for part in rounds]
     taken = packed if train.packing else single
     return {
         "rows": sum(map(len, taken)),
         "row_tokens_max": max(map(max, taken)),
         "padding_share_packed": padding_share(packed, train.batch_size),
         "padding_share_unpacked": padding_share(single, train.batch_size),
-        "predicted_steps": predicted_steps(list(map(len, taken)), train, processes),
+        "predicted_steps": predict_steps(list(map(len, taken)), train, processes),
     }
 
 
@@ -118,7 +118,7 @@ def longest_in_batch(lengths: list[int], batch_size: int) -> float:
     return float(probabilities @ longest_first)
 
 
-def histogram(lengths: numpy.ndarray, max_length: int) -> list[Row]:
+def length_histogram(lengths: numpy.ndarray, max_length: int) -> list[Row]:
     """Records by length: bars of equal width, `tokens` the longest length in each, and one bar more for all cut off.
 
     The bars depend on `max_length` alone, so that two runs can be laid over each other.
@@ -133,7 +133,7 @@ def histogram(lengths: numpy.ndarray, max_length: int) -> list[Row]:
     ]
 
 
-def shares(metrics: Row) -> list[Row]:
+def token_shares(metrics: Row) -> list[Row]:
     """What the tokens of a batch are, with and without packing: trained, masked or padding."""
     found = []
     for name in ("packed", "unpacked"):
@@ -144,9 +144,9 @@ def shares(metrics: Row) -> list[Row]:
     return found
 
 
-def examine(
+def check_prompts(
     tokenizer: Any, splits: dict[str, list[Record]], limits: AuditParams, train: TrainParams
-) -> dict[str, list[Encoded]]:
+) -> dict[str, list[EncodedRecord]]:
     """The formatted records of each file, encoded and not cut off; the first file is the one that is trained on.
 
     Raises:
@@ -156,7 +156,7 @@ def examine(
     if empty := [path for path, records in splits.items() if not records]:
         raise UserError("\n".join([*found, f"{' and '.join(empty)}: no record there: raise sample.records."]))
     try:
-        encoded = {path: [encode(tokenizer, record) for record in records] for path, records in splits.items()}
+        encoded = {path: [encode_record(tokenizer, record) for record in records] for path, records in splits.items()}
     except UserError as error:  # the template cannot render the turns
         raise UserError("\n".join([*found, str(error)])) from None
     trained = next(iter(encoded.values()))
@@ -173,70 +173,71 @@ def examine(
 
 def pad_faults(tokenizer: Any) -> list[str]:
     """A pad token that ends answers."""
-    if tokenizer.pad_token_id not in stop_ids(tokenizer):
+    if tokenizer.pad_token_id not in stop_token_ids(tokenizer):
         return []
     return ["the pad token is a stop token, so answers would never end: choose a base model with another one."]
 
 
 def text_faults(tokenizer: Any, splits: dict[str, list[Record]]) -> list[str]:
     """Answers without text, and text that would become a special token."""
-    empty = places(splits, lambda record: not reference(record).strip())
-    special = places(splits, lambda record: special_text(tokenizer, record) is not None)
+    empty = find_places(splits, lambda record: not reference_text(record).strip())
+    special = find_places(splits, lambda record: find_special_token(tokenizer, record) is not None)
     found = []
     if empty:
-        found.append(f"{several(empty)}: the answer is empty: raise data.min_content_chars.")
+        found.append(f"{name_places(empty)}: the answer is empty: raise data.min_content_chars.")
     if special:
-        record = first(splits, special)
+        record = first_record(splits, special)
         found.append(
-            f"{several(special)}: the text holds {special_text(tokenizer, record)!r}, which would become that special "
-            f"token: take it out of the raw record with uid {record.get('uid', 'unknown')}, or out of "
+            f"{name_places(special)}: the text holds {find_special_token(tokenizer, record)!r}, which would become "
+            f"that special token: take it out of the raw record with uid {record.get('uid', 'unknown')}, or out of "
             "format.instruction and format.question."
         )
     return found
 
 
-def label_faults(tokenizer: Any, encoded: dict[str, list[Encoded]], max_length: int) -> list[str]:
+def label_faults(tokenizer: Any, encoded: dict[str, list[EncodedRecord]], max_length: int) -> list[str]:
     """Begin and stop tokens and labels that no template should lead to."""
-    begin, stop = tokenizer.bos_token_id, end_of_turn(tokenizer)
-    unbegun = places(encoded, lambda one: begin is not None and begin_tokens(one, begin) != 1)
-    unstopped = places(encoded, lambda one: stop is None or stop not in one.labels)
-    unmasked = places(encoded, lambda one: IGNORED not in one.labels)
+    begin, stop = tokenizer.bos_token_id, end_of_turn_id(tokenizer)
+    unbegun = find_places(encoded, lambda one: begin is not None and begin_tokens(one, begin) != 1)
+    unstopped = find_places(encoded, lambda one: stop is None or stop not in one.labels)
+    unmasked = find_places(encoded, lambda one: IGNORE_INDEX not in one.labels)
     path, trained = next(iter(encoded.items()))
     found = []
     if unbegun:
-        found.append(f"{several(unbegun)}: not one begin-of-text token in front: choose another format.template.")
+        found.append(f"{name_places(unbegun)}: not one begin-of-text token in front: choose another format.template.")
     if unstopped:
         found.append(
-            f"{several(unstopped)}: the template's end-of-turn token is not trained, so answers would never end: "
-            "choose another format.template."
+            f"{name_places(unstopped)}: the template's end-of-turn token is not trained, so answers would never "
+            "end: choose another format.template."
         )
     if unmasked:
         found.append(
-            f"{several(unmasked)}: every token is trained, none masked as the prompt: choose another format.template."
+            f"{name_places(unmasked)}: every token is trained, none masked as the prompt: choose another "
+            "format.template."
         )
-    if all(set(one.labels[:max_length]) <= {IGNORED} for one in trained):
+    if all(set(one.labels[:max_length]) <= {IGNORE_INDEX} for one in trained):
         found.append(f"{path}: nothing is trained in {max_length} tokens a record: raise train.max_length.")
     return found
 
 
-def begin_tokens(encoded: Encoded, begin: int) -> int:
+def begin_tokens(encoded: EncodedRecord, begin: int) -> int:
     """Begin-of-text tokens in a row at the start; some templates use that token between turns as well."""
     return next((at for at, token in enumerate(encoded.input_ids) if token != begin), len(encoded.input_ids))
 
 
-def prompt_faults(encoded: dict[str, list[Encoded]], max_length: int) -> list[str]:
+def prompt_faults(encoded: dict[str, list[EncodedRecord]], max_length: int) -> list[str]:
     """Prompts that leave no room for an answer, in which training and evaluation would find nothing to measure."""
-    long = places(encoded, lambda one: prompt_length(one) >= max_length)
+    long = find_places(encoded, lambda one: prompt_length(one) >= max_length)
     if not long:
         return []
     longest = max(prompt_length(one) for side in encoded.values() for one in side)
     return [
-        f"{several(long)}: the prompt alone fills train.max_length ({max_length} tokens): raise it above {longest}, "
-        "the longest prompt, or shorten format.instruction and format.question."
+        f"{name_places(long)}: the prompt alone fills train.max_length ({max_length} tokens): raise it above "
+        f"{longest}, the longest prompt, or shorten format.instruction and format.question."
     ]
 
 
-def truncation_faults(trained: list[Encoded], limits: AuditParams, max_length: int) -> list[str]:
+def truncation_faults(trained: list[EncodedRecord], limits: AuditParams, max_length: int) -> list[str]:
     """More records cut off than audit.max_truncated_share."""
     lengths = numpy.array([len(one.input_ids) for one in trained])
     share = float(numpy.mean(lengths > max_length))
@@ -249,24 +250,24 @@ def truncation_faults(trained: list[Encoded], limits: AuditParams, max_length: i
     ]
 
 
-def round_faults(trained: list[Encoded], rounds: int) -> list[str]:
+def round_faults(trained: list[EncodedRecord], rounds: int) -> list[str]:
     """Rounds that would have no record."""
     if rounds <= len(trained):
         return []
     return [f"train.rounds is {rounds}, and there are {len(trained)} training records: lower it."]
 
 
-def places(files: dict[str, list[Any]], faulty: Callable[[Any], bool]) -> list[str]:
+def find_places(files: dict[str, list[Any]], faulty: Callable[[Any], bool]) -> list[str]:
     """File and line of every record for which `faulty` is true, in order."""
     return [f"{path}:{line}" for path, many in files.items() for line, one in enumerate(many, start=1) if faulty(one)]
 
 
-def first(files: dict[str, list[Record]], found: list[str]) -> Record:
+def first_record(files: dict[str, list[Record]], found: list[str]) -> Record:
     """The record at the first of the places."""
     path, _, line = found[0].rpartition(":")
     return files[path][int(line) - 1]
 
 
-def several(found: list[str]) -> str:
+def name_places(found: list[str]) -> str:
     """The first of the places, and how many more there are."""
     return found[0] + (f" and {len(found) - 1} more" if len(found) > 1 else "")

@@ -30,7 +30,7 @@ LOGIT = 3 * FULL
 Config = dict[str, Any]
 
 
-def estimate(config: Config, train: TrainParams, row_tokens: int) -> dict[str, float]:
+def estimate_memory(config: Config, train: TrainParams, row_tokens: int) -> dict[str, float]:
     """Memory in GB (2^30 bytes) by part and in total, for batches of train.batch_size rows of `row_tokens` tokens.
 
     `config` is a Llama's config.json. Each operation keeps for the backward pass what its gradient needs (the method of
@@ -39,7 +39,7 @@ def estimate(config: Config, train: TrainParams, row_tokens: int) -> dict[str, f
     """
     tokens, trained = train.batch_size * row_tokens, adapter_weights(config, train.lora_r)
     parts = {
-        "base": base_bytes(config, quantised(config, train)),
+        "base": base_bytes(config, is_quantised(config, train)),
         "adapter": trained * FULL,
         "gradients": trained * FULL,
         "optimizer": trained * ADAM[train.optimizer],
@@ -50,7 +50,7 @@ def estimate(config: Config, train: TrainParams, row_tokens: int) -> dict[str, f
     return {f"memory_{part}_gb": round(size / GIGABYTE, 3) for part, size in parts.items()}
 
 
-def quantised(config: Config, train: TrainParams) -> bool:
+def is_quantised(config: Config, train: TrainParams) -> bool:
     """Whether the base's linear layers are held in NF4: because it was asked for, or because they are stored so."""
     return train.four_bit or "quantization_config" in config
 

@@ -13,17 +13,17 @@ from typing import Any
 from src.errors import UserError
 from src.files import atomic_folder, read_json, write_json
 from src.models import processes
-from src.training import checkpoints
-from src.models.adapter import copied_weights, put_weights, trained_weights
+from src.models.adapter import copy_trained_weights, restore_trained_weights, trained_weights
 from src.models.attention import Attention
 from src.models.collation import Row
 from src.params import TrainParams
+from src.training import checkpoints
 
 WEIGHTS, CURVES = "weights.safetensors", "run.json"
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """What training leaves beside the adapter: counts over all processes, and loss curves."""
 
     steps: int = 0
@@ -36,12 +36,12 @@ class Run:
     training_loss: list[Row] = field(default_factory=list)
     validation_loss: list[Row] = field(default_factory=list)
 
-    def then(self, later: "Run") -> "Run":
+    def then(self, later: "TrainingRun") -> "TrainingRun":
         """This run and another one behind it, as one: steps and epochs count on."""
         if not self.steps:
             return later
         epochs = self.training_loss[-1]["epoch"]
-        return Run(
+        return TrainingRun(
             steps=self.steps + later.steps,
             kept_step=self.steps + later.kept_step,
             stopped_early=self.stopped_early or later.stopped_early,
@@ -49,18 +49,18 @@ class Run:
             samples=self.samples + later.samples,
             tokens=self.tokens + later.tokens,
             trained_tokens=self.trained_tokens + later.trained_tokens,
-            training_loss=self.training_loss + moved(later.training_loss, self.steps, epochs),
-            validation_loss=self.validation_loss + moved(later.validation_loss[1:], self.steps, epochs),
+            training_loss=self.training_loss + shift_points(later.training_loss, self.steps, epochs),
+            validation_loss=self.validation_loss + shift_points(later.validation_loss[1:], self.steps, epochs),
         )
 
 
-def moved(points: list[Row], steps: int, epochs: float) -> list[Row]:
+def shift_points(points: list[Row], steps: int, epochs: float) -> list[Row]:
     """Points of a curve, so many steps and epochs later."""
     return [point | {"step": point["step"] + steps, "epoch": round(point["epoch"] + epochs, 4)} for point in points]
 
 
 @dataclass
-class Job:
+class TrainingContext:
     """What every round of training has in common."""
 
     tokenizer: Any
@@ -70,7 +70,7 @@ class Job:
     attention: Attention
 
 
-def fit_rounds(model: Any, job: Job, rounds: list[Any], folder: Path) -> Run:
+def train_rounds(model: Any, job: TrainingContext, rounds: list[Any], folder: Path) -> TrainingRun:
     """Trains `model` in place on the rows of one round after the other, each with a fresh optimiser and schedule.
 
     A round that is done is kept in `folder` until the caller removes it, so that it is not done again after an
@@ -79,22 +79,22 @@ def fit_rounds(model: Any, job: Job, rounds: list[Any], folder: Path) -> Run:
     Raises:
         UserError: as `fit` does.
     """
-    whole = Run()
+    whole = TrainingRun()
     for number, rows in enumerate(rounds, start=1):
         done, steps = folder / f"round-{number}", folder / f"round-{number}-steps"
         if done.exists():
             run = load_round(model, done)
         else:
-            run = fit(model, job, rows, steps)
-            weights = copied_weights(model)
+            run = train_round(model, job, rows, steps)
+            weights = copy_trained_weights(model)
             if processes.is_main():
-                with checkpoints.writing(done, steps):
+                with checkpoints.guarded_write(done, steps):
                     save_round(weights, run, done)
         whole = whole.then(run)
     return whole
 
 
-def save_round(weights: dict[str, Any], run: Run, folder: Path) -> None:
+def save_round(weights: dict[str, Any], run: TrainingRun, folder: Path) -> None:
     """Keeps the weights and the curves of a round that is done."""
     from safetensors.torch import save_file
 
@@ -103,15 +103,15 @@ def save_round(weights: dict[str, Any], run: Run, folder: Path) -> None:
         write_json(partial / CURVES, asdict(run))
 
 
-def load_round(model: Any, folder: Path) -> Run:
+def load_round(model: Any, folder: Path) -> TrainingRun:
     """Puts the weights of a round that is done into `model`."""
     from safetensors.torch import load_file
 
-    put_weights(model, load_file(folder / WEIGHTS))
-    return Run(**read_json(folder / CURVES))
+    restore_trained_weights(model, load_file(folder / WEIGHTS))
+    return TrainingRun(**read_json(folder / CURVES))
 
 
-def fit(model: Any, job: Job, rows: Any, folder: Path) -> Run:
+def train_round(model: Any, job: TrainingContext, rows: Any, folder: Path) -> TrainingRun:
     """Trains `model` in place on packed or single rows; goes on from the newest whole checkpoint in `folder`.
 
     Raises:
@@ -119,32 +119,32 @@ def fit(model: Any, job: Job, rows: Any, folder: Path) -> Run:
     """
     folder.mkdir(parents=True, exist_ok=True)
     trainer = build_trainer(model, job, rows, folder)
-    start = checkpoints.newest(folder)
+    start = checkpoints.newest_checkpoint(folder)
     if start and processes.is_main():
-        print(f"Going on from step {checkpoints.step_of(start)} ({start}).", flush=True)
-    with explained(trainer, job.train, folder):
+        print(f"Going on from step {checkpoints.checkpoint_step(start)} ({start}).", flush=True)
+    with explain_failures(trainer, job.train, folder):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
-    return finish(trainer, job.train)
+    return collect_run(trainer, job.train)
 
 
-def finish(trainer: Any, train: TrainParams) -> Run:
+def collect_run(trainer: Any, train: TrainParams) -> TrainingRun:
     """Restores the best weights if they are to be kept, and gives what the trainer's log tells of the run."""
     state = trainer.state
-    validation, kept_step = curve(state.log_history, "validation_loss"), state.global_step
+    validation, kept_step = loss_curve(state.log_history, "validation_loss"), state.global_step
     if train.best_checkpoint:
         kept_step = min(validation[1:], key=lambda point: point["loss"])["step"]
         trainer.restore_best()
-    return Run(
+    return TrainingRun(
         steps=state.global_step,
         kept_step=kept_step,
         stopped_early=state.global_step < state.max_steps,
         **trainer.progress(),
-        training_loss=curve(state.log_history, "loss"),
+        training_loss=loss_curve(state.log_history, "loss"),
         validation_loss=validation,
     )
 
 
-def curve(history: list[Row], key: str) -> list[Row]:
+def loss_curve(history: list[Row], key: str) -> list[Row]:
     """The points of a loss curve in the Trainer's log, as step, epoch and loss in nats a token."""
     return [
         {"step": entry["step"], "epoch": round(entry["epoch"], 4), "loss": round(entry[key], 6)}
@@ -154,7 +154,7 @@ def curve(history: list[Row], key: str) -> list[Row]:
 
 
 @contextmanager
-def explained(trainer: Any, train: TrainParams, folder: Path) -> Iterator[None]:
+def explain_failures(trainer: Any, train: TrainParams, folder: Path) -> Iterator[None]:
     """Says what to do where training is interrupted or its memory is short.
 
     Raises:
@@ -195,7 +195,7 @@ def memory_advice(train: TrainParams) -> str:
     return f"set train.max_length to {train.max_length // 2} (now {train.max_length}), or take a smaller base model."
 
 
-def build_trainer(model: Any, job: Job, rows: Any, folder: Path) -> Any:
+def build_trainer(model: Any, job: TrainingContext, rows: Any, folder: Path) -> Any:
     """The trainer of one round."""
     from transformers.utils import logging as transformers_logging
 
@@ -204,7 +204,7 @@ def build_trainer(model: Any, job: Job, rows: Any, folder: Path) -> Any:
     transformers_logging.disable_progress_bar()  # a bar for each checkpoint
     trainer = AnswerTrainer(
         model=model,
-        args=settings(job.train, folder),
+        args=sft_config(job.train, folder),
         train_dataset=rows,
         data_collator=job.attention.batches(job.tokenizer.pad_token_id),
         processing_class=job.tokenizer,
@@ -218,7 +218,7 @@ def build_trainer(model: Any, job: Job, rows: Any, folder: Path) -> Any:
     return trainer
 
 
-def settings(train: TrainParams, folder: Path) -> Any:
+def sft_config(train: TrainParams, folder: Path) -> Any:
     """The parameters of training in trl's words."""
     import torch
     from trl import SFTConfig

@@ -11,13 +11,13 @@ from typing import Any
 from src.params import TrainParams
 
 
-def parts(records: list[Any], rounds: int) -> list[list[Any]]:
+def split_rounds(records: list[Any], rounds: int) -> list[list[Any]]:
     """Records cut into consecutive parts, one a round, of sizes that differ by one at most."""
     edges = [len(records) * part // rounds for part in range(rounds + 1)]
     return [records[start:end] for start, end in pairwise(edges)]
 
 
-def predicted_steps(rows_a_round: list[int], train: TrainParams, processes: int) -> int:
+def predict_steps(rows_a_round: list[int], train: TrainParams, processes: int) -> int:
     """Optimiser steps of all rounds, by the rule of transformers' Trainer; each process takes train.batch_size rows."""
     if train.max_steps:
         return train.max_steps * len(rows_a_round)

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from src.prompts.encoding import IGNORED, Encoded
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord
 
 # By state: the colour (ANSI "select graphic rendition" codes), and the brackets that stand for it without colours.
 STYLES = {"trained": ("32", "[[", "]]"), "masked": ("2", "", ""), "cut off": ("31;9", "((", "))")}
 SPECIAL = "7"  # reverse video
 
 
-class Run(NamedTuple):
+class TokenRun(NamedTuple):
     """Neighbouring tokens of one state as text; a special token is a run of its own."""
 
     text: str
@@ -23,28 +23,28 @@ class Run(NamedTuple):
     special: bool
 
 
-def runs(tokenizer: Any, whole: Encoded, max_length: int) -> list[Run]:
+def token_runs(tokenizer: Any, whole: EncodedRecord, max_length: int) -> list[TokenRun]:
     """An encoded record, not cut off, as runs of tokens that train.max_length leaves trained, masked or cut off."""
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
 
     def kind(position: int) -> tuple[str, int]:
         token, label = whole.input_ids[position], whole.labels[position]
-        state = "cut off" if position >= max_length else "masked" if label == IGNORED else "trained"
+        state = "cut off" if position >= max_length else "masked" if label == IGNORE_INDEX else "trained"
         return state, position if token in special else -1
 
     positions = groupby(range(len(whole.input_ids)), key=kind)
     return [
-        Run(tokenizer.decode([whole.input_ids[position] for position in group]), state, place >= 0)
+        TokenRun(tokenizer.decode([whole.input_ids[position] for position in group]), state, place >= 0)
         for (state, place), group in positions
     ]
 
 
-def painted(found: Iterable[Run], colours: bool) -> str:
+def paint_runs(found: Iterable[TokenRun], colours: bool) -> str:
     """Runs as text, in colours or in brackets."""
-    return "".join(paint(visible(run.text), run.state, run.special, colours) for run in found)
+    return "".join(paint_text(escape_controls(run.text), run.state, run.special, colours) for run in found)
 
 
-def paint(text: str, state: str, special: bool, colours: bool) -> str:
+def paint_text(text: str, state: str, special: bool, colours: bool) -> str:
     """A text of one state; line breaks stay outside of the colour, which would run to the end of the line."""
     colour, opening, closing = STYLES[state]
     if not colours:
@@ -53,7 +53,7 @@ def paint(text: str, state: str, special: bool, colours: bool) -> str:
     return "\n".join(f"\x1b[{code}m{line}\x1b[0m" if line else "" for line in text.split("\n"))
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Text whose control characters are written out, so that a title cannot steer the terminal."""
     return "".join(
         character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
@@ -61,13 +61,13 @@ def visible(text: str) -> str:
     )
 
 
-def legend(colours: bool) -> str:
+def colour_legend(colours: bool) -> str:
     """What the colours or brackets mean."""
-    states = ", ".join(paint(state, state, False, colours) for state in STYLES)
-    return f"{states}; special tokens {paint('<|reversed|>', 'masked', True, True) if colours else 'as <|text|>'}"
+    states = ", ".join(paint_text(state, state, False, colours) for state in STYLES)
+    return f"{states}; special tokens {paint_text('<|reversed|>', 'masked', True, True) if colours else 'as <|text|>'}"
 
 
-def spread(records: list[Any], count: int) -> list[int]:
+def spread_positions(records: list[Any], count: int) -> list[int]:
     """Positions of `count` records, evenly spaced from the shortest to the longest in characters; of 1, the median."""
     by_length = sorted(range(len(records)), key=lambda position: len(str(records[position])))
     count, middle = min(count, len(records)), len(records) // 2

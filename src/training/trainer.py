@@ -22,12 +22,12 @@ from trl import SFTTrainer
 
 from src.errors import UserError
 from src.models import processes
-from src.training import checkpoints
-from src.models.adapter import copied_weights, put_weights
-from src.models.collation import Row, records_in
-from src.models.loss import batches, summed_loss
+from src.models.adapter import copy_trained_weights, restore_trained_weights
+from src.models.collation import Row, split_records
+from src.models.loss import batches_by_length, summed_loss
 from src.params import TrainParams
-from src.prompts.encoding import IGNORED
+from src.prompts.encoding import IGNORE_INDEX
+from src.training import checkpoints
 
 COUNTS = ("samples", "tokens", "trained_tokens")
 BEST = "best.safetensors"  # in a checkpoint: the weights of the lowest validation loss so far
@@ -52,13 +52,13 @@ class AnswerTrainer(SFTTrainer):
         grouped: bool,
         **given: Any,
     ) -> None:
-        super().__init__(**given, callbacks=[Watch(self)])
+        super().__init__(**given, callbacks=[ValidationCallback(self)])
         self.remove_callback(PrinterCallback)  # prints a dictionary a step; Watch prints a line
         self.validation, self.params, self.names = validation, params, names
         self.pad_id = given["processing_class"].pad_token_id
-        if processes.sharded():
-            cut_with_care(self.accelerator.state.fsdp_plugin, self.model)
-        self.groups = LengthGroups(given["train_dataset"], params) if grouped else None
+        if processes.is_sharded():
+            configure_fsdp(self.accelerator.state.fsdp_plugin, self.model)
+        self.groups = LengthGroupedSampler(given["train_dataset"], params) if grouped else None
         self.step_batches: list[tuple[Any, torch.Tensor]] = []
         self.best: dict[str, torch.Tensor] = {}
         self.counts = torch.zeros(len(COUNTS), dtype=torch.int64, device=self.args.device)
@@ -73,7 +73,7 @@ class AnswerTrainer(SFTTrainer):
         loss = super().training_step(model, {**inputs, "use_cache": False}, num_items_in_batch)
         self.counts[0] += (inputs["position_ids"] == 0).sum()
         self.counts[1] += (inputs["input_ids"] != self.pad_id).sum()
-        self.counts[2] += (inputs["labels"][:, 1:] != IGNORED).sum()
+        self.counts[2] += (inputs["labels"][:, 1:] != IGNORE_INDEX).sum()
         self.step_batches.append((inputs, loss))
         return loss
 
@@ -96,7 +96,7 @@ class AnswerTrainer(SFTTrainer):
         bad = [batch for batch, loss in self.step_batches if not loss.isfinite()]
         value = f"training loss is {losses.sum().item()}" if bad else f"gradients' norm is {norm.item()}"
         records = [
-            ids for batch in bad or [one for one, _ in self.step_batches] for ids in records_in(batch, self.pad_id)
+            ids for batch in bad or [one for one, _ in self.step_batches] for ids in split_records(batch, self.pad_id)
         ]
         named = ", ".join(self.names.get(tuple(ids), "?") for ids in records)
         return (
@@ -109,8 +109,8 @@ class AnswerTrainer(SFTTrainer):
 
     def validation_loss(self) -> float:
         """Mean loss over the trained tokens of the validation rows, whose batches the processes share out."""
-        every = list(batches(self.validation, self.params.batch_size * self.params.max_length))
-        loss, tokens = summed_loss(self.model, shared_out(every), self.pad_id)
+        every = list(batches_by_length(self.validation, self.params.batch_size * self.params.max_length))
+        loss, tokens = summed_loss(self.model, shard_batches(every), self.pad_id)
         sums = torch.tensor([loss, float(tokens)], dtype=torch.float64, device=self.args.device)
         loss, tokens = self.accelerator.reduce(sums).tolist()
         return loss / tokens
@@ -129,13 +129,13 @@ class AnswerTrainer(SFTTrainer):
         history: list[Row] = self.state.log_history
         history.append({"step": self.state.global_step, "progress": self.progress()})
         checkpoint = Path(str(self.args.output_dir), f"checkpoint-{self.state.global_step}")
-        with checkpoints.writing(checkpoint, checkpoint.parent):
+        with checkpoints.guarded_write(checkpoint, checkpoint.parent):
             Trainer._save_checkpoint(self, model, trial)  # trl would add a model card
             if processes.is_main() and self.best:
                 save_file(self.best, checkpoint / BEST)
             self.accelerator.wait_for_everyone()
             if processes.is_main():
-                checkpoints.seal(checkpoint)
+                checkpoints.write_manifest(checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, *given: Any) -> None:
         """Loads the weights, and the best ones so far."""
@@ -153,21 +153,21 @@ class AnswerTrainer(SFTTrainer):
 
     def keep_best(self) -> None:
         """Remembers the trained weights as the best so far."""
-        self.best = copied_weights(self.model)
+        self.best = copy_trained_weights(self.model)
 
     def restore_best(self) -> None:
         """Puts the best weights in place of the last ones."""
-        put_weights(self.model, self.best)
+        restore_trained_weights(self.model, self.best)
 
 
-def shared_out(every: list[list[Row]]) -> list[list[Row]]:
+def shard_batches(every: list[list[Row]]) -> list[list[Row]]:
     """This process's batches of all: as many as every other has, for a model that is cut over them computes in step.
 
     Those that make up the number have no trained token.
     """
-    missing = -len(every) % processes.count()
-    blank = [[row | {"labels": [IGNORED] * len(row["labels"])} for row in batch] for batch in every[-1:]]
-    return (every + blank * missing)[processes.rank() :: processes.count()]
+    missing = -len(every) % processes.world_size()
+    blank = [[row | {"labels": [IGNORE_INDEX] * len(row["labels"])} for row in batch] for batch in every[-1:]]
+    return (every + blank * missing)[processes.global_rank() :: processes.world_size()]
 
 
 def measurement_due(step: int, train: TrainParams) -> bool:
@@ -180,7 +180,7 @@ def stopping_due(losses: list[float], train: TrainParams) -> bool:
     return 0 < train.early_stopping <= len(losses) - 1 - losses.index(min(losses))
 
 
-class Watch(TrainerCallback):
+class ValidationCallback(TrainerCallback):
     """Measures the validation loss from step 0 to the last, keeps the best weights, stops early."""
 
     def __init__(self, trainer: AnswerTrainer) -> None:
@@ -232,7 +232,7 @@ def print_once(line: str) -> None:
         print(line, flush=True)
 
 
-def cut_with_care(plugin: Any, model: Any) -> None:
+def configure_fsdp(plugin: Any, model: Any) -> None:
     """Changes what accelerate has set up for a model that is to be cut over the processes (FSDP).
 
     It would give the loss, and add up gradients, in the 16 bits of the products: 8.4296 for a loss of 8.4393. It would
@@ -247,12 +247,12 @@ def cut_with_care(plugin: Any, model: Any) -> None:
         )
 
 
-class LengthGroups(Sampler[int]):
+class LengthGroupedSampler(Sampler[int]):
     """Rows in an order that brings rows of about equal length into a batch, another one in each epoch."""
 
     def __init__(self, rows: Any, params: TrainParams) -> None:
         self.lengths, self.seed, self.epoch = [len(ids) for ids in rows["input_ids"]], params.seed, 0
-        self.batch_size = params.batch_size * params.accumulation * processes.count()
+        self.batch_size = params.batch_size * params.accumulation * processes.world_size()
 
     def __len__(self) -> int:
         return len(self.lengths)

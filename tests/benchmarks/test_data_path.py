@@ -8,11 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks import data_path
-from benchmarks import pandas_cleaning
-from benchmarks.process_usage import measure
+from benchmarks import data_path, pandas_cleaning
+from benchmarks.process_usage import measure_command
 from src.errors import UserError
-from src.records.rules import RULES, settle
+from src.records.rules import RULES, apply_until_stable
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [
@@ -24,7 +23,9 @@ TEXTS = [
 
 
 def test_the_pandas_program_has_the_same_rules() -> None:
-    assert [pandas_cleaning.settle(text) for text in TEXTS] == settle(pl.Series(TEXTS), RULES).texts.to_list()
+    assert [pandas_cleaning.apply_until_stable(text) for text in TEXTS] == apply_until_stable(
+        pl.Series(TEXTS), RULES
+    ).texts.to_list()
 
 
 def test_all_is_measured_and_the_table_says_so(tmp_path: Path) -> None:
@@ -38,15 +39,15 @@ def test_all_is_measured_and_the_table_says_so(tmp_path: Path) -> None:
     assert results["pandas"]["equal_texts"] == 1
     assert all(run["wall_s"] > 0 and run["peak_mb"] > 50 for run in results["stages"].values())
     assert set(results["memory_growth"]) == set(data_path.STAGES)
-    assert done.stdout.strip() == data_path.table(results)
+    assert done.stdout.strip() == data_path.render_table(results)
 
 
 def test_a_command_that_fails_is_no_measure(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"`ls nothing` failed"):
-        measure("ls nothing", tmp_path)
+        measure_command("ls nothing", tmp_path)
 
 
 def test_cpu_and_memory_are_those_of_the_command(tmp_path: Path) -> None:
-    spent = measure(f"{sys.executable} -c 'data = bytearray(300 * 2**20); sum(range(10**7))'", tmp_path)
+    spent = measure_command(f"{sys.executable} -c 'data = bytearray(300 * 2**20); sum(range(10**7))'", tmp_path)
     assert spent.peak_mb > 300
     assert 0 < spent.cpu_s < 1.5 * spent.wall_s + 0.2

@@ -26,6 +26,6 @@ def test_the_table_compares_trained_tokens() -> None:
         "ours": rates | {"trained_tokens_per_second": 3000.0},
         "plain": rates | {"trained_tokens_per_second": 1000.0},
     }  # fmt: skip
-    text = embedded_run.table(results)
+    text = embedded_run.render_table(results)
     assert "trained for 88.7 s" in text and "3.0 times the trained tokens" in text
     assert "| trl, peft and bitsandbytes, padded | 5,000 | 1,000 | 40 | 2% |" in text

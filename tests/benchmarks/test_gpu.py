@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import backend_agreement
-from benchmarks import gpu
-from benchmarks import workload
-from benchmarks.meter import records_in
-from src.models.collation import collate, flatten
-from src.prompts.encoding import IGNORED, Encoded
+from benchmarks import backend_agreement, gpu, workload
+from benchmarks.meter import count_records
+from src.models.collation import collate_flat, collate_padded
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord
 
 ROOT = Path(__file__).parents[2]
 on_a_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -77,22 +75,26 @@ def test_a_gpu_would_run_every_part_that_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_part_that_fails_says_why_and_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    entry = backend_agreement.Entry(str(tmp_path), gpu.small(on_gpu=False), str(tmp_path / "adapter"))
+    entry = backend_agreement.Entry(str(tmp_path), gpu.small_parts(on_gpu=False), str(tmp_path / "adapter"))
     part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
-    outcome = gpu.run(tmp_path, part, False, time.monotonic() + 60)
+    outcome = gpu.run_part(tmp_path, part, False, time.monotonic() + 60)
     assert "tokenizer" in outcome["failed"] and len(outcome["failed"].splitlines()) == gpu.TAIL
     assert "agreement/x: failed: " in capsys.readouterr().out
 
 
 def test_a_model_that_cannot_be_built_is_why_a_part_failed(tmp_path: Path) -> None:
-    entry = backend_agreement.Entry(str(tmp_path / "no shape"), gpu.small(on_gpu=False), str(tmp_path / "adapter"))
+    entry = backend_agreement.Entry(
+        str(tmp_path / "no shape"), gpu.small_parts(on_gpu=False), str(tmp_path / "adapter")
+    )
     part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
-    assert gpu.run(tmp_path, part, False, time.monotonic() + 60)["failed"].endswith("KeyError: 'no shape'")
+    assert gpu.run_part(tmp_path, part, False, time.monotonic() + 60)["failed"].endswith("KeyError: 'no shape'")
 
 
 def test_a_part_may_not_take_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert gpu.call("timeit", ["-n", "1", "import time; time.sleep(60)"], seconds=1) == {"failed": "not done after 1 s"}
+    assert gpu.call_process("timeit", ["-n", "1", "import time; time.sleep(60)"], seconds=1) == {
+        "failed": "not done after 1 s"
+    }
 
 
 def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
     results.write_text('{"answering/4-bit": {"not_run": "the time was over"}, "speed/x/ours": {"steps": 3}}')
     part = next(part for part in gpu.all_parts(tmp_path, False) if part.name == "agreement/unsloth/4-bit")
     deadline = time.monotonic() + 60
-    found = gpu.bench(tmp_path, [part], False, deadline, json.loads(results.read_text()), results)
+    found = gpu.run_benchmark(tmp_path, [part], False, deadline, json.loads(results.read_text()), results)
     assert found["speed/x/ours"] == {"steps": 3} and found[part.name] == {"not_run": "needs an NVIDIA GPU"}
     assert json.loads(results.read_text()) == found
 
@@ -108,7 +110,7 @@ def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
 def test_nothing_is_started_when_the_time_is_over(tmp_path: Path) -> None:
     entry = backend_agreement.Entry(str(tmp_path), {"seed": 1}, str(tmp_path / "adapter"))
     part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
-    assert gpu.run(tmp_path, part, False, deadline=0) == {"not_run": "the time was over"}
+    assert gpu.run_part(tmp_path, part, False, deadline=0) == {"not_run": "the time was over"}
 
 
 def test_a_pattern_that_names_nothing_is_refused() -> None:
@@ -117,17 +119,21 @@ def test_a_pattern_that_names_nothing_is_refused() -> None:
     assert done.returncode == 1 and done.stderr.startswith("--only nothing names no part")
 
 
-RECORDS = [Encoded([5, 6, 7], [IGNORED, 6, 7]), Encoded([8, 9], [IGNORED, 9]), Encoded([10, 11, 12], [IGNORED] * 3)]
+RECORDS = [
+    EncodedRecord([5, 6, 7], [IGNORE_INDEX, 6, 7]),
+    EncodedRecord([8, 9], [IGNORE_INDEX, 9]),
+    EncodedRecord([10, 11, 12], [IGNORE_INDEX] * 3),
+]
 ROWS = [
-    {"input_ids": [5, 6, 7, 8, 9], "labels": [IGNORED, 6, 7, IGNORED, 9], "seq_lengths": [3, 2]},
-    {"input_ids": [10, 11, 12], "labels": [IGNORED] * 3, "seq_lengths": [3]},
+    {"input_ids": [5, 6, 7, 8, 9], "labels": [IGNORE_INDEX, 6, 7, IGNORE_INDEX, 9], "seq_lengths": [3, 2]},
+    {"input_ids": [10, 11, 12], "labels": [IGNORE_INDEX] * 3, "seq_lengths": [3]},
 ]
 
 
-@pytest.mark.parametrize("batch", [collate(ROWS, pad_id=2), flatten(ROWS)])
+@pytest.mark.parametrize("batch", [collate_padded(ROWS, pad_id=2), collate_flat(ROWS)])
 def test_labels_are_right_only_where_each_record_has_its_own(batch: dict[str, Any]) -> None:
     assert backend_agreement.labels_right(batch, RECORDS, pad_id=2)
-    assert records_in(batch) == 3
+    assert count_records(batch) == 3
     wrong = batch | {"labels": batch["labels"].clone()}
     wrong["labels"][0, 0] = 5
     assert not backend_agreement.labels_right(wrong, RECORDS, pad_id=2)
@@ -135,17 +141,17 @@ def test_labels_are_right_only_where_each_record_has_its_own(batch: dict[str, An
 
 def test_records_are_counted_by_their_starts_or_by_rows() -> None:
     tokens = torch.ones(2, 3, dtype=torch.long)
-    assert records_in({"input_ids": tokens, "position_ids": torch.tensor([[0, 1, 0], [0, 0, 0]])}) == 5
-    assert records_in({"input_ids": tokens}) == 2
+    assert count_records({"input_ids": tokens, "position_ids": torch.tensor([[0, 1, 0], [0, 0, 0]])}) == 5
+    assert count_records({"input_ids": tokens}) == 2
 
 
 def test_random_records_have_the_published_lengths() -> None:
     records = workload.random_records(4000, vocabulary=1000, max_length=2048)
     lengths = sorted(len(record.input_ids) for record in records)
-    answered = [sum(label != IGNORED for label in record.labels) for record in records]
+    answered = [sum(label != IGNORE_INDEX for label in record.labels) for record in records]
     assert 90 < lengths[1000] < 120 and 230 < lengths[3000] < 260  # 194 and 805 characters, and what is around them
     assert max(lengths) <= 2048 and 120 < sum(answered) / len(answered) < 160
     for record in records:
         pairs = zip(record.input_ids, record.labels, strict=True)
-        assert all(label in (IGNORED, token) for token, label in pairs)
+        assert all(label in (IGNORE_INDEX, token) for token, label in pairs)
     assert min(token for record in records for token in record.input_ids) >= 6

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.gpu_report import difference, goals, table
+from benchmarks.gpu_report import find_difference, goal_figures, render_table
 
 DEVICE = {"name": "a GPU", "matrix": "bfloat16", "matrix_tflops": 800.0, "versions": {"torch": "2.13.0"}}
 
@@ -36,7 +36,7 @@ RESULTS: dict[str, Any] = {
 
 
 def test_goals_are_computed_from_the_parts() -> None:
-    values = {name: value for name, value, _, _ in goals(RESULTS)}
+    values = {name: value for name, value, _, _ in goal_figures(RESULTS)}
     assert round(values["Llama-3.2-1B to the published 24.2 records/s"] or 0, 1) == 20.0
     assert values["Llama-3.2-1B to Unsloth's notebook"] == 2.2
     assert values["Llama-3.2-1B to plain trl"] is None
@@ -46,12 +46,12 @@ def test_goals_are_computed_from_the_parts() -> None:
 
 
 def test_backends_differ_by_their_largest_difference() -> None:
-    assert round(difference(RESULTS) or 0, 6) == 0.025
-    assert difference({"device": DEVICE}) is None
+    assert round(find_difference(RESULTS) or 0, 6) == 0.025
+    assert find_difference({"device": DEVICE}) is None
 
 
 def test_the_table_names_figures_and_reasons() -> None:
-    text = table(RESULTS)
+    text = render_table(RESULTS)
     assert "| ours | 484.0 | 90,000 | 60,000 | 1% | 400 | 50% | 7.5 GB |" in text
     assert "| trl, peft and bitsandbytes | the time was over | | | | | | |" in text
     assert "| unsloth, 16-bit | failed: ValueError: no such kernel | | | | |" in text
@@ -62,10 +62,10 @@ def test_the_table_names_figures_and_reasons() -> None:
 
 def test_wrong_labels_are_shouted() -> None:
     wrong = RESULTS | {"agreement/transformers/4-bit": losses(8.0, 4.0) | {"labels_right": False}}
-    assert "| transformers, 4-bit | NO |" in table(wrong)
+    assert "| transformers, 4-bit | NO |" in render_table(wrong)
 
 
 def test_every_row_of_a_table_has_its_columns() -> None:
-    for block in table(RESULTS).split("\n\n")[1:]:
+    for block in render_table(RESULTS).split("\n\n")[1:]:
         rows = block.splitlines()
         assert {row.count("|") for row in rows} == {rows[0].count("|")}

@@ -9,14 +9,13 @@ from gguf import GGUFReader
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from src.synthetic import tiny_model
 from src.errors import UserError
-from src.export import parity
-from src.export import gguf
-from src.models.backends.transformers import load_base
+from src.export import gguf, parity
 from src.inference.transformers_engine import greedy_answers
-from src.prompts.encoding import render
-from src.prompts.rendering import turns
+from src.models.backends.transformers import load_base
+from src.prompts.encoding import render_turns
+from src.prompts.rendering import prompt_turns
+from src.synthetic import tiny_model
 
 
 def split_by(steps: Any) -> Any:
@@ -56,7 +55,7 @@ def test_an_architecture_unknown_to_llama_cpp_is_refused(tmp_path: Path) -> None
     with pytest.raises(
         UserError, match=r"the base model is a NoSuchForCausalLM, which llama\.cpp's converter does not"
     ):
-        gguf.converter(tmp_path)
+        gguf.converter_class(tmp_path)
 
 
 def test_llama_cpp_renders_and_answers_as_transformers_does(
@@ -65,13 +64,13 @@ def test_llama_cpp_renders_and_answers_as_transformers_does(
     model = load_base(base_folder, four_bit=False)
     model.half().save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    gguf.convert(tmp_path / "model", tmp_path / "tiny.gguf", "f16", "tiny")
+    gguf.convert_to_gguf(tmp_path / "model", tmp_path / "tiny.gguf", "f16", "tiny")
     named = GGUFReader(tmp_path / "tiny.gguf").fields["tokenizer.ggml.pre"].contents()
     assert named == "llama-bpe"
-    asked = turns("Describe it.", "Title: {title}", "Kerr's Brass Lamp, 3 é 日")
-    [answer] = gguf.ask(tmp_path / "tiny.gguf", [asked], max_tokens=3)
-    trained = render(tokenizer, asked, add_generation_prompt=True).removeprefix(tokenizer.bos_token)
-    parity.same_prompts("tiny.gguf", [answer.prompt], [trained])
+    asked = prompt_turns("Describe it.", "Title: {title}", "Kerr's Brass Lamp, 3 é 日")
+    [answer] = gguf.ask_llama_cpp(tmp_path / "tiny.gguf", [asked], max_tokens=3)
+    trained = render_turns(tokenizer, asked, add_generation_prompt=True).removeprefix(tokenizer.bos_token)
+    parity.check_prompts_equal("tiny.gguf", [answer.prompt], [trained])
     prompt: dict[str, Any] = {"prompt": asked if template == "chat" else trained, "completion": ""}
     if template == "chat":
         prompt["completion"] = [{"role": "assistant", "content": "-"}]

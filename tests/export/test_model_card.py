@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from src.export.model_card import SCORES, Recipe, model_card, modelfile
+from src.export.model_card import SCORES, CardFacts, render_model_card, render_modelfile
 
 METRICS: dict[str, Any] = {
     "audit": {"trained_token_share": 0.37},
@@ -25,8 +25,8 @@ METRICS: dict[str, Any] = {
 }
 
 
-def recipe(tiny_base: bool = False, invented_data: bool = False) -> Recipe:
-    return Recipe(
+def recipe(tiny_base: bool = False, invented_data: bool = False) -> CardFacts:
+    return CardFacts(
         base="owner/name@abc",
         data="raw.zip",
         template="plain",
@@ -39,7 +39,7 @@ def recipe(tiny_base: bool = False, invented_data: bool = False) -> Recipe:
 
 
 def test_a_card_holds_the_numbers_given() -> None:
-    card = model_card(recipe(), METRICS)
+    card = render_model_card(recipe(), METRICS)
     for number in (
         "2,401 records",
         "5,678 steps",
@@ -62,17 +62,17 @@ def test_a_card_holds_the_numbers_given() -> None:
 @pytest.mark.parametrize("tiny_base", [True, False])
 @pytest.mark.parametrize("invented_data", [True, False])
 def test_a_card_owns_up_to_a_demonstration(tiny_base: bool, invented_data: bool) -> None:
-    card = model_card(recipe(tiny_base, invented_data), METRICS)
+    card = render_model_card(recipe(tiny_base, invented_data), METRICS)
     assert ("embedded tiny model" in card) == tiny_base
     assert ("data is synthetic" in card) == invented_data
 
 
 def test_a_card_starts_with_its_front_matter() -> None:
-    assert model_card(recipe(tiny_base=True), METRICS).startswith("---\nlibrary_name: peft\n")
+    assert render_model_card(recipe(tiny_base=True), METRICS).startswith("---\nlibrary_name: peft\n")
 
 
 def test_a_modelfile_holds_template_system_stops_and_length() -> None:
-    assert modelfile("x.gguf", "{{ .System }}\n{{ .Prompt }}", "Say it.", ["<|eot_id|>", "</s>"], 96) == (
+    assert render_modelfile("x.gguf", "{{ .System }}\n{{ .Prompt }}", "Say it.", ["<|eot_id|>", "</s>"], 96) == (
         "FROM ./x.gguf\n"
         'TEMPLATE """{{ .System }}\n{{ .Prompt }}"""\n'
         'SYSTEM """Say it."""\n'

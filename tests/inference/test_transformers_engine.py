@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from src.inference.transformers_engine import greedy, greedy_answers, read_answer, reference_losses
+from src.inference.transformers_engine import greedy_answers, greedy_config, read_answer, reference_losses
 from src.models.loss import answer_loss
-from src.prompts.encoding import encode, encode_prompt, stop_ids
+from src.prompts.encoding import encode_prompt, encode_record, stop_token_ids
 
 TITLES = ["Brass Desk Lamp", "Owl", "A Field Guide to the Owls of the Northern Woods, Second Edition"]
 
@@ -18,7 +18,7 @@ def records(record: Any) -> list[dict[str, Any]]:
 
 
 def test_an_answer_ends_at_the_first_stop_token(chat_tokenizer: Any) -> None:
-    stops = stop_ids(chat_tokenizer)
+    stops = stop_token_ids(chat_tokenizer)
     lamp = chat_tokenizer(" a lamp ", add_special_tokens=False)["input_ids"]
     assert read_answer(chat_tokenizer, [*lamp, stops[0], *lamp], stops) == ("a lamp", lamp, True)
     assert read_answer(chat_tokenizer, lamp, stops) == ("a lamp", lamp, False)
@@ -26,9 +26,9 @@ def test_an_answer_ends_at_the_first_stop_token(chat_tokenizer: Any) -> None:
 
 
 def test_decoding_is_greedy_and_never_stops_at_padding(chat_tokenizer: Any) -> None:
-    decoding = greedy(chat_tokenizer, 7)
+    decoding = greedy_config(chat_tokenizer, 7)
     assert (decoding.do_sample, decoding.max_new_tokens) == (False, 7)
-    assert decoding.eos_token_id == stop_ids(chat_tokenizer)
+    assert decoding.eos_token_id == stop_token_ids(chat_tokenizer)
     assert decoding.pad_token_id not in decoding.eos_token_id
 
 
@@ -39,7 +39,7 @@ def test_answers_are_the_most_likely_tokens_one_by_one(model: Any, chat_tokenize
         with torch.no_grad():
             expected.append(int(model(torch.tensor([prompt + expected])).logits[0, -1].argmax()))
     [answer] = greedy_answers(model, chat_tokenizer, records[:1], max_new_tokens=5, batch_size=1)
-    assert answer.tokens == read_answer(chat_tokenizer, expected, stop_ids(chat_tokenizer)).tokens
+    assert answer.tokens == read_answer(chat_tokenizer, expected, stop_token_ids(chat_tokenizer)).tokens
 
 
 def test_a_batch_answers_as_single_prompts_do(model: Any, chat_tokenizer: Any, records: list[Any]) -> None:
@@ -55,7 +55,7 @@ def test_reference_losses_are_sums_over_each_answer_in_any_batch(
     together = reference_losses(model, chat_tokenizer, records, 256)
     assert [tokens for _, tokens in alone] == [len(answer_tokens(chat_tokenizer, record)) for record in records]
     assert [loss for loss, _ in together] == pytest.approx([loss for loss, _ in alone], abs=1e-3)
-    encoded = [encode(chat_tokenizer, record)._asdict() for record in records]
+    encoded = [encode_record(chat_tokenizer, record)._asdict() for record in records]
     rows = [{**row, "seq_lengths": [len(row["input_ids"])]} for row in encoded]
     mean = sum(loss for loss, _ in alone) / sum(tokens for _, tokens in alone)
     assert mean == pytest.approx(answer_loss(model, rows, chat_tokenizer.pad_token_id), abs=1e-5)

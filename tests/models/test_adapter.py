@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from src.models.adapter import merge, save_adapter
+from src.models.adapter import merge_adapter, save_adapter
 from src.models.backends.transformers import LINEAR_LAYERS, load_adapted, load_base, load_trainable
 from src.numerics import seed_everything
 from src.params import TrainParams
@@ -59,7 +59,7 @@ def test_the_merged_model_answers_as_the_adapter_does(
     train = train_params.model_copy(update={"four_bit": four_bit})
     save_adapter(adapted(base_folder, train), chat_tokenizer, tmp_path)
     expected = logits(load_adapted(base_folder, tmp_path, four_bit))
-    merged = merge(base_folder, tmp_path, four_bit)
+    merged = merge_adapter(base_folder, tmp_path, four_bit)
     assert merged.dtype == torch.float16
     assert not [name for name, _ in merged.named_parameters() if "lora" in name]
     off = (logits(merged.float()) - expected).abs().max()

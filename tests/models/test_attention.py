@@ -5,7 +5,7 @@ import torch
 
 from src.errors import UserError
 from src.models import attention
-from src.models.attention import Attention, choose, packed_on_gpu
+from src.models.attention import Attention, choose_attention, choose_packed_kernel
 from src.params import TrainParams
 
 on_a_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -18,7 +18,7 @@ ROW = {"input_ids": [5, 6], "labels": [5, 6], "seq_lengths": [1, 1]}
 def test_a_cpu_packs_rows_with_any_of_its_kernels(
     train_params: TrainParams, asked: str, taken: str, packing: bool
 ) -> None:
-    chosen = choose(train_params.model_copy(update={"attention": asked, "packing": packing}))
+    chosen = choose_attention(train_params.model_copy(update={"attention": asked, "packing": packing}))
     assert (chosen.implementation, chosen.packing) == (taken, packing)
     assert chosen.batches(pad_id=2)([ROW, ROW])["input_ids"].shape == (2, 2)
 
@@ -27,25 +27,25 @@ def test_a_cpu_packs_rows_with_any_of_its_kernels(
 @pytest.mark.parametrize("asked", ["flash_attention_2", "flex_attention", "varlen"])
 def test_a_kernel_for_gpus_is_refused_on_a_cpu(train_params: TrainParams, asked: str) -> None:
     with pytest.raises(UserError, match=rf"train\.attention is '{asked}', which trains on an NVIDIA GPU only"):
-        choose(train_params.model_copy(update={"attention": asked}))
+        choose_attention(train_params.model_copy(update={"attention": asked}))
 
 
 @on_a_cpu
 def test_compiling_is_refused_on_a_cpu(train_params: TrainParams) -> None:
     with pytest.raises(UserError, match=r"train\.compile is true, which needs an NVIDIA GPU"):
-        choose(train_params.model_copy(update={"compile": True}))
+        choose_attention(train_params.model_copy(update={"compile": True}))
 
 
 def test_flash_attention_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="the package flash-attn is not installed"):
-        attention.refuse("flash_attention_2", on_gpu=True)
+        attention.refuse_unavailable("flash_attention_2", on_gpu=True)
 
 
 def test_varlen_that_pytorch_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention.varlen, "available", lambda: False)
     with pytest.raises(UserError, match=r"PyTorch has from version 2\.11 on"):
-        attention.refuse("varlen", on_gpu=True)
+        attention.refuse_unavailable("varlen", on_gpu=True)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_gpu_takes_the_best_kernel_that_is_there(
 ) -> None:
     monkeypatch.setattr(attention, "find_spec", lambda name: name if name in installed else None)
     monkeypatch.setattr(attention.varlen, "available", lambda: "varlen" in installed)
-    chosen = packed_on_gpu(train_params.model_copy(update={"packing": True}), capability)
+    chosen = choose_packed_kernel(train_params.model_copy(update={"packing": True}), capability)
     assert (chosen.implementation, chosen.packing) == (taken, packing)
     assert packing or "padded by groups of equal length" in chosen.reason
 
@@ -89,11 +89,11 @@ def test_packed_rows_are_flat_for_kernels_that_know_where_records_end(kernel: st
 
 
 def test_rows_for_flex_attention_are_all_of_one_length(train_params: TrainParams) -> None:
-    chosen = attention.taken(train_params.model_copy(update={"packing": True}), "flex_attention", "")
+    chosen = attention.registered_kernel(train_params.model_copy(update={"packing": True}), "flex_attention", "")
     assert chosen.batches(pad_id=2)([ROW])["input_ids"].shape == (1, train_params.max_length)
 
 
 def test_unsloth_packs_by_its_own_kernels(train_params: TrainParams) -> None:
     for packing in (True, False):
-        chosen = choose(train_params.model_copy(update={"backend": "unsloth", "packing": packing}))
+        chosen = choose_attention(train_params.model_copy(update={"backend": "unsloth", "packing": packing}))
         assert (chosen.implementation, chosen.packing) == ("unsloth", packing)

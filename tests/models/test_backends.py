@@ -20,19 +20,19 @@ on_a_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"
 
 
 def test_transformers_runs_everywhere(base_folder: Path, train_params: TrainParams) -> None:
-    assert callable(backends.get(train_params, base_folder).load_trainable)
+    assert callable(backends.get_backend(train_params, base_folder).load_trainable)
 
 
 @on_a_cpu
 def test_unsloth_is_refused_without_a_gpu(base_folder: Path, train_params: TrainParams) -> None:
     with pytest.raises(UserError, match=r"train\.backend is 'unsloth', which needs an NVIDIA GPU"):
-        backends.get(train_params.model_copy(update={"backend": "unsloth"}), base_folder)
+        backends.get_backend(train_params.model_copy(update={"backend": "unsloth"}), base_folder)
 
 
 def test_deepspeed_is_refused(base_folder: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     with pytest.raises(UserError, match=r"set up for DeepSpeed, .*: choose plain multi-GPU or FSDP"):
-        backends.get(train_params, base_folder)
+        backends.get_backend(train_params, base_folder)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ CUT = {"launcher": "accelerate launch --use_fsdp --fsdp_version 2 --num_processe
 def test_a_model_is_not_cut_without_gpus(base_folder: Path, train_params: TrainParams, fsdp: None) -> None:
     message = r"which cuts the model \(FSDP\), and that takes GPUs, and PyTorch sees none here: replace --use_fsdp by"
     with pytest.raises(UserError, match=message):
-        backends.get(train_params.model_copy(update=CUT), base_folder)
+        backends.get_backend(train_params.model_copy(update=CUT), base_folder)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_a_model_that_cannot_be_cut_is_refused(
     message: str,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # nothing is loaded here
-    assert backends.get(train_params.model_copy(update=CUT | {"rounds": 2}), base_folder)
+    assert backends.get_backend(train_params.model_copy(update=CUT | {"rounds": 2}), base_folder)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
-        backends.get(train_params.model_copy(update=CUT | given), base_folder)
+        backends.get_backend(train_params.model_copy(update=CUT | given), base_folder)
 
 
 @pytest.mark.parametrize(("launcher", "count"), [("accelerate launch --num_processes 2 -m", "1"), ("python -m", "1")])
@@ -88,10 +88,10 @@ def test_as_many_processes_as_the_launcher_names(
     monkeypatch.setenv("WORLD_SIZE", count)
     train = train_params.model_copy(update={"launcher": launcher})
     if launcher == "python -m":
-        assert backends.get(train, base_folder)
+        assert backends.get_backend(train, base_folder)
     else:
         with pytest.raises(UserError, match=r"--num_processes 2 -m', and there are 1 processes"):
-            backends.get(train, base_folder)
+            backends.get_backend(train, base_folder)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def stored_in_4_bits(base_folder: Path, tmp_path_factory: pytest.TempPathFactory
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = tmp_path_factory.mktemp("bnb-4bit")
-    settings = transformers.nf4(torch.bfloat16)
+    settings = transformers.nf4_config(torch.bfloat16)
     model = AutoModelForCausalLM.from_pretrained(base_folder, quantization_config=settings, dtype=torch.bfloat16)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(base_folder).save_pretrained(folder)
@@ -119,7 +119,7 @@ def test_a_base_stored_in_4_bits_is_used_as_it_is(stored_in_4_bits: Path, train_
 def test_a_base_stored_in_4_bits_is_refused_in_16(stored_in_4_bits: Path, train_params: TrainParams) -> None:
     message = r"train\.four_bit is false, and the base model is stored in 4 bits: set train\.four_bit to true"
     with pytest.raises(UserError, match=message):
-        backends.get(train_params.model_copy(update={"four_bit": False}), stored_in_4_bits)
+        backends.get_backend(train_params.model_copy(update={"four_bit": False}), stored_in_4_bits)
     with pytest.raises(UserError, match=message):
         load_base(stored_in_4_bits, four_bit=False)
 
@@ -129,20 +129,20 @@ def test_a_base_stored_in_4_bits_is_not_cut(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(UserError, match=r"a base stored in 4 bits would not be cut: set base.repository to the model"):
-        backends.get(train_params.model_copy(update=CUT | {"four_bit": True}), stored_in_4_bits)
+        backends.get_backend(train_params.model_copy(update=CUT | {"four_bit": True}), stored_in_4_bits)
 
 
 def test_a_base_quantised_in_another_way_is_refused(tmp_path: Path, train_params: TrainParams) -> None:
     (tmp_path / "config.json").write_text('{"quantization_config": {"quant_method": "gptq", "bits": 4}}')
     with pytest.raises(UserError, match="quantised by gptq, which cannot be trained here"):
-        backends.get(train_params, tmp_path)
+        backends.get_backend(train_params, tmp_path)
 
 
 def bitsandbytes_products(base: Path) -> Any:
     """The base with its linear maps in bitsandbytes' own 4-bit layers, less the kernel that rounds to bfloat16."""
     from transformers import AutoModelForCausalLM
 
-    settings = transformers.nf4(torch.float32)
+    settings = transformers.nf4_config(torch.float32)
     model = AutoModelForCausalLM.from_pretrained(base, quantization_config=settings, dtype=torch.float32)
     for module in four_bit_layers(model):
         module.support_avx512bf16_for_cpu = False

@@ -11,11 +11,11 @@ import torch
 
 from src.models import loss
 from src.models.backends.transformers import load_adapted, load_trainable
-from src.models.collation import collate
-from src.models.loss import answer_loss, batches, trained_logits_only
+from src.models.collation import collate_padded
+from src.models.loss import answer_loss, batches_by_length, trained_logits_only
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import IGNORED, encode, rows
+from src.prompts.encoding import IGNORE_INDEX, encode_record, make_rows
 
 LONGEST, PAD = 256, 2
 
@@ -23,19 +23,19 @@ LONGEST, PAD = 256, 2
 @pytest.fixture(scope="module")
 def encoded(load: Callable[[str], Any], record: Callable[..., Any]) -> list[Any]:
     """Eight records of different lengths."""
-    from src.synthetic.catalogue import products
+    from src.synthetic.catalogue import generate_products
 
-    chosen = list(products(seed=9, count=8))
-    return [encode(load("chat"), record("chat", one.title, one.content[:120]), LONGEST) for one in chosen]
+    chosen = list(generate_products(seed=9, count=8))
+    return [encode_record(load("chat"), record("chat", one.title, one.content[:120]), LONGEST) for one in chosen]
 
 
 def made(encoded: list[Any], packing: bool) -> list[dict[str, Any]]:
-    return rows(encoded, LONGEST, packing).to_list()
+    return make_rows(encoded, LONGEST, packing).to_list()
 
 
 def logits(model: Any, row: dict[str, Any]) -> Any:
     """The model's logits for one row, [tokens, vocabulary]."""
-    batch = collate([row], PAD)
+    batch = collate_padded([row], PAD)
     del batch["labels"]
     with torch.no_grad():
         return model(**batch, use_cache=False).logits[0]
@@ -47,7 +47,7 @@ def test_the_loss_is_the_negative_log_likelihood_of_the_trained_tokens(model: An
     for row in single:
         probabilities = torch.softmax(logits(model, row).double(), dim=1)
         for position, label in enumerate(row["labels"]):
-            if label != IGNORED:
+            if label != IGNORE_INDEX:
                 total -= math.log(probabilities[position - 1, label])
                 tokens += 1
     assert answer_loss(model, single, PAD) == pytest.approx(total / tokens, abs=1e-5)
@@ -90,7 +90,7 @@ def gradients(base: Path, train: TrainParams, batch: dict[str, Any]) -> tuple[fl
 def test_chunks_give_the_same_loss_and_gradients(
     base_folder: Path, train_params: TrainParams, encoded: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = collate(made(encoded[:3], packing=False), PAD)
+    batch = collate_padded(made(encoded[:3], packing=False), PAD)
     whole, expected = gradients(base_folder, train_params, batch)
     calls: list[int] = []
     chunk_loss = loss.chunk_loss
@@ -124,5 +124,5 @@ def test_measuring_leaves_the_model_in_its_mode(model: Any, encoded: list[Any]) 
 
 def test_batches_are_as_large_as_they_may_be() -> None:
     several = [{"input_ids": [0] * length} for length in (3, 9, 4, 5, 30)]
-    sizes = [[len(row["input_ids"]) for row in batch] for batch in batches(several, 18)]
+    sizes = [[len(row["input_ids"]) for row in batch] for batch in batches_by_length(several, 18)]
     assert sizes == [[30], [9, 5], [4, 3]]

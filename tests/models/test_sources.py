@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from src.errors import UserError
-from src.models.sources import check, copy
+from src.models.sources import check_model, copy_model
 
 ROOT = Path(__file__).parents[2]
 REVISION = "5a8abab4a5d6f164389b1079fb721cfab8d7126c"
@@ -29,11 +29,11 @@ def test_a_family_whose_layers_are_not_known_is_refused(tmp_path: Path) -> None:
     folder = complete(tmp_path / "model")
     (folder / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
     with pytest.raises(UserError, match="is a GPT2LMHeadModel: choose a base of the Llama family"):
-        check(folder)
+        check_model(folder)
 
 
 def test_a_complete_folder_passes(tmp_path: Path) -> None:
-    check(complete(tmp_path / "model"))
+    check_model(complete(tmp_path / "model"))
 
 
 @pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "model.safetensors"])
@@ -42,12 +42,12 @@ def test_an_incomplete_folder_is_refused(tmp_path: Path, missing: str) -> None:
     (folder / missing).unlink()
     (folder / "pytorch_model.bin").write_text("weights that run code when they are loaded")
     with pytest.raises(UserError, match=f"the base model lacks .*{Path(missing).suffix}: point base.repository"):
-        check(folder)
+        check_model(folder)
 
 
 def test_all_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"lacks config\.json, tokenizer\.json, \*\.safetensors:"):
-        check(tmp_path)
+        check_model(tmp_path)
 
 
 def test_a_copy_holds_the_model_and_no_code(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_copy_holds_the_model_and_no_code(tmp_path: Path) -> None:
         (source / name).write_text("")
     for name in ("LICENSE.txt", "chat_template.jinja"):
         (source / name).write_text(name)
-    copy(source, target)
+    copy_model(source, target)
     assert sorted(path.name for path in target.iterdir()) == [
         "LICENSE.txt",
         "chat_template.jinja",
@@ -69,7 +69,7 @@ def test_a_copy_holds_the_model_and_no_code(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"base\.folder is 'no/such', which is no folder"):
-        copy(Path("no/such"), tmp_path)
+        copy_model(Path("no/such"), tmp_path)
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -99,8 +99,8 @@ def hub() -> Iterator[str]:
 def downloaded(home: Path, **environment: str) -> str:
     """What a download is refused with, in a process that reads the hub's settings anew, within a minute."""
     code = (
-        "from pathlib import Path\nfrom src.errors import UserError\nfrom src.models.sources import download\n"
-        f"try:\n  download('owner/name', '{REVISION}', Path('model'))\n"
+        "from pathlib import Path\nfrom src.errors import UserError\nfrom src.models.sources import download_model\n"
+        f"try:\n  download_model('owner/name', '{REVISION}', Path('model'))\n"
         "except UserError as error:\n  print(error)"
     )
     settings = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": str(home)} | environment

@@ -10,13 +10,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from src.models import varlen
-from src.models.collation import collate, flatten_with_ends
+from src.models.collation import collate_padded, collate_with_cu_seqlens
 from src.models.loss import trained_logits_only
-from src.prompts.encoding import IGNORED
+from src.prompts.encoding import IGNORE_INDEX
 
 ROWS = [
-    {"input_ids": [5, 6, 7, 8, 9], "labels": [IGNORED, 6, 7, IGNORED, 9], "seq_lengths": [3, 2]},
-    {"input_ids": [11, 12, 13, 14], "labels": [IGNORED, IGNORED, 13, 14], "seq_lengths": [4]},
+    {"input_ids": [5, 6, 7, 8, 9], "labels": [IGNORE_INDEX, 6, 7, IGNORE_INDEX, 9], "seq_lengths": [3, 2]},
+    {"input_ids": [11, 12, 13, 14], "labels": [IGNORE_INDEX, IGNORE_INDEX, 13, 14], "seq_lengths": [4]},
 ]
 Kernel = Callable[..., torch.Tensor]
 
@@ -74,9 +74,9 @@ def loss_and_gradient(attention: str, batch: dict[str, Any]) -> tuple[float, tor
 @pytest.mark.parametrize("kernel", [newest, older])
 def test_packed_rows_have_the_loss_and_gradient_of_sdpa(monkeypatch: pytest.MonkeyPatch, kernel: Kernel) -> None:
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", kernel)
-    varlen.register()
-    loss, gradient = loss_and_gradient(varlen.NAME, flatten_with_ends(ROWS))
-    expected, expected_gradient = loss_and_gradient("sdpa", collate(ROWS, pad_id=2))
+    varlen.register_kernel()
+    loss, gradient = loss_and_gradient(varlen.NAME, collate_with_cu_seqlens(ROWS))
+    expected, expected_gradient = loss_and_gradient("sdpa", collate_padded(ROWS, pad_id=2))
     assert loss == pytest.approx(expected, abs=1e-6)
     torch.testing.assert_close(gradient, expected_gradient)
 
@@ -85,26 +85,28 @@ def test_the_scaling_of_scores_is_the_models(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", newest)
     states = torch.randn(1, 2, 4, 8, generator=torch.Generator().manual_seed(1))
     ends = torch.tensor([0, 4], dtype=torch.int32)
-    found, _ = varlen.attend(None, states, states, states, None, scaling=0.9, cu_seq_lens_q=ends, max_length_q=4)
+    found, _ = varlen.varlen_attention_forward(
+        None, states, states, states, None, scaling=0.9, cu_seq_lens_q=ends, max_length_q=4
+    )
     expected = scaled_dot_product_attention(states, states, states, is_causal=True, scale=0.9)
     torch.testing.assert_close(found, expected.transpose(1, 2))
 
 
 def test_rows_without_ends_take_sdpa(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("torch.nn.attention.varlen.varlen_attn")
-    varlen.register()
-    single = collate([ROWS[1]], pad_id=2)
+    varlen.register_kernel()
+    single = collate_padded([ROWS[1]], pad_id=2)
     assert loss_and_gradient(varlen.NAME, single)[0] == loss_and_gradient("sdpa", single)[0]
 
 
 def test_the_kernel_computes_in_the_type_of_autocast() -> None:
     states = torch.ones(2, dtype=torch.float32)
-    assert varlen.half(states) == torch.float32
+    assert varlen.autocast_dtype(states) == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert varlen.half(states) == torch.bfloat16
+        assert varlen.autocast_dtype(states) == torch.bfloat16
 
 
 def test_an_older_pytorch_does_not_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert varlen.available()
+    assert varlen.is_available()
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", lambda query, key, value, is_causal=False: query)
-    assert not varlen.available()
+    assert not varlen.is_available()

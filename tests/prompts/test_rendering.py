@@ -11,16 +11,16 @@ from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
 from src.errors import UserError
-from src.prompts.encoding import render, texts
+from src.prompts.encoding import render_record, render_turns
 from src.prompts.rendering import (
     DATE_PIN,
     TemplateName,
     ollama_template,
     prompt_and_completion,
-    reference,
-    source,
-    travelling_template,
-    turns,
+    prompt_turns,
+    reference_text,
+    saved_chat_template,
+    template_source,
 )
 
 INSTRUCTION, QUESTION = "Describe it.", "Title: {title}"
@@ -43,20 +43,20 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 @pytest.fixture
 def asked() -> list[dict[str, str]]:
-    return turns(INSTRUCTION, QUESTION, TITLE)
+    return prompt_turns(INSTRUCTION, QUESTION, TITLE)
 
 
 def test_each_template_renders_what_is_written_down(template: TemplateName, tokenizer: Any, asked: Any) -> None:
-    assert texts(tokenizer, prompt_and_completion(template, asked, ANSWER)) == (
+    assert render_record(tokenizer, prompt_and_completion(template, asked, ANSWER)) == (
         PROMPTS[template],
         ANSWER + "<|eot_id|>",
     )
 
 
 def test_file_and_tokenizer_render_the_same_bytes(template: TemplateName, tokenizer: Any, asked: Any) -> None:
-    prompt, completion = texts(tokenizer, prompt_and_completion(template, asked, ANSWER))
-    assert render(tokenizer, asked, add_generation_prompt=True) == prompt == PROMPTS[template]
-    assert render(tokenizer, [*asked, {"role": "assistant", "content": ANSWER}]) == prompt + completion
+    prompt, completion = render_record(tokenizer, prompt_and_completion(template, asked, ANSWER))
+    assert render_turns(tokenizer, asked, add_generation_prompt=True) == prompt == PROMPTS[template]
+    assert render_turns(tokenizer, [*asked, {"role": "assistant", "content": ANSWER}]) == prompt + completion
 
 
 @settings(max_examples=30)
@@ -65,22 +65,22 @@ def test_file_and_tokenizer_render_the_same_bytes(template: TemplateName, tokeni
 def test_training_sees_the_prompt_of_generation_and_then_the_answer(
     load: Callable[[str], Any], name: TemplateName, title: str, answer: str
 ) -> None:
-    tokenizer, asked = load(name), turns(INSTRUCTION, QUESTION, title)
-    prompt, completion = texts(tokenizer, prompt_and_completion(name, asked, answer))
-    assert prompt == render(tokenizer, asked, add_generation_prompt=True)
-    assert prompt + completion == render(tokenizer, [*asked, {"role": "assistant", "content": answer}])
+    tokenizer, asked = load(name), prompt_turns(INSTRUCTION, QUESTION, title)
+    prompt, completion = render_record(tokenizer, prompt_and_completion(name, asked, answer))
+    assert prompt == render_turns(tokenizer, asked, add_generation_prompt=True)
+    assert prompt + completion == render_turns(tokenizer, [*asked, {"role": "assistant", "content": answer}])
 
 
 def test_the_answer_comes_back_from_a_formatted_record(template: TemplateName, asked: Any) -> None:
     record = prompt_and_completion(template, asked, ANSWER)
-    assert reference(record) == ANSWER
+    assert reference_text(record) == ANSWER
     assert isinstance(record["prompt"], list) == (template == "chat")
 
 
 @pytest.mark.parametrize("title", ["{title}", "{0} %s \\1", "{{ bos_token }}"])
 def test_a_title_is_never_read_as_a_format(template: TemplateName, tokenizer: Any, title: str) -> None:
-    record = prompt_and_completion(template, turns(INSTRUCTION, QUESTION, title), ANSWER)
-    assert f"Title: {title}" in texts(tokenizer, record)[0]
+    record = prompt_and_completion(template, prompt_turns(INSTRUCTION, QUESTION, title), ANSWER)
+    assert f"Title: {title}" in render_record(tokenizer, record)[0]
 
 
 def rendered_on(day: datetime, tokenizer: Any, asked: Any, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -92,7 +92,7 @@ def rendered_on(day: datetime, tokenizer: Any, asked: Any, monkeypatch: pytest.M
             return day
 
     monkeypatch.setattr(chat_template_utils, "datetime", Clock)
-    return render(tokenizer, asked, add_generation_prompt=True)
+    return render_turns(tokenizer, asked, add_generation_prompt=True)
 
 
 def test_the_date_is_pinned(template: TemplateName, tokenizer: Any, asked: Any, monkeypatch: Any) -> None:
@@ -109,15 +109,15 @@ def test_without_the_pin_prompts_would_change_overnight(base_folder: Any, asked:
 
 
 def test_the_date_is_pinned_once_however_often_the_template_travels() -> None:
-    once = travelling_template("chat", "{{ date_string }}")
-    assert travelling_template("chat", once) == once == DATE_PIN + "{{ date_string }}"
-    assert travelling_template("alpaca", None) == source("alpaca")
+    once = saved_chat_template("chat", "{{ date_string }}")
+    assert saved_chat_template("chat", once) == once == DATE_PIN + "{{ date_string }}"
+    assert saved_chat_template("alpaca", None) == template_source("alpaca")
 
 
 @pytest.mark.parametrize("missing", [None, ""])
 def test_chat_needs_a_base_with_a_chat_template(missing: str | None) -> None:
     with pytest.raises(UserError, match=r"format\.template is 'chat', and the base model has no chat template"):
-        travelling_template("chat", missing)
+        saved_chat_template("chat", missing)
 
 
 def test_ollama_renders_the_trained_prompt(template: TemplateName, tokenizer: Any) -> None:

@@ -2,22 +2,22 @@
 
 import polars as pl
 
-from src.records.cleaning import VERDICTS, Drops, clean
+from src.records.cleaning import VERDICTS, FilterSettings, clean_batch
+from src.records.cleaning_statistics import CleaningStatistics
 from src.records.rules import RULES
-from src.records.cleaning_statistics import Tally
 
-DROPS = Drops(3, 10, markup_titles=True, content_is_title=True, language=None)
+DROPS = FilterSettings(3, 10, markup_titles=True, content_is_title=True, language=None)
 
 
-def tallied(batch: int) -> Tally:
+def tallied(batch: int) -> CleaningStatistics:
     rows = [
         ("1", "a &amp; b", "owls live in barns &amp; b"),
         ("2", "owls", "owls live in barns "),
         ("3", "owls live in", "Owls live in!"),
     ]
-    tally = Tally(RULES, None)
+    tally = CleaningStatistics(RULES, None)
     for records in pl.DataFrame(rows, schema=["uid", "title", "content"], orient="row").iter_slices(batch):
-        tally.add(clean(records, RULES, DROPS))
+        tally.add(clean_batch(records, RULES, DROPS))
     return tally
 
 

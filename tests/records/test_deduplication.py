@@ -8,19 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.records.deduplication import Dropped, digests, fold, judge_repeats, keys, near_clusters
+from src.records.deduplication import (
+    DuplicatePolicy,
+    count_near_clusters,
+    fold_texts,
+    mark_duplicates,
+    text_digests,
+    text_keys,
+)
 
 NUMBERS = pl.UInt64()
 
 
 def same(*texts: str) -> bool:
-    return keys(pl.Series(texts)).n_unique() == 1
+    return text_keys(pl.Series(texts)).n_unique() == 1
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=127)), min_size=1))
 def test_both_ways_give_ascii_the_same_key(texts: list[str]) -> None:
     series = pl.Series(texts)
-    assert digests(fold(series)).tolist() == keys(series).to_list()
+    assert text_digests(fold_texts(series)).tolist() == text_keys(series).to_list()
 
 
 @given(st.text(), st.text())
@@ -47,16 +54,16 @@ def test_letters_digits_and_signs_on_their_own_make_one() -> None:
 
 
 def test_keys_are_the_same_everywhere() -> None:
-    assert keys(pl.Series(["An Owl!", "Né"])).to_list() == [10247815032992340954, 7947388042202808800]
+    assert text_keys(pl.Series(["An Owl!", "Né"])).to_list() == [10247815032992340954, 7947388042202808800]
 
 
 def test_no_texts_have_no_keys() -> None:
-    assert keys(pl.Series([], dtype=pl.String)).equals(pl.Series([], dtype=NUMBERS))
+    assert text_keys(pl.Series([], dtype=pl.String)).equals(pl.Series([], dtype=NUMBERS))
 
 
-def judged(rows: list[tuple[int, int]], clusters: list[int], dropped: Dropped) -> tuple[list[str], list[int]]:
+def judged(rows: list[tuple[int, int]], clusters: list[int], dropped: DuplicatePolicy) -> tuple[list[str], list[int]]:
     index = pl.DataFrame(rows, schema={"title_key": NUMBERS, "content_key": NUMBERS}, orient="row")
-    repeats = judge_repeats(index, np.array(clusters), dropped)
+    repeats = mark_duplicates(index, np.array(clusters), dropped)
     return repeats["verdict"].to_list(), repeats["of"].to_list()
 
 
@@ -72,7 +79,9 @@ CLUSTERS = [0, 0, 0, 0, 4]
         ("near", ["kept", "near_duplicate", "duplicate", "near_duplicate", "kept"], [0, 0, 0, 0, 4]),
     ],
 )
-def test_the_first_of_equal_and_of_near_records_stays(dropped: Dropped, verdicts: list[str], of: list[int]) -> None:
+def test_the_first_of_equal_and_of_near_records_stays(
+    dropped: DuplicatePolicy, verdicts: list[str], of: list[int]
+) -> None:
     assert judged(ROWS, CLUSTERS, dropped) == (verdicts, of)
 
 
@@ -95,8 +104,8 @@ def test_one_of_each_kind_stays(rows: list[tuple[int, int, int]]) -> None:
 
 def test_near_key_is_the_smallest_of_the_cluster_and_clusters_are_counted() -> None:
     index = pl.DataFrame(ROWS, schema={"title_key": NUMBERS, "content_key": NUMBERS}, orient="row")
-    plan = index.hstack(judge_repeats(index, np.array(CLUSTERS), "near"))
+    plan = index.hstack(mark_duplicates(index, np.array(CLUSTERS), "near"))
     assert plan["near_key"].to_list() == [5, 5, 5, 5, 9]
     assert plan["near_key"].dtype == NUMBERS
-    assert near_clusters(plan) == 1
-    assert near_clusters(plan.filter(pl.Series([True, False, True, False, True]))) == 0  # equal ones count once
+    assert count_near_clusters(plan) == 1
+    assert count_near_clusters(plan.filter(pl.Series([True, False, True, False, True]))) == 0  # equal ones count once

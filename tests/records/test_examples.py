@@ -4,20 +4,27 @@ import polars as pl
 import pytest
 
 from src.records import examples
-from src.records.cleaning import Cleaned, Drops, clean
-from src.records.examples import SHOWN, Examples, RepeatExamples, first_changes, lots, window
+from src.records.cleaning import CleanedBatch, FilterSettings, clean_batch
+from src.records.examples import (
+    SHOWN,
+    ChangeExamples,
+    DuplicateExamples,
+    difference_window,
+    example_keys,
+    first_changes,
+)
 from src.records.rules import RULES
 
-DROPS = Drops(3, 10, markup_titles=True, content_is_title=True, language=None)
+DROPS = FilterSettings(3, 10, markup_titles=True, content_is_title=True, language=None)
 BY_NAME = {rule.name: rule for rule in RULES}
 
 
-def cleaned(records: pl.DataFrame) -> Cleaned:
-    return clean(records, RULES, DROPS)
+def cleaned(records: pl.DataFrame) -> CleanedBatch:
+    return clean_batch(records, RULES, DROPS)
 
 
 def rows_of(records: pl.DataFrame, batch: int) -> list[dict[str, str]]:
-    drawn = Examples(RULES)
+    drawn = ChangeExamples(RULES)
     for part in records.iter_slices(batch):
         drawn.add(cleaned(part))
     return drawn.rows()
@@ -34,7 +41,7 @@ def test_those_of_the_lowest_hash_are_shown_whatever_the_batches(records: pl.Dat
     whole = rows_of(records, 60)
     assert whole == rows_of(records, 7) == rows_of(records, 1)
     entities = [row for row in whole if row["rule"] == "entities"]
-    lowest = records.with_columns(lots(records["uid"])).sort("lot")["uid"].head(SHOWN)
+    lowest = records.with_columns(example_keys(records["uid"])).sort("lot")["uid"].head(SHOWN)
     assert [row["uid"] for row in entities] == lowest.to_list()
     assert [row["field"] for row in entities] == ["content" if int(uid) % 3 == 0 else "title" for uid in lowest]
     assert [row for row in whole if row["rule"] == "glued"] == []
@@ -64,8 +71,10 @@ def test_dropped_records_are_shown_with_their_reason() -> None:
 
 def test_a_title_of_markup_that_may_stay_is_not_blamed_for_a_short_content() -> None:
     records = pl.DataFrame({"uid": ["1"], "title": ['<span class="a-size">An owl</span>'], "content": ["<b>Owls</b>"]})
-    drawn = Examples(RULES)
-    drawn.add(clean(records, RULES, Drops(3, 10, markup_titles=False, content_is_title=True, language=None)))
+    drawn = ChangeExamples(RULES)
+    drawn.add(
+        clean_batch(records, RULES, FilterSettings(3, 10, markup_titles=False, content_is_title=True, language=None))
+    )
     assert [(row["rule"], row["field"]) for row in drawn.rows() if is_drop(row)] == [("too_short", "content")]
 
 
@@ -93,14 +102,17 @@ def test_of_two_changes_the_first_is_shown() -> None:
 
 def test_a_window_surrounds_the_first_change_and_shows_where_a_text_ends() -> None:
     before, after = "x" * 50 + "&amp;" + "y" * 100, "x" * 50 + "&" + "y" * 100
-    assert window(before, after) == ("…" + "x" * 19 + "&amp;" + "y" * 36 + "…", "…" + "x" * 19 + "&" + "y" * 40 + "…")
-    assert window(" owl", "owl") == ("[ owl]", "[owl]")
-    assert window("owls.", "owls") == ("[owls.]", "[owls]")
-    assert window("z" * 70, "z" * 70) == ("[" + "z" * 60 + "…",) * 2
+    assert difference_window(before, after) == (
+        "…" + "x" * 19 + "&amp;" + "y" * 36 + "…",
+        "…" + "x" * 19 + "&" + "y" * 40 + "…",
+    )
+    assert difference_window(" owl", "owl") == ("[ owl]", "[owl]")
+    assert difference_window("owls.", "owls") == ("[owls.]", "[owls]")
+    assert difference_window("z" * 70, "z" * 70) == ("[" + "z" * 60 + "…",) * 2
 
 
 def test_what_cannot_be_seen_is_escaped() -> None:
-    assert window("a\tb\r\nc\x00\u200b\xa0d é", "") == (r"[a\tb\r\nc\x00\u200b\xa0d é]", "[]")
+    assert difference_window("a\tb\r\nc\x00\u200b\xa0d é", "") == (r"[a\tb\r\nc\x00\u200b\xa0d é]", "[]")
 
 
 def test_duplicates_are_shown_beside_what_they_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +126,7 @@ def test_duplicates_are_shown_beside_what_they_repeat(monkeypatch: pytest.Monkey
         }
     )
     records = pl.DataFrame({"uid": uids, "title": ["A", "a", "A!", "D"], "content": ["x", "X", "x.", "y\n"]})
-    drawn = RepeatExamples(plan)
+    drawn = DuplicateExamples(plan)
     for batch in records.iter_slices(3):
         drawn.add(batch)
     exact, near = drawn.rows()

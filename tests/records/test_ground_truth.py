@@ -13,13 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.records import raw
-from src.records import ground_truth
-from src.records.cleaning import Cleaned, Drops, clean
-from src.records.deduplication import judge_repeats
-from src.records.near_duplicates import Near
+from src.records import ground_truth, raw
+from src.records.cleaning import CleanedBatch, FilterSettings, clean_batch
+from src.records.deduplication import mark_duplicates
+from src.records.ground_truth import DROPS, FLAWS_OF_RULE, TRUTH, GroundTruth
+from src.records.near_duplicates import NearDuplicateFinder
 from src.records.rules import ASCII_RULES, RULES
-from src.records.ground_truth import DROPS, MENDS, TRUTH, Truth
 
 REASONS = {
     "no_json": "not JSON",
@@ -39,23 +38,27 @@ def known() -> dict[str, Any]:
 
 @cache
 def read() -> list[raw.Parsed]:
-    return list(raw.read(ground_truth.SAMPLE))
+    return list(raw.read_raw(ground_truth.SAMPLE))
 
 
 @cache
-def cleaned() -> tuple[Cleaned, pl.Series]:
+def cleaned() -> tuple[CleanedBatch, pl.Series]:
     """All records of the sample, cleaned, and the final verdicts of those kept so far."""
-    records = raw.triage(pl.concat(block.records for block in read()), 3, 40).filter(verdict="kept").drop("verdict")
-    made = clean(records, RULES, Drops(3, 40, True, True, None))
-    kept, near = made.after.filter(verdict="kept"), Near(0.8)
+    records = (
+        raw.mark_drop_reasons(pl.concat(block.records for block in read()), 3, 40)
+        .filter(verdict="kept")
+        .drop("verdict")
+    )
+    made = clean_batch(records, RULES, FilterSettings(3, 40, True, True, None))
+    kept, near = made.after.filter(verdict="kept"), NearDuplicateFinder(0.8)
     near.add(near.signatures(kept["content"]))
     clusters = near.clusters(lambda: [kept["content"]])
-    return made, judge_repeats(kept, clusters, "near")["verdict"]
+    return made, mark_duplicates(kept, clusters, "near")["verdict"]
 
 
 def scores() -> dict[str, ground_truth.Score]:
     made, verdicts = cleaned()
-    scored = ground_truth.load(str(ground_truth.SAMPLE), RULES)
+    scored = ground_truth.load_ground_truth(str(ground_truth.SAMPLE), RULES)
     assert scored
     scored.add(made)
     scored.judge(verdicts)
@@ -75,10 +78,10 @@ def test_every_single_flaw_is_mended() -> None:
     right: defaultdict[str, list[bool]] = defaultdict(list)
     for before, after in zip(made.before.iter_rows(named=True), made.after.iter_rows(named=True), strict=True):
         entry = known()["records"].get(before["uid"], {})
-        restored = ground_truth.compare(entry, before, after, set()).restored
+        restored = ground_truth.compare_outcome(entry, before, after, set()).restored
         for flaw in entry.get("flaws", []) if restored is not None else []:
             right[flaw].append(bool(restored))
-    assert right.keys() >= set().union(*MENDS.values())
+    assert right.keys() >= set().union(*FLAWS_OF_RULE.values())
     assert {flaw: np.mean(hits) for flaw, hits in right.items() if np.mean(hits) < GOAL} == {}
 
 
@@ -98,9 +101,9 @@ def test_malformed_lines_are_exactly_the_planted_ones() -> None:
 
 
 def test_other_data_and_transliterated_texts_have_no_truth() -> None:
-    assert ground_truth.load("data/raw/trn.json.gz", RULES) is None
-    assert ground_truth.load(str(ground_truth.SAMPLE), ASCII_RULES) is None
-    assert ground_truth.load(f"./{ground_truth.SAMPLE}", RULES) is not None
+    assert ground_truth.load_ground_truth("data/raw/trn.json.gz", RULES) is None
+    assert ground_truth.load_ground_truth(str(ground_truth.SAMPLE), ASCII_RULES) is None
+    assert ground_truth.load_ground_truth(f"./{ground_truth.SAMPLE}", RULES) is not None
 
 
 def test_scores_are_shares_of_what_was_planted_and_of_what_was_done() -> None:
@@ -118,8 +121,8 @@ def test_scores_are_shares_of_what_was_planted_and_of_what_was_done() -> None:
         "x",
     ]
     records = pl.DataFrame({"uid": list("12345"), "title": ["An owl"] * 5, "content": contents})
-    scored = Truth(planted, RULES)
-    scored.add(clean(records, RULES, Drops(1, 1, True, True, None)))
+    scored = GroundTruth(planted, RULES)
+    scored.add(clean_batch(records, RULES, FilterSettings(1, 1, True, True, None)))
     scored.judge(["kept", "near_duplicate", "near_duplicate", "kept", "kept"])
     found = scored.scores()
     assert found["markup"] == {"planted": 2, "recall": 0.5, "precision": 0.333333}  # of the first three: 3 is told

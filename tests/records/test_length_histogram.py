@@ -4,11 +4,11 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.records.length_histogram import EDGES, Lengths
+from src.records.length_histogram import EDGES, LengthHistogram
 
 
 def counted(*lengths: int) -> list[tuple[int, int]]:
-    counts = Lengths()
+    counts = LengthHistogram()
     rows = [("é" * length, "x") for length in lengths]
     counts.add(pl.DataFrame(rows, schema={"title": pl.String, "content": pl.String}, orient="row"))
     return [(row["chars"], row["records"]) for row in counts.rows("before") if row["text"] == "title"]
@@ -44,7 +44,7 @@ def test_every_text_is_in_one_bin(lengths: list[int]) -> None:
 
 
 def test_batches_add_up() -> None:
-    counts = Lengths()
+    counts = LengthHistogram()
     for title in ("owl", "owls", "owlet"):
         counts.add(pl.DataFrame({"title": [title], "content": [title * 9]}))
     assert sum(row["records"] for row in counts.rows("after")) == 6

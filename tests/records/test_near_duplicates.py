@@ -26,7 +26,7 @@ thresholds = st.sampled_from([0.5, 0.6, 0.8, 1.0])
 def clusters(contents: list[str], threshold: float = 0.8, batch: int = 1000) -> list[int]:
     """The clusters of contents added and read in batches of a size."""
     batches = [pl.Series(contents[start : start + batch], dtype=pl.String) for start in range(0, len(contents), batch)]
-    found = near_duplicates.Near(threshold)
+    found = near_duplicates.NearDuplicateFinder(threshold)
     for some in batches:
         found.add(found.signatures(some))
     return found.clusters(lambda: batches).tolist()
@@ -100,13 +100,13 @@ def test_a_catalogue_is_clustered_as_by_brute_force(threshold: float) -> None:
 @pytest.mark.parametrize("threshold", [0.5, 0.65, 0.8, 0.9, 1.0])
 def test_a_pair_at_the_threshold_shares_a_band_as_often_as_the_formula_says(threshold: float) -> None:
     hashes = np.random.default_rng(1).integers(2**63, size=(3000, 100), dtype=np.uint64)
-    shared, found, sides = round(100 * threshold), near_duplicates.Near(threshold), []
+    shared, found, sides = round(100 * threshold), near_duplicates.NearDuplicateFinder(threshold), []
     for side in (0, 1):
         own = np.concatenate([hashes[:, :shared], hashes[:, shared + side :: 2]], axis=1)
         slots = found.slots(own.ravel(), np.full(3000, own.shape[1]))
         sides.append(slots.reshape(3000, found.bands, found.rows))
     share = (sides[0] == sides[1]).all(axis=2).any(axis=1).mean()
-    assert share >= near_duplicates.recall(threshold, found.rows, found.bands) - 0.003
+    assert share >= near_duplicates.band_recall(threshold, found.rows, found.bands) - 0.003
     assert share >= near_duplicates.RECALL
 
 
@@ -180,7 +180,7 @@ def test_large_batches_are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -
 def test_threads_make_no_difference() -> None:
     contents = catalogue(400)
     batches = [pl.Series(contents[start : start + 20]) for start in range(0, 400, 20)]
-    found = near_duplicates.Near(0.8)
+    found = near_duplicates.NearDuplicateFinder(0.8)
     with ThreadPoolExecutor(4) as threads:
         for signatures in threads.map(found.signatures, batches):
             found.add(signatures)
@@ -190,11 +190,12 @@ def test_threads_make_no_difference() -> None:
 @pytest.mark.parametrize("environment", [{"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2", "POLARS_MAX_THREADS": "1"}])
 def test_processes_make_no_difference(environment: dict[str, str]) -> None:
     program = (
-        "import polars; from src.records import near; print(near.Near(0.8).signatures(polars.Series(['a b'])).sum())"
+        "import polars; from src.records.near_duplicates import NearDuplicateFinder; "
+        "print(NearDuplicateFinder(0.8).signatures(polars.Series(['a b'])).sum())"
     )
     command = [sys.executable, "-c", program]
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert int(printed.stdout) == near_duplicates.Near(0.8).signatures(pl.Series(["a b"])).sum()
+    assert int(printed.stdout) == near_duplicates.NearDuplicateFinder(0.8).signatures(pl.Series(["a b"])).sum()
 
 
 @pytest.mark.parametrize(("changed", "expected"), [(1, 1), (4, 5000)])
@@ -213,13 +214,13 @@ def test_near_pairs_are_found_in_a_series_of_many_that_are_not_near() -> None:
 def test_a_bucket_yields_all_its_pairs_if_small_and_few_if_large() -> None:
     small, large = near_duplicates.WINDOW + 2, 1000
     keys = np.repeat(np.array([1, 2, 3], dtype=np.uint64), [small, large, 1])
-    pairs = {tuple(pair) for some in near_duplicates.pairs_in_buckets(keys) for pair in some.T.tolist()}
+    pairs = {tuple(pair) for some in near_duplicates.candidate_pairs(keys) for pair in some.T.tolist()}
     assert {pair for pair in pairs if pair[0] < small} == set(combinations(range(small), 2))
     assert large - 1 <= len(pairs) - math.comb(small, 2) <= large * (near_duplicates.WINDOW + 1)
 
 
 def test_further_keys_bring_the_similar_of_a_large_bucket_together() -> None:
     twins = np.random.default_rng(2).permutation(1000) // 2
-    pairs = near_duplicates.pairs_in_buckets(np.zeros(1000, dtype=np.uint64), twins.astype(np.uint64))
+    pairs = near_duplicates.candidate_pairs(np.zeros(1000, dtype=np.uint64), twins.astype(np.uint64))
     met = {tuple(sorted(pair)) for some in pairs for pair in some.T.tolist()}
     assert {tuple(np.flatnonzero(twins == twin)) for twin in range(500)} <= met

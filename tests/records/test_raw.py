@@ -38,11 +38,11 @@ def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFL
 
 
 def rows(path: Path, lines: int = 0) -> list[tuple[str, ...]]:
-    return [row for block in raw.read(path, lines) for row in block.records.iter_rows()]
+    return [row for block in raw.read_raw(path, lines) for row in block.records.iter_rows()]
 
 
 def rejected(path: Path) -> list[dict[str, Any]]:
-    return [line for block in raw.read(path) for line in block.rejected]
+    return [line for block in raw.read_raw(path) for line in block.rejected]
 
 
 def test_every_packing_is_told_by_its_content(tmp_path: Path) -> None:
@@ -62,14 +62,14 @@ def test_gzip_may_have_members_and_padding(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(raw, "PIECE_BYTES", 7)  # every part begins and ends within a piece somewhere
     half = len(LINE) // 2
     data = gzip.compress(LINE[:half]) + bytes(20) + gzip.compress(LINE[half:]) + gzip.compress(b"") + bytes(512)
-    parsed = list(raw.read(write(tmp_path / "a.json.gz", data)))
+    parsed = list(raw.read_raw(write(tmp_path / "a.json.gz", data)))
     assert [block.records.rows() for block in parsed] == [[ROW]]
     assert not parsed[-1].cut_off
 
 
 def test_mark_crlf_and_blank_lines_are_borne(tmp_path: Path) -> None:
     data = b"\xef\xbb\xbf" + LINE.replace(b"\n", b"\r\n") + b"\r\n  \n" + LINE.rstrip()
-    (parsed,) = raw.read(write(tmp_path / "a.json", data))
+    (parsed,) = raw.read_raw(write(tmp_path / "a.json", data))
     assert (parsed.lines, parsed.blank, parsed.rejected, parsed.cut_off) == (4, 2, [], False)
     assert parsed.records.rows() == [ROW, ROW]
 
@@ -141,7 +141,7 @@ def test_an_uneven_sum_does_not_hide_a_wrong_type(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [LINE[:30], b'{"uid": "1", "title": "caf\xc3'])
 def test_the_end_in_mid_line_is_named(end: bytes, tmp_path: Path) -> None:
-    (parsed,) = raw.read(write(tmp_path / "a.json", LINE + end))
+    (parsed,) = raw.read_raw(write(tmp_path / "a.json", LINE + end))
     shown = end.decode("utf-8", "replace")
     assert parsed.rejected == [{"line": 2, "reason": "the file ends in mid-line", "text": shown}]
     assert parsed.cut_off
@@ -152,7 +152,7 @@ def test_gzip_that_is_cut_off_is_read_as_far_as_it_goes(pack: Any, tmp_path: Pat
     whole = pack(MANY)
     for size in [len(whole) - 1, len(whole) - 8, len(whole) - 30, len(whole) // 2]:
         path = write(tmp_path / "a.json.gz", whole[:size])
-        (parsed,) = raw.read(path)
+        (parsed,) = raw.read_raw(path)
         there = parsed.records.height
         assert parsed.cut_off and there > 100
         assert parsed.records.rows() == rows(write(tmp_path / "b.json.gz", whole), there)
@@ -161,7 +161,7 @@ def test_gzip_that_is_cut_off_is_read_as_far_as_it_goes(pack: Any, tmp_path: Pat
 
 
 def test_a_cut_off_member_of_a_zip_is_read_as_well(tmp_path: Path) -> None:
-    (parsed,) = raw.read(zipped(tmp_path / "a.zip", {"trn.json.gz": gzip.compress(MANY)[:-20]}))
+    (parsed,) = raw.read_raw(zipped(tmp_path / "a.zip", {"trn.json.gz": gzip.compress(MANY)[:-20]}))
     assert parsed.cut_off and parsed.records.height > 900
 
 
@@ -224,7 +224,7 @@ def test_a_block_is_as_many_whole_lines_as_fit_or_one_longer_line(
 ) -> None:
     monkeypatch.setattr(raw, "BLOCK_BYTES", 10)
     data = b"aaa\nbbb\ncccccccccccccccc\nd\neeeeeee\nffff"
-    found = raw.blocks((data[start : start + pieces] for start in range(0, len(data), pieces)), tmp_path)
+    found = raw.line_blocks((data[start : start + pieces] for start in range(0, len(data), pieces)), tmp_path)
     assert [block.text for block in found] == [b"aaa\nbbb\n", b"cccccccccccccccc\n", b"d\neeeeeee\n", b"ffff"]
 
 
@@ -240,7 +240,7 @@ def test_an_endless_line_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_only_the_first_lines_are_read(size: int, lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "BLOCK_BYTES", size)
     data = LINE * 3 + b"\nbad\n" + LINE + LINE.rstrip()
-    parsed = list(raw.read(write(tmp_path / "a.json", data), lines))
+    parsed = list(raw.read_raw(write(tmp_path / "a.json", data), lines))
     assert sum(block.lines for block in parsed) == min(lines, 7)
     assert sum(block.records.height for block in parsed) == {1: 1, 3: 3, 4: 3, 6: 4}.get(lines, 5)
     assert [row["line"] for block in parsed for row in block.rejected] == [5] * (lines >= 5)
@@ -295,7 +295,7 @@ def one_by_one(data: bytes) -> tuple[list[tuple[str, ...]], list[tuple[int, str]
             blank += 1
             continue
         try:
-            records.append(tuple(json.loads(raw.restate(line, raw.MID_LINE)).values()))
+            records.append(tuple(json.loads(raw.normalise_line(line, raw.MID_LINE)).values()))
         except ValueError as error:
             malformed.append((number, str(error)))
     return records, malformed, blank
@@ -320,7 +320,7 @@ def test_any_mix_of_lines_in_any_blocks_reads_as_line_by_line(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(raw, "BLOCK_BYTES", size)
         patch.setattr(os, "sched_getaffinity", lambda _: range(threads))
-        assert at_once(raw.read(path)) == one_by_one(data)
+        assert at_once(raw.read_raw(path)) == one_by_one(data)
 
 
 @given(PUBLISHED, st.booleans())
@@ -328,9 +328,9 @@ def test_the_published_form_takes_the_fast_path(record: dict[str, Any], escaped:
     """Whole surrogate pairs written as escapes, and numbers with exponents, are rare enough for the slow one."""
     line = json.dumps(record, ensure_ascii=escaped).encode("utf-8", "surrogatepass") + b"\n"
     rare = re.search(rb"\\ud[89a-f]|\xed[\xa0-\xbf]|\de-\d", line)
-    assert raw.other_forms([line]).is_empty() or rare
+    assert raw.unpublished_lines([line]).is_empty() or rare
 
 
 def test_triage_names_the_first_reason() -> None:
     records = pl.DataFrame({"title": [" ", "ab", " abc ", "abc"], "content": ["", " \n", "short", "long enough"]})
-    assert tuple(raw.triage(records, 3, 6)["verdict"]) == raw.VERDICTS
+    assert tuple(raw.mark_drop_reasons(records, 3, 6)["verdict"]) == raw.VERDICTS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.records.rules import ASCII_RULES, MAX_PASSES, RULES, Rule, settle, switched_on
+from src.records.rules import ASCII_RULES, MAX_PASSES, RULES, Rule, apply_until_stable, enabled_rules
 
 NAMES = tuple(rule.name for rule in ASCII_RULES if rule.name != "no_ascii")
 
@@ -99,11 +99,11 @@ EXAMPLES = {
 
 
 def cleaned(text: str, rules: tuple[Rule, ...] = RULES) -> str:
-    return settle(pl.Series([text]), rules).texts[0]
+    return apply_until_stable(pl.Series([text]), rules).texts[0]
 
 
 def all_but(*names: str) -> tuple[Rule, ...]:
-    return switched_on({name: name not in names for name in NAMES})
+    return enabled_rules({name: name not in names for name in NAMES})
 
 
 @pytest.mark.parametrize("text", [text for examples in EXAMPLES.values() for text in examples])
@@ -114,7 +114,10 @@ def test_example(text: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rule_switched_off_is_not_applied(name: str) -> None:
     text, rest = next(iter(EXAMPLES[name])), {"entities", "ascii", "spaces"} - {name}
-    on, off = settle(pl.Series([text]), all_but(*rest)), settle(pl.Series([text]), all_but(name, *rest))
+    on, off = (
+        apply_until_stable(pl.Series([text]), all_but(*rest)),
+        apply_until_stable(pl.Series([text]), all_but(name, *rest)),
+    )
     assert on.changed[name][0]
     assert name not in off.changed and off.texts[0] != on.texts[0]
 
@@ -125,22 +128,22 @@ def test_no_rule_no_change() -> None:
 
 
 def test_every_rule_has_a_switch() -> None:
-    assert switched_on(dict.fromkeys(NAMES, True)) == ASCII_RULES
+    assert enabled_rules(dict.fromkeys(NAMES, True)) == ASCII_RULES
     assert all_but("ascii") == RULES
     with pytest.raises(KeyError, match="glued"):
-        switched_on({name: True for name in NAMES if name != "glued"})
+        enabled_rules({name: True for name in NAMES if name != "glued"})
 
 
 def test_ascii_keeps_the_meaning_and_counts_what_is_lost() -> None:
     texts = pl.Series(["3½ “q” — naïve ≠ straße €5 ™", "Жук owl", "plain"])
-    settled = settle(texts, ASCII_RULES)
+    settled = apply_until_stable(texts, ASCII_RULES)
     assert settled.texts.to_list() == ['3 1/2 "q" -- naive != strasse EUR5 (TM)', "owl", "plain"]
     assert settled.changed["no_ascii"].tolist() == [False, True, False]
 
 
 def test_changes_are_counted_once_a_record_and_the_input_is_left_alone() -> None:
     texts = pl.Series(["&amp;lt;b&amp;gt;", "plain", "a &amp; b"])
-    settled = settle(texts, RULES)
+    settled = apply_until_stable(texts, RULES)
     assert texts[0] == "&amp;lt;b&amp;gt;"
     assert settled.changed["entities"].tolist() == [True, False, True]
     assert settled.changed["markup"].tolist() == [True, False, False]
@@ -149,7 +152,7 @@ def test_changes_are_counted_once_a_record_and_the_input_is_left_alone() -> None
 def test_what_never_rests_is_named() -> None:
     assert MAX_PASSES < 40
     nested = "<" * 40 + "b>" * 40
-    assert settle(pl.Series([nested, "plain"]), RULES).unsettled.tolist() == [True, False]
+    assert apply_until_stable(pl.Series([nested, "plain"]), RULES).unsettled.tolist() == [True, False]
 
 
 MARKUP_PIECES = ("<b>", "</p>", "<", ">", "<!--", "-->", "<br", "script>", "style>", "{a:b;}", '" />', "＜")
@@ -177,23 +180,23 @@ pieces = st.sampled_from(
 )
 texts = st.lists(pieces | st.text(max_size=4), max_size=12).map("".join)
 switches = st.fixed_dictionaries({name: st.booleans() for name in NAMES})
-rule_sets = st.sampled_from([RULES, ASCII_RULES]) | switches.map(switched_on)
+rule_sets = st.sampled_from([RULES, ASCII_RULES]) | switches.map(enabled_rules)
 
 
 @given(texts, rule_sets)
 def test_cleaning_twice_is_cleaning_once(text: str, rules: tuple[Rule, ...]) -> None:
-    once = settle(pl.Series([text]), rules)
+    once = apply_until_stable(pl.Series([text]), rules)
     if not once.unsettled[0]:
-        again = settle(once.texts, rules)
+        again = apply_until_stable(once.texts, rules)
         assert again.texts[0] == once.texts[0]
         assert not any(changed[0] for changed in again.changed.values())
 
 
 @given(st.lists(texts, min_size=1, max_size=6), rule_sets)
 def test_a_text_is_cleaned_as_if_it_were_alone(batch: list[str], rules: tuple[Rule, ...]) -> None:
-    together = settle(pl.Series(batch), rules)
+    together = apply_until_stable(pl.Series(batch), rules)
     for position, text in enumerate(batch):
-        alone = settle(pl.Series([text]), rules)
+        alone = apply_until_stable(pl.Series([text]), rules)
         assert together.texts[position] == alone.texts[0]
         assert together.unsettled[position] == alone.unsettled[0]
         assert all(together.changed[name][position] == alone.changed[name][0] for name in alone.changed)
@@ -211,7 +214,7 @@ def test_no_control_character_survives(number: int) -> None:
 
 @given(texts)
 def test_no_tag_and_no_entity_survives(text: str) -> None:
-    once = settle(pl.Series([text]), RULES)
+    once = apply_until_stable(pl.Series([text]), RULES)
     if not once.unsettled[0]:
         assert not re.search(r"</?(?:b|p|br|i|script|style)\s*/?>|<!--", once.texts[0], re.IGNORECASE)
         named = re.findall(r"&(?:#\d{1,10}|#x[0-9a-f]{1,8}|[a-z]{2,6});", once.texts[0], re.IGNORECASE)

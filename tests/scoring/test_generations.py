@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import UserError
-from src.scoring.generations import Generation, check_paired, likelihood, parse, read_generations
+from src.scoring.generations import Generation, check_paired, likelihood_scores, parse_generation, read_generations
 
 ROW = {
     "uid": "0001360000",
@@ -64,7 +64,7 @@ def test_a_malformed_line_is_named_with_its_number_and_field(tmp_path: Path, lin
 @given(st.binary(max_size=40))
 def test_no_line_ends_in_a_traceback(line: bytes) -> None:
     with pytest.raises(UserError):
-        parse(line, "base.jsonl:1")
+        parse_generation(line, "base.jsonl:1")
 
 
 def test_pairs_may_differ_in_answer_and_loss_alone() -> None:
@@ -89,9 +89,11 @@ def test_another_number_of_answers_is_no_pair() -> None:
 
 
 def test_loss_is_a_mean_over_tokens_not_over_records() -> None:
-    scores = likelihood([generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2, stopped=False)])
+    scores = likelihood_scores(
+        [generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2, stopped=False)]
+    )
     assert scores == {"answer_loss": 1.0, "perplexity": math.e, "stop_rate": 0.5}
 
 
 def test_a_perplexity_beyond_floats_is_none() -> None:
-    assert likelihood([generation(loss=4000.0)])["perplexity"] is None
+    assert likelihood_scores([generation(loss=4000.0)])["perplexity"] is None

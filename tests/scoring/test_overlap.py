@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
-from src.scoring.overlap import overlap
+from src.scoring.overlap import overlap_scores
 
 ANSWERS = ["A brass lamp for the desk, 30 cm tall.", "The reader's café guide.", "", "Blue bag of canvas"]
 REFERENCES = [
@@ -24,13 +24,13 @@ law = settings(deadline=None, max_examples=40)
 
 
 def test_bleu_and_chrf_are_sacrebleu_s() -> None:
-    scores = overlap(ANSWERS, REFERENCES).corpus
+    scores = overlap_scores(ANSWERS, REFERENCES).corpus
     assert scores["bleu"] == pytest.approx(sacrebleu.corpus_bleu(ANSWERS, [REFERENCES]).score)
     assert scores["chrf"] == pytest.approx(sacrebleu.corpus_chrf(ANSWERS, [REFERENCES]).score)
 
 
 def test_scores_of_records_are_the_libraries() -> None:
-    records = overlap(ANSWERS, REFERENCES).records
+    records = overlap_scores(ANSWERS, REFERENCES).records
     scorer = rouge_scorer.RougeScorer(["rougeL"])
     pairs = list(zip(ANSWERS, REFERENCES, strict=True))
     assert records["rougeL"] == pytest.approx([100 * scorer.score(r, a)["rougeL"].fmeasure for a, r in pairs])
@@ -39,36 +39,38 @@ def test_scores_of_records_are_the_libraries() -> None:
 
 def test_rouge_by_hand() -> None:
     # 3 of 4 words shared, 1 of 3 pairs ("a b"), longest common subsequence "a b d"
-    scores = overlap(["a b d x"], ["a b c d"]).corpus
+    scores = overlap_scores(["a b d x"], ["a b c d"]).corpus
     assert scores["rouge1"] == pytest.approx(75)
     assert scores["rouge2"] == pytest.approx(100 / 3)
     assert scores["rougeL"] == pytest.approx(75)
 
 
 def test_rouge_does_not_stem() -> None:
-    assert overlap(["lamps"], ["lamp"]).corpus["rouge1"] == 0
+    assert overlap_scores(["lamps"], ["lamp"]).corpus["rouge1"] == 0
 
 
 def test_bleu_by_hand() -> None:
     # precisions 4/5, 3/4, 2/3, 1/2 and no brevity penalty
-    assert overlap(["a b c d x"], ["a b c d e"]).corpus["bleu"] == pytest.approx(100 * (4 * 3 * 2 * 1 / 120) ** 0.25)
+    assert overlap_scores(["a b c d x"], ["a b c d e"]).corpus["bleu"] == pytest.approx(
+        100 * (4 * 3 * 2 * 1 / 120) ** 0.25
+    )
 
 
 def test_empty_answers_score_zero() -> None:
-    scores = overlap(["", ""], ["A lamp.", "A bag."])
+    scores = overlap_scores(["", ""], ["A lamp.", "A bag."])
     assert set(scores.corpus.values()) == {0.0}
 
 
 @law
 @given(st.lists(sentences, min_size=1, max_size=5))
 def test_the_reference_itself_scores_100(references: list[str]) -> None:
-    assert all(score == pytest.approx(100) for score in overlap(references, references).corpus.values())
+    assert all(score == pytest.approx(100) for score in overlap_scores(references, references).corpus.values())
 
 
 @law
 @given(st.lists(st.tuples(answers, sentences), min_size=1, max_size=5))
 def test_scores_lie_between_0_and_100(pairs: list[tuple[str, str]]) -> None:
-    scores = overlap(*map(list, zip(*pairs, strict=True)))
+    scores = overlap_scores(*map(list, zip(*pairs, strict=True)))
     values = [*scores.corpus.values(), *(score for record in scores.records.values() for score in record)]
     assert all(math.isfinite(score) and 0 <= score <= 100 + 1e-9 for score in values)
 
@@ -77,5 +79,5 @@ def test_scores_lie_between_0_and_100(pairs: list[tuple[str, str]]) -> None:
 @given(st.lists(st.tuples(answers, sentences), min_size=2, max_size=5), st.randoms())
 def test_the_order_of_records_does_not_matter(pairs: list[tuple[str, str]], random: Random) -> None:
     shuffled = random.sample(pairs, len(pairs))
-    one, other = (overlap(*map(list, zip(*order, strict=True))).corpus for order in (pairs, shuffled))
+    one, other = (overlap_scores(*map(list, zip(*order, strict=True))).corpus for order in (pairs, shuffled))
     assert one == pytest.approx(other)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from src.scoring.generations import Generation
-from src.scoring.report import report, rounded
+from src.scoring.report import round_scores, score_report
 
 REFERENCES = ["A brass lamp for the desk.", "A blue bag of strong canvas."]
 NEAREST = ["A steel lamp for the floor.", "A red bag of strong canvas."]
@@ -37,7 +37,7 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def test_a_perfect_model_against_a_silent_one() -> None:
-    scores = report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
+    scores = score_report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
     assert list(scores) == ["records", "base", "tuned", "nearest", "difference"]
     assert all(list(scores[system]) == [*KEYS.split(), "verbatim_copy_rate"] for system in ("base", "tuned", "nearest"))
     assert [scores["tuned"][name] for name in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")] == [100.0] * 5
@@ -48,7 +48,7 @@ def test_a_perfect_model_against_a_silent_one() -> None:
 
 
 def test_differences_are_those_of_the_scores() -> None:
-    scores = report(generations(["A lamp.", "A bag."], 4.0), generations(NEAREST, 2.0), REFERENCES, [])
+    scores = score_report(generations(["A lamp.", "A bag."], 4.0), generations(NEAREST, 2.0), REFERENCES, [])
     gain = scores["difference"]
     for other in ("base", "nearest"):
         expected = scores["tuned"]["rougeL"] - scores[other]["rougeL"]
@@ -59,15 +59,15 @@ def test_differences_are_those_of_the_scores() -> None:
 
 
 def test_a_baseline_without_a_model_has_no_likelihood() -> None:
-    scores = report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
+    scores = score_report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
     assert [scores["nearest"][name] for name in ("answer_loss", "perplexity", "stop_rate")] == [None] * 3
     assert "answer_loss" not in scores["difference"]["tuned_minus_nearest"]
 
 
 def test_every_score_is_finite_or_none() -> None:
-    scores = report(generations(["", ""], 9e9), generations(["", ""], 0.0), ["", ""], [])
+    scores = score_report(generations(["", ""], 9e9), generations(["", ""], 0.0), ["", ""], [])
     assert all(value is None or math.isfinite(value) for value in leaves(scores))
 
 
 def test_zero_has_no_sign() -> None:
-    assert str(rounded({"difference": -1e-9, "missing": None})) == "{'difference': 0.0, 'missing': None}"
+    assert str(round_scores({"difference": -1e-9, "missing": None})) == "{'difference': 0.0, 'missing': None}"

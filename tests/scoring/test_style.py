@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.scoring.style import distinct, repetition, style, verbatim_copy_rate
+from src.scoring.style import distinct_ngrams, repetition_rate, style_scores, verbatim_copy_rate
 
 texts = st.lists(st.lists(st.sampled_from("abc"), max_size=12).map(" ".join), max_size=5)
 
 
 def test_distinct_counts_over_all_answers() -> None:
-    assert distinct(["a b a", "b c"], 1) == pytest.approx(3 / 5)
-    assert distinct(["a b a", "a b"], 2) == pytest.approx(2 / 3)
+    assert distinct_ngrams(["a b a", "b c"], 1) == pytest.approx(3 / 5)
+    assert distinct_ngrams(["a b a", "a b"], 2) == pytest.approx(2 / 3)
 
 
 def test_repetition_counts_within_an_answer() -> None:
-    assert repetition(["a b c d a b c d"]) == pytest.approx(1 / 5)
-    assert repetition(["a b c d", "a b c d"]) == 0
+    assert repetition_rate(["a b c d a b c d"]) == pytest.approx(1 / 5)
+    assert repetition_rate(["a b c d", "a b c d"]) == 0
 
 
 def test_copies_are_found_whatever_their_case_and_white_space() -> None:
@@ -26,11 +26,11 @@ def test_copies_are_found_whatever_their_case_and_white_space() -> None:
 
 
 def test_length_is_compared_in_words() -> None:
-    assert style(["one two", ""], ["one two three", "four"], [])["length_ratio"] == pytest.approx(2 / 4)
+    assert style_scores(["one two", ""], ["one two three", "four"], [])["length_ratio"] == pytest.approx(2 / 4)
 
 
 def test_empty_answers_have_no_variety() -> None:
-    assert style([""], ["A lamp."], []) == {
+    assert style_scores([""], ["A lamp."], []) == {
         "distinct_1": None,
         "distinct_2": None,
         "repetition": None,
@@ -41,7 +41,7 @@ def test_empty_answers_have_no_variety() -> None:
 
 @given(texts, texts)
 def test_shares_lie_between_0_and_1(answers: list[str], descriptions: list[str]) -> None:
-    values = style(answers, ["a"] * len(answers), descriptions)
+    values = style_scores(answers, ["a"] * len(answers), descriptions)
     del values["length_ratio"]
     assert all(value is None or 0 <= value <= 1 for value in values.values())
 
@@ -50,4 +50,4 @@ def test_shares_lie_between_0_and_1(answers: list[str], descriptions: list[str])
 def test_the_order_of_answers_does_not_matter(answers: list[str], descriptions: list[str], random: Random) -> None:
     shuffled = random.sample(answers, len(answers))
     references = ["a b"] * len(answers)
-    assert style(answers, references, descriptions) == style(shuffled, references, descriptions)
+    assert style_scores(answers, references, descriptions) == style_scores(shuffled, references, descriptions)

@@ -23,12 +23,12 @@ from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin  # 
 from bitsandbytes.nn import Linear4bit  # noqa: E402
 from torch.distributed.tensor import DTensor  # noqa: E402
 
-from src.training import rounds  # noqa: E402
 from src.models.backends import transformers  # noqa: E402
-from src.training.trainer import AnswerTrainer  # noqa: E402
 from src.params import TrainParams  # noqa: E402
+from src.training import rounds  # noqa: E402
+from src.training.trainer import AnswerTrainer  # noqa: E402
 
-initialise, finish = AcceleratorState.__init__, rounds.finish
+initialise, finish = AcceleratorState.__init__, rounds.collect_run
 
 
 def initialised(
@@ -43,7 +43,7 @@ def initialised(
             fsdp_plugin.set_mixed_precision(self._mixed_precision)
 
 
-def finished(trainer: Any, train: TrainParams) -> rounds.Run:
+def finished(trainer: Any, train: TrainParams) -> rounds.TrainingRun:
     """Our own, once each process is seen to hold half of every weight."""
     weights = list(trainer.model.parameters())
     assert all(isinstance(weight, DTensor) for weight in weights)
@@ -73,9 +73,9 @@ def killed_at(number: int) -> Callable[..., None]:
 
 
 if __name__ == "__main__":
-    AcceleratorState.__init__, rounds.finish = initialised, finished
+    AcceleratorState.__init__, rounds.collect_run = initialised, finished
     transformers.refuse_sharding = lambda *given: None
-    transformers.dequantised = in_4_bits
+    transformers.dequantise = in_4_bits
     parser = argparse.ArgumentParser()
     parser.add_argument("--dtype", default="float32", help="of the products, as on a GPU that has it")
     parser.add_argument("--killed-at", type=int, default=0, help="the number of a checkpoint, once it is written")

@@ -133,7 +133,7 @@ def test_colours_are_for_terminals_that_want_them(
     reader, writer = pty.openpty()
     with open(writer, "w", encoding="utf-8") as terminal:
         monkeypatch.setattr(sys, "stdout", terminal)
-        audit.show(params, 1)
+        audit.show_examples(params, 1)
     shown = read_all(reader).decode()
     assert ("\x1b[32mCanvas, red.\x1b[0m" in shown) == coloured
     assert ("[[Canvas, red.]]" in shown) != coloured

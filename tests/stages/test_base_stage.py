@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from src.synthetic import tiny_model
 from src.errors import UserError
 from src.params import BaseParams, Params
 from src.prompts.encoding import load_tokenizer
 from src.stages import base
+from src.synthetic import tiny_model
 
 
 def params(**given: Any) -> Params:

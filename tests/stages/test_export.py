@@ -7,15 +7,15 @@ import pytest
 
 from src import params
 from src.errors import UserError
-from src.files import write_json, write_jsonl
 from src.export import gguf
+from src.files import write_json, write_jsonl
+from src.inference.transformers_engine import greedy_answers
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_base, load_trainable
-from src.inference.transformers_engine import greedy_answers
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.encoding import load_tokenizer
-from src.prompts.rendering import prompt_and_completion, turns
+from src.prompts.rendering import prompt_and_completion, prompt_turns
 from src.stages import export
 
 TITLES = ("Oak Desk Lamp, 30 cm", "Kerr's Brass Kettle")
@@ -37,7 +37,11 @@ METRICS = {
 def records(instruction: str) -> list[dict[str, Any]]:
     """Two formatted test records."""
     return [
-        {"uid": title, "title": title, **prompt_and_completion("chat", turns(instruction, "{title}", title), "Fine.")}
+        {
+            "uid": title,
+            "title": title,
+            **prompt_and_completion("chat", prompt_turns(instruction, "{title}", title), "Fine."),
+        }
         for title in TITLES
     ]
 
@@ -45,7 +49,7 @@ def records(instruction: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def trained(project: Path, base_folder: Path) -> Params:
     """A project whose stages before export have run, on a base with random weights and an adapter that does nothing."""
-    whole = params.load()
+    whole = params.load_params()
     small = whole.export.model_copy(update={"check_prompts": 2, "check_tokens": 3})
     whole = whole.model_copy(update={"export": small})
     Path("models").mkdir()
@@ -86,7 +90,7 @@ def test_a_gguf_of_another_model_is_refused(trained: Params, precision: str, tmp
     other.half().save_pretrained(tmp_path / "other")
     tokenizer.save_pretrained(tmp_path / "other")
     path = tmp_path / f"shelftalk-{precision}.gguf"
-    gguf.convert(tmp_path / "other", path, precision, "other")
+    gguf.convert_to_gguf(tmp_path / "other", path, precision, "other")
     asked = records(trained.format.instruction)
     expected = [answer.tokens for answer in greedy_answers(ours, tokenizer, asked, 3, batch_size=1)]
     with pytest.raises(UserError, match=f"shelftalk-{precision}.gguf answers check prompt 1 otherwise"):

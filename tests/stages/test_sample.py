@@ -10,15 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.synthetic.catalogue import products
 from src.errors import UserError
 from src.files import read_json
 from src.params import CleanParams, Params, SampleParams
-from src.records import split
-from src.records import deduplication
-from src.records import parquet
-from src.records.near_duplicates import Near
+from src.records import deduplication, parquet, split
+from src.records.near_duplicates import NearDuplicateFinder
 from src.stages import sample
+from src.synthetic.catalogue import generate_products
 
 ROOT = Path(__file__).parents[2]
 NUMBER = 900
@@ -32,8 +30,8 @@ def chosen(**selection: float) -> Params:
 
 
 def write_clean(records: pl.DataFrame) -> None:
-    keys = {f"{field}_key": deduplication.keys(records[field]) for field in sample.TEXTS}
-    near = Near(0.8)
+    keys = {f"{field}_key": deduplication.text_keys(records[field]) for field in sample.TEXTS}
+    near = NearDuplicateFinder(0.8)
     near.add(near.signatures(records["content"]))
     cluster = pl.Series("cluster", near.clusters(lambda: [records["content"]]))
     keyed = records.with_columns(**keys).with_columns(near_key=pl.col("content_key").min().over(cluster))
@@ -44,7 +42,9 @@ def write_clean(records: pl.DataFrame) -> None:
 @pytest.fixture(scope="module")
 def records() -> pl.DataFrame:
     """Products, every tenth with another's title, every eleventh with another's content, one word changed."""
-    rows = [(str(n), product.title, product.content) for n, product in enumerate(products(seed=3, count=NUMBER))]
+    rows = [
+        (str(n), product.title, product.content) for n, product in enumerate(generate_products(seed=3, count=NUMBER))
+    ]
     for n in range(0, NUMBER - 20, 10):
         rows[n + 10] = (rows[n + 10][0], rows[n][1].upper(), rows[n + 10][2])
     long = [n for n in range(0, NUMBER - 20, 11) if len(rows[n][2]) > 300]
@@ -63,7 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: pl.DataFram
 
 def run(**selection: float) -> dict[str, list[str]]:
     sample.main(chosen(**selection))
-    return {side: pl.read_parquet(sample.SPLIT / f"{side}.parquet")["uid"].to_list() for side in split.SIDES}
+    return {side: pl.read_parquet(sample.SPLIT / f"{side}.parquet")["uid"].to_list() for side in split.SPLITS}
 
 
 def every(sides: dict[str, list[str]]) -> set[str]:
@@ -102,7 +102,7 @@ def test_a_random_draw_has_one_stratum() -> None:
 def test_metrics_are_those_of_the_files() -> None:
     sides = run(records=500)
     metrics = read_json(sample.METRICS)
-    assert {side: metrics[side] for side in split.SIDES} == {side: len(uids) for side, uids in sides.items()}
+    assert {side: metrics[side] for side in split.SPLITS} == {side: len(uids) for side, uids in sides.items()}
     assert (metrics["available"], metrics["records"]) == (NUMBER, 500)
     assert [metrics[f"shared_{what}"] for what in ("titles", "contents", "near_duplicates")] == [0, 0, 0]
     assert metrics["max_share_deviation"] < 1 / 500
@@ -111,7 +111,7 @@ def test_metrics_are_those_of_the_files() -> None:
 
 def test_records_are_written_as_they_were_in_their_order(records: pl.DataFrame) -> None:
     run(records=500)
-    written = [pl.read_parquet(sample.SPLIT / f"{side}.parquet") for side in split.SIDES]
+    written = [pl.read_parquet(sample.SPLIT / f"{side}.parquet") for side in split.SPLITS]
     texts = {row[0]: row for row in records.iter_rows()}
     for side in written:
         assert side.columns == ["uid", "title", "content", "topic"]
@@ -163,7 +163,7 @@ def test_plots_show_each_share_and_each_fate() -> None:
 
 def test_deviation_is_the_largest_difference_of_a_share() -> None:
     strata, drawn = np.array([0, 0, 2, 3]), np.array([True, False, True, True])
-    assert sample.deviation(strata, drawn) == {"strata": 3, "max_share_deviation": 0.166667}
+    assert sample.share_deviation(strata, drawn) == {"strata": 3, "max_share_deviation": 0.166667}
 
 
 def test_shares_are_those_of_all_records_and_of_the_sample() -> None:
@@ -181,8 +181,8 @@ def test_shares_are_those_of_all_records_and_of_the_sample() -> None:
 def test_strata_keep_their_shares(records: pl.DataFrame) -> None:
     drawn = every(run(records=450, topics=1, quantiles=3))
     lengths = records.with_columns(
-        title=split.quantiles(records["title"].str.len_chars(), 3),
-        content=split.quantiles(records["content"].str.len_chars(), 3),
+        title=split.quantile_labels(records["title"].str.len_chars(), 3),
+        content=split.quantile_labels(records["content"].str.len_chars(), 3),
     )
     for _, stratum in lengths.group_by("title", "content"):
         assert abs(len(drawn & set(stratum["uid"])) - stratum.height / 2) < 1

@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 
 from src.errors import UserError
 from src.files import read_json, write_json, write_jsonl
-from src.training import checkpoints
 from src.models.backends import transformers
-from src.training.checkpoints import newest, step_of
-from src.params import Params, for_stage
+from src.params import Params, params_for_stage
 from src.stages import audit, train
+from src.training import checkpoints
+from src.training.checkpoints import checkpoint_step, newest_checkpoint
 
 ROOT = Path(__file__).parents[2]
 FSDP_ON_A_CPU = ROOT / "tests/stages/fsdp_on_a_cpu.py"
@@ -32,12 +32,13 @@ STEPS = 12
 @pytest.fixture
 def params(project: Path, base_folder: Path, record: Callable[..., Any], train_params: Any) -> Params:
     """Prompts, the tiny base and a prediction in place, and a params.yaml for twelve steps."""
-    from src.synthetic.catalogue import products
+    from src.synthetic.catalogue import generate_products
 
     Path("models").mkdir()
     Path("models/base").symlink_to(base_folder)
     records = [
-        {"uid": f"B{at}"} | record("chat", one.title, one.content[:80]) for at, one in enumerate(products(3, 30))
+        {"uid": f"B{at}"} | record("chat", one.title, one.content[:80])
+        for at, one in enumerate(generate_products(3, 30))
     ]
     write_jsonl("data/prompts/train.jsonl", records[:24])
     for side in ("validation", "test"):
@@ -52,7 +53,7 @@ def set_train(values: dict[str, Any]) -> Params:
     document = yaml.load(path)
     document["train"].update(values)
     yaml.dump(document, path)
-    return for_stage("train")
+    return params_for_stage("train")
 
 
 def start(command: list[str]) -> subprocess.Popen[str]:
@@ -91,7 +92,7 @@ def test_another_prediction_is_refused(params: Params) -> None:
 
 def test_the_audit_predicts_every_round(params: Params) -> None:
     rounds = set_train({"rounds": 5, "batch_size": 3, "packing": True})
-    audit.main(for_stage("audit"))
+    audit.main(params_for_stage("audit"))
     train.main(rounds)
     seen, metrics = read_json("metrics/audit.json"), read_json("metrics/train.json")
     assert metrics["steps"] == seen["predicted_steps"] > STEPS // 2
@@ -110,7 +111,7 @@ def test_a_killed_run_goes_on_to_the_same_adapter(params: Params, capsys: pytest
     process.kill()  # just as a checkpoint is written
     process.communicate()
     assert not Path("models/adapter").exists()
-    step = step_of(newest(saved[0].parent) or saved[0])
+    step = checkpoint_step(newest_checkpoint(saved[0].parent) or saved[0])
     capsys.readouterr()
     train.main(params)
     assert f"Going on from step {step}" in capsys.readouterr().out
@@ -124,7 +125,7 @@ def test_a_killed_run_goes_on_to_the_same_adapter(params: Params, capsys: pytest
 @contextmanager
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No file can grow beyond 100 KB once three checkpoints are written; no fixture, since pytest writes files too."""
-    limits, seal, sealed = resource.getrlimit(resource.RLIMIT_FSIZE), checkpoints.seal, []
+    limits, seal, sealed = resource.getrlimit(resource.RLIMIT_FSIZE), checkpoints.write_manifest, []
 
     def seal_and_fill(checkpoint: Path) -> None:
         seal(checkpoint)

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.synthetic.catalogue import FRAME, kinds, products
+from src.synthetic.catalogue import FRAME, generate_products, load_kinds
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
@@ -25,7 +25,7 @@ def test_frame_writes_cases_and_articles() -> None:
 @given(seed=SEEDS)
 @settings(max_examples=50, deadline=None)
 def test_description_restates_every_attribute_of_the_title(seed: int) -> None:
-    for product in products(seed, 20):
+    for product in generate_products(seed, 20):
         assert product.facts
         assert all(fact in product.title for fact in product.facts)
         assert all(fact.lower() in product.content.lower() for fact in product.facts)
@@ -34,7 +34,7 @@ def test_description_restates_every_attribute_of_the_title(seed: int) -> None:
 @given(seed=SEEDS)
 @settings(max_examples=50, deadline=None)
 def test_texts_are_clean(seed: int) -> None:
-    for product in products(seed, 20):
+    for product in generate_products(seed, 20):
         for text in (product.title, product.content):
             assert text == " ".join(text.split())
             assert not re.search(r"[{}]|<\w|&\w+;|\b[Aa] [aeiou]|\b[Aa]n (?!hour)[^aeiouAEIOU\W]|\.\.", text)
@@ -42,23 +42,23 @@ def test_texts_are_clean(seed: int) -> None:
 
 
 def test_seed_decides_alone() -> None:
-    assert list(products(3, 200)) == list(products(3, 200))
+    assert list(generate_products(3, 200)) == list(generate_products(3, 200))
 
 
 def test_another_seed_gives_other_records() -> None:
-    first, second = ({(p.title, p.content) for p in products(seed, 10_000)} for seed in (1, 2))
+    first, second = ({(p.title, p.content) for p in generate_products(seed, 10_000)} for seed in (1, 2))
     assert len(first & second) < 0.001 * len(first)
     assert len({title for title, _ in first} & {title for title, _ in second}) < 0.01 * len(first)
 
 
 def test_half_are_books_and_the_rest_of_ten_kinds_or_more() -> None:
-    found = [product.kind for product in products(1, 4000)]
+    found = [product.kind for product in generate_products(1, 4000)]
     assert abs(found.count("book") / len(found) - 0.5) < 0.03
     assert len(set(found)) >= 11
 
 
 def test_lengths_are_like_those_of_real_records() -> None:
-    found = list(products(1, 4000))
+    found = list(generate_products(1, 4000))
     titles, contents = (
         [len(text) for text in texts] for texts in zip(*((p.title, p.content) for p in found), strict=True)
     )
@@ -72,7 +72,7 @@ def test_lengths_are_like_those_of_real_records() -> None:
 
 def test_there_are_more_titles_than_a_sample_can_exhaust() -> None:
     assert (
-        sum(titles_of(line, frame) for lines in kinds().values() for line in lines for frame in line["frames"])
+        sum(titles_of(line, frame) for lines in load_kinds().values() for line in lines for frame in line["frames"])
         > 500_000
     )
 
@@ -84,15 +84,17 @@ def titles_of(line: dict[str, Any], frame: dict[str, Any]) -> int:
 
 
 def test_titles_rarely_repeat() -> None:
-    titles = [product.title for product in products(1, 10_000)]
+    titles = [product.title for product in generate_products(1, 10_000)]
     assert len(set(titles)) > 0.97 * len(titles)
 
 
 def test_vocabulary_is_small() -> None:
-    words = {word for p in products(1, 20_000) for word in re.findall(r"[\w’'-]+", f"{p.title} {p.content}".lower())}
+    words = {
+        word for p in generate_products(1, 20_000) for word in re.findall(r"[\w’'-]+", f"{p.title} {p.content}".lower())
+    }
     assert len(words) < 2200
 
 
 def test_special_characters_occur() -> None:
-    text = " ".join(product.content for product in products(1, 5000))
+    text = " ".join(product.content for product in generate_products(1, 5000))
     assert all(character in text for character in "'’“”—©é°½&<$")

@@ -9,8 +9,19 @@ from collections.abc import Callable
 import ftfy
 import pytest
 
-from src.synthetic.catalogue import products
-from src.synthetic.flaws import FLAWS, Flaw, Record, decimal, hexadecimal, mojibake, named, plant, plant_all, windows
+from src.synthetic.catalogue import generate_products
+from src.synthetic.flaws import (
+    FLAWS,
+    Flaw,
+    Record,
+    encode_decimal,
+    encode_hexadecimal,
+    encode_named,
+    encode_windows,
+    inject_flaw,
+    inject_flaws,
+    make_mojibake,
+)
 
 BLOCK = re.compile(r"</?(?:p|br|ul|li)\b[^>]*>")
 
@@ -40,13 +51,13 @@ FATAL = [flaw for flaw in FLAWS if flaw.drops]
 
 
 def records(seed: int, count: int) -> list[Record]:
-    return [Record(product) for product in products(seed, count)]
+    return [Record(product) for product in generate_products(seed, count)]
 
 
 @pytest.mark.parametrize("flaw", CURABLE, ids=lambda flaw: flaw.name)
 def test_flaw_is_undone(flaw: Flaw) -> None:
     found = records(5, 3000)
-    plant(random.Random(5), flaw, found)
+    inject_flaw(random.Random(5), flaw, found)
     flawed = [record for record in found if record.flaws]
     assert flawed
     for record in flawed:
@@ -59,7 +70,7 @@ def test_flaw_is_undone(flaw: Flaw) -> None:
 @pytest.mark.parametrize("flaw", FLAWS, ids=lambda flaw: flaw.name)
 def test_flaw_hits_its_share(flaw: Flaw) -> None:
     found = records(6, 3000)
-    plant(random.Random(6), flaw, found)
+    inject_flaw(random.Random(6), flaw, found)
     candidates = [record for record in found if record.truth.kind == "book" or not flaw.books_only]
     assert sum(record.flaws == [flaw.name] for record in candidates) == round(flaw.share * len(candidates))
     assert all(not record.flaws or record in candidates for record in found)
@@ -68,18 +79,18 @@ def test_flaw_hits_its_share(flaw: Flaw) -> None:
 @pytest.mark.parametrize("flaw", FATAL, ids=lambda flaw: flaw.name)
 def test_flaw_that_drops_is_noted_as_the_reason(flaw: Flaw) -> None:
     found = records(7, 1000)
-    plant(random.Random(7), flaw, found)
+    inject_flaw(random.Random(7), flaw, found)
     assert all((record.dropped == flaw.name) == bool(record.flaws) for record in found)
 
 
 @pytest.mark.parametrize(
     ("change", "forms"),
     [
-        (mojibake, {"Kerrâ€™s cafÃ© & co"}),
-        (named, {"Kerr&rsquo;s caf&eacute; &amp; co"}),
-        (decimal, {"Kerr&#8217;s caf&#233; &#38; co"}),
-        (hexadecimal, {"Kerr&#x2019;s caf&#xE9; &#x26; co"}),
-        (windows, {"Kerr&#146;s caf&#233; &#38; co", "Kerr&#x92;s caf&#xe9; &#x26; co"}),
+        (make_mojibake, {"Kerrâ€™s cafÃ© & co"}),
+        (encode_named, {"Kerr&rsquo;s caf&eacute; &amp; co"}),
+        (encode_decimal, {"Kerr&#8217;s caf&#233; &#38; co"}),
+        (encode_hexadecimal, {"Kerr&#x2019;s caf&#xE9; &#x26; co"}),
+        (encode_windows, {"Kerr&#146;s caf&#233; &#38; co", "Kerr&#x92;s caf&#xe9; &#x26; co"}),
     ],
 )
 def test_broken_characters_look_as_in_real_data(change: Callable[[random.Random, str], str], forms: set[str]) -> None:
@@ -88,7 +99,7 @@ def test_broken_characters_look_as_in_real_data(change: Callable[[random.Random,
 
 def test_fatal_flaws_do_what_they_say() -> None:
     found = records(8, 3000)
-    plant_all(random.Random(8), found)
+    inject_flaws(random.Random(8), found)
     hit = {flaw.name: [record for record in found if record.dropped == flaw.name] for flaw in FATAL}
     assert all(hit.values())
     assert all(not record.title.strip() for record in hit["empty_title"])
@@ -99,7 +110,7 @@ def test_fatal_flaws_do_what_they_say() -> None:
 
 def test_records_without_a_flaw_are_as_they_were() -> None:
     found = records(9, 2000)
-    plant_all(random.Random(9), found)
+    inject_flaws(random.Random(9), found)
     whole = [record for record in found if not record.flaws]
     assert len(whole) > 500
     assert all((record.title, record.content) == (record.truth.title, record.truth.content) for record in whole)
@@ -108,6 +119,6 @@ def test_records_without_a_flaw_are_as_they_were() -> None:
 def test_planting_depends_on_the_seed_alone() -> None:
     first, second, other = (records(1, 500) for _ in range(3))
     for seed, found in ((1, first), (1, second), (2, other)):
-        plant_all(random.Random(seed), found)
+        inject_flaws(random.Random(seed), found)
     assert first == second
     assert first != other

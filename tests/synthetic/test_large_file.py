@@ -10,7 +10,7 @@ from src.synthetic import large_file
 
 @pytest.fixture(scope="module")
 def records() -> list[dict]:
-    lines = large_file.make_chunk((3, 8_000)).splitlines()
+    lines = large_file.generate_chunk((3, 8_000)).splitlines()
     found = []
     for line in lines:
         try:
@@ -40,4 +40,6 @@ def test_one_record_in_eight_has_characters_beyond_ascii(records: list[dict]) ->
 
 
 def test_the_same_lines_come_again() -> None:
-    assert large_file.make_chunk((0, 50)) == large_file.make_chunk((0, 50)) != large_file.make_chunk((1, 50))
+    assert (
+        large_file.generate_chunk((0, 50)) == large_file.generate_chunk((0, 50)) != large_file.generate_chunk((1, 50))
+    )

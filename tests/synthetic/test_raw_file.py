@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from src.synthetic.exhaustive_duplicates import first_alike, similarity
-from src.synthetic.catalogue import products
-from src.synthetic.raw_file import MALFORMED, RAW, RECORDS, SEED, TRUTH, compress, make_sample, vary
+from src.synthetic.catalogue import generate_products
+from src.synthetic.exhaustive_duplicates import first_near_duplicates, jaccard_similarity
+from src.synthetic.raw_file import GROUND_TRUTH, MALFORMED, RAW, RECORDS, SEED, compress_gzip, make_sample, vary_content
 
 Sample = tuple[list[bytes], dict[str, Any]]
 
@@ -18,7 +18,7 @@ Sample = tuple[list[bytes], dict[str, Any]]
 @pytest.fixture(scope="module")
 def sample() -> Sample:
     """The committed lines and truth."""
-    return gzip.decompress(RAW.read_bytes()).splitlines(), json.loads(gzip.decompress(TRUTH.read_bytes()))
+    return gzip.decompress(RAW.read_bytes()).splitlines(), json.loads(gzip.decompress(GROUND_TRUTH.read_bytes()))
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +32,18 @@ def records(sample: Sample) -> dict[str, dict[str, Any]]:
 def test_code_gives_the_committed_files() -> None:
     raw, truth = make_sample(SEED, RECORDS)
     assert gzip.decompress(RAW.read_bytes()) == raw
-    assert gzip.decompress(TRUTH.read_bytes()) == truth
+    assert gzip.decompress(GROUND_TRUTH.read_bytes()) == truth
 
 
 def test_compressed_bytes_hold_no_name_and_no_time() -> None:
-    assert compress(b"abc") == compress(b"abc")
-    for path in (RAW, TRUTH):
+    assert compress_gzip(b"abc") == compress_gzip(b"abc")
+    for path in (RAW, GROUND_TRUTH):
         assert path.read_bytes()[3:8] == bytes(5)  # flags and time of the gzip header
 
 
 def test_files_are_small() -> None:
     assert RAW.stat().st_size < 2_000_000
-    assert TRUTH.stat().st_size < 1_000_000
+    assert GROUND_TRUTH.stat().st_size < 1_000_000
 
 
 def test_records_have_the_published_form(records: dict[str, dict[str, Any]]) -> None:
@@ -121,7 +121,7 @@ def test_kept_records_are_distinct(sample: Sample, records: dict[str, dict[str, 
 def test_kept_records_are_near_to_none_before_them(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
     reasons = {uid: entry.get("dropped", "kept") for uid, entry in sample[1]["records"].items()}
     alike = [uid for uid in records if reasons.get(uid, "kept") in ("kept", "near_duplicate")]
-    firsts = first_alike([(records[uid] | sample[1]["records"].get(uid, {}))["content"] for uid in alike])
+    firsts = first_near_duplicates([(records[uid] | sample[1]["records"].get(uid, {}))["content"] for uid in alike])
     assert [uid for place, uid in enumerate(alike) if firsts[place] < place] == [
         uid for uid in alike if reasons.get(uid) == "near_duplicate"
     ]
@@ -129,11 +129,11 @@ def test_kept_records_are_near_to_none_before_them(sample: Sample, records: dict
 
 def test_a_planted_variant_is_clearly_near() -> None:
     rng = random.Random(3)
-    for product in products(3, 200):
+    for product in generate_products(3, 200):
         if len(product.content) >= 250:
-            varied = vary(rng, product.content, "blue")
+            varied = vary_content(rng, product.content, "blue")
             assert varied != product.content
-            assert similarity(varied, product.content) >= 0.85
+            assert jaccard_similarity(varied, product.content) >= 0.85
 
 
 def test_titles_repeat_with_other_contents(sample: Sample) -> None:

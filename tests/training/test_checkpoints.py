@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from src.errors import UserError
-from src.training.checkpoints import SEAL, fingerprint, is_whole, newest, seal, writing
 from src.params import TrainParams
+from src.training.checkpoints import (
+    MANIFEST,
+    guarded_write,
+    is_complete,
+    newest_checkpoint,
+    training_fingerprint,
+    write_manifest,
+)
 
 
 def written(folder: Path, step: int, sealed: bool = True) -> Path:
@@ -20,7 +27,7 @@ def written(folder: Path, step: int, sealed: bool = True) -> Path:
     for name in ("weights", "state"):
         (checkpoint / name).write_text(f"{name} at {step}")
     if sealed:
-        seal(checkpoint)
+        write_manifest(checkpoint)
     return checkpoint
 
 
@@ -30,26 +37,28 @@ def test_a_fingerprint_is_of_contents_names_parameters_and_processes(
     folder = tmp_path / "inputs"
     folder.mkdir()
     (folder / "a").write_text("one")
-    first = fingerprint([folder], train_params)
-    assert fingerprint([folder], train_params) == first
-    assert fingerprint([folder], train_params.model_copy(update={"save_steps": 7, "launcher": "else"})) == first
-    changed = [fingerprint([folder], train_params.model_copy(update={"lr": 0.5}))]
+    first = training_fingerprint([folder], train_params)
+    assert training_fingerprint([folder], train_params) == first
+    assert (
+        training_fingerprint([folder], train_params.model_copy(update={"save_steps": 7, "launcher": "else"})) == first
+    )
+    changed = [training_fingerprint([folder], train_params.model_copy(update={"lr": 0.5}))]
     (folder / "a").write_text("two")
-    changed.append(fingerprint([folder], train_params))
+    changed.append(training_fingerprint([folder], train_params))
     (folder / "a").rename(folder / "b")
-    changed.append(fingerprint([folder], train_params))
+    changed.append(training_fingerprint([folder], train_params))
     monkeypatch.setenv("WORLD_SIZE", "2")
-    changed.append(fingerprint([folder], train_params))
+    changed.append(training_fingerprint([folder], train_params))
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    changed.append(fingerprint([folder], train_params))
+    changed.append(training_fingerprint([folder], train_params))
     assert len({first, *changed}) == 6
 
 
 def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path) -> None:
-    assert newest(tmp_path) is None
+    assert newest_checkpoint(tmp_path) is None
     written(tmp_path, 9)
     last = written(tmp_path, 10)  # by number, not by name
-    assert newest(tmp_path) == last
+    assert newest_checkpoint(tmp_path) == last
 
 
 @pytest.mark.parametrize("fault", ["not sealed", "cut off", "changed", "missing", "seal cut off"])
@@ -64,9 +73,9 @@ def test_a_checkpoint_that_is_not_whole_is_removed(
     elif fault == "missing":
         (last / "state").unlink()
     elif fault == "seal cut off":
-        (last / SEAL).write_text((last / SEAL).read_text()[:20])
-    assert not is_whole(last)
-    assert newest(tmp_path) == before
+        (last / MANIFEST).write_text((last / MANIFEST).read_text()[:20])
+    assert not is_complete(last)
+    assert newest_checkpoint(tmp_path) == before
     assert not last.exists()
     assert "checkpoint-4 was cut off while it was written" in capsys.readouterr().out
 
@@ -103,9 +112,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, how: str, word
     checkpoint = tmp_path / "checkpoint-4"
     (tmp_path / "checkpoint-2").mkdir()
     (tmp_path / "checkpoint-2/a").write_text("a")
-    seal(tmp_path / "checkpoint-2")
+    write_manifest(tmp_path / "checkpoint-2")
     checkpoint.mkdir()
     message = rf"checkpoint-4 could not be written \(.*{words}.*; \d+ MB are free on that disk\).* from step 2\."
-    with pytest.raises(UserError, match=message), small_files(), writing(checkpoint, tmp_path):
+    with pytest.raises(UserError, match=message), small_files(), guarded_write(checkpoint, tmp_path):
         large_tensor_file(checkpoint, how)
     assert not checkpoint.exists()

@@ -7,14 +7,14 @@ import torch
 
 from src.errors import UserError
 from src.models.backends.transformers import load_trainable
-from src.training.evidence import prove, speed
-from src.training.rounds import Run
 from src.params import TrainParams
+from src.training.evidence import throughput, training_evidence
+from src.training.rounds import TrainingRun
 
 
-def finished(steps: int, stopped_early: bool = False) -> Run:
+def finished(steps: int, stopped_early: bool = False) -> TrainingRun:
     points = [{"step": step, "epoch": 2.0, "loss": loss} for step, loss in ((0, 3.0), (1, 1.0), (2, 2.0))]
-    return Run(
+    return TrainingRun(
         steps=steps,
         kept_step=1,
         stopped_early=stopped_early,
@@ -30,15 +30,15 @@ def finished(steps: int, stopped_early: bool = False) -> Run:
 def test_nothing_is_proven_by_matrices_that_stood_still(base_folder: Path, train_params: TrainParams) -> None:
     untrained = load_trainable(base_folder, train_params)
     with pytest.raises(UserError, match="0 of 14 B matrices moved in 6 steps of 6 predicted"):
-        prove(untrained, finished(6), predicted_steps=6)
+        training_evidence(untrained, finished(6), predicted_steps=6)
     for name, weight in untrained.named_parameters():
         if "lora_B" in name:
             torch.nn.init.ones_(weight)
     for steps, stopped_early in ((5, False), (7, True)):
         with pytest.raises(UserError, match=f"14 of 14 B matrices moved in {steps} steps of 6 predicted"):
-            prove(untrained, finished(steps, stopped_early), predicted_steps=6)
-    assert prove(untrained, finished(5, stopped_early=True), predicted_steps=6)["steps"] == 5
-    proof = prove(untrained, finished(6), predicted_steps=6)
+            training_evidence(untrained, finished(steps, stopped_early), predicted_steps=6)
+    assert training_evidence(untrained, finished(5, stopped_early=True), predicted_steps=6)["steps"] == 5
+    proof = training_evidence(untrained, finished(6), predicted_steps=6)
     assert (proof["validation_loss_first"], proof["validation_loss_best"], proof["validation_loss_last"]) == (3, 1, 2)
     assert (proof["validation_loss_best_step"], proof["kept_step"]) == (1, 1)
     assert proof["validation_loss_kept"] == proof["validation_loss_best"] < proof["validation_loss_last"]
@@ -47,7 +47,7 @@ def test_nothing_is_proven_by_matrices_that_stood_still(base_folder: Path, train
 
 
 def test_speed_is_what_was_counted_by_seconds() -> None:
-    measured = speed(finished(6))
+    measured = throughput(finished(6))
     assert (measured["tokens_per_second"], measured["trained_tokens_per_second"]) == (200, 100)
     assert (measured["samples_per_second"], measured["training_seconds"], measured["processes"]) == (4.0, 10.0, 1)
     assert measured["torch"] == torch.__version__

@@ -11,23 +11,25 @@ from typing import Any
 import pytest
 
 from src.files import read_json, write_json
-from src.models.attention import choose
+from src.models.attention import choose_attention
 from src.models.backends.transformers import load_trainable
-from src.training.rounds import Job, build_trainer
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import Encoded, encode, rows
+from src.prompts.encoding import EncodedRecord, encode_record, make_rows
+from src.training.rounds import TrainingContext, build_trainer
 
 TRACES = Path(__file__).parents[1] / "golden/training.json"
 TOLERANCES = {"loss": 1e-4, "grad_norm": 1e-3}  # relative; other instruction sets were off by 4e-6 and 2e-4
 
 
-def trace(base: Path, tokenizer: Any, encoded: list[Encoded], train: TrainParams, folder: Path) -> dict[str, Any]:
+def trace(base: Path, tokenizer: Any, encoded: list[EncodedRecord], train: TrainParams, folder: Path) -> dict[str, Any]:
     """Loss and gradient norm of each step."""
     seed_everything(train.seed)
     model = load_trainable(base, train)
-    packed = rows(encoded, train.max_length, train.packing)
-    job = Job(tokenizer, rows(encoded[:1], train.max_length, packing=False).to_list(), {}, train, choose(train))
+    packed = make_rows(encoded, train.max_length, train.packing)
+    job = TrainingContext(
+        tokenizer, make_rows(encoded[:1], train.max_length, packing=False).to_list(), {}, train, choose_attention(train)
+    )
     trainer = build_trainer(model, job, packed, folder)
     trainer.train()
     logged = [entry for entry in trainer.state.log_history if "grad_norm" in entry]
@@ -59,10 +61,11 @@ CASES: dict[str, dict[str, Any]] = {
 def test_training_goes_as_it_went(
     base_folder: Path, chat_tokenizer: Any, record: Any, train: TrainParams, tmp_path: Path, case: str
 ) -> None:
-    from src.synthetic.catalogue import products
+    from src.synthetic.catalogue import generate_products
 
     encoded = [
-        encode(chat_tokenizer, record("chat", one.title, one.content[:200]), 256) for one in products(seed=3, count=40)
+        encode_record(chat_tokenizer, record("chat", one.title, one.content[:200]), 256)
+        for one in generate_products(seed=3, count=40)
     ]
     found = trace(base_folder, chat_tokenizer, encoded, train.model_copy(update=CASES[case]), tmp_path)
     if os.environ.get("RECORD_TRACES"):

@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 
 from src.errors import UserError
 from src.params import AuditParams, TrainParams
-from src.training.label_audit import audit, epoch, examine, first, histogram, label_faults, padding_share, places, shape, shares
-from src.prompts.encoding import IGNORED, Encoded, encode, encode_prompt
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_prompt, encode_record
+from src.training.label_audit import (
+    audit_labels,
+    check_prompts,
+    epoch_tokens,
+    find_places,
+    first_record,
+    label_faults,
+    length_histogram,
+    padding_share,
+    row_shape,
+    token_shares,
+)
 
 TRAIN, TEST = "data/prompts/train.jsonl", "data/prompts/test.jsonl"
 LIMITS, ANY = AuditParams(max_truncated_share=0.25), AuditParams(max_truncated_share=1.0)
@@ -36,7 +47,7 @@ def lengths(tokenizer: Any, splits: dict[str, list[Any]]) -> tuple[int, int, int
 def refused(tokenizer: Any, splits: dict[str, list[Any]], train: TrainParams, share: float = 1.0) -> list[str]:
     """The reasons for which the records are refused."""
     with pytest.raises(UserError) as error:
-        examine(tokenizer, splits, AuditParams(max_truncated_share=share), train)
+        check_prompts(tokenizer, splits, AuditParams(max_truncated_share=share), train)
     return str(error.value).splitlines()
 
 
@@ -45,7 +56,7 @@ def test_records_are_measured_as_they_will_be_trained(
 ) -> None:
     prompt, short, long = lengths
     train = train_params.model_copy(update={"max_length": prompt + short + 1, "packing": False})
-    metrics, bars, parts = audit(examine(tokenizer, splits, LIMITS, train)[TRAIN], train, processes=1)
+    metrics, bars, parts = audit_labels(check_prompts(tokenizer, splits, LIMITS, train)[TRAIN], train, processes=1)
     expected = {
         "records": 4,
         **{f"prompt_tokens_{rank}": prompt for rank in ("p5", "p25", "p50", "p75", "p95", "p99", "max")},
@@ -67,26 +78,26 @@ def test_records_are_measured_as_they_will_be_trained(
 
 
 def test_tokens_of_an_epoch_are_counted() -> None:
-    encoded = [Encoded([1, 2, 3], [IGNORED, 2, 3]), Encoded([1, 1], [IGNORED, IGNORED])]
-    assert epoch(encoded) == {"tokens_per_epoch": 5, "trained_token_share": 0.4}
+    encoded = [EncodedRecord([1, 2, 3], [IGNORE_INDEX, 2, 3]), EncodedRecord([1, 1], [IGNORE_INDEX, IGNORE_INDEX])]
+    assert epoch_tokens(encoded) == {"tokens_per_epoch": 5, "trained_token_share": 0.4}
 
 
 def test_rows_and_steps_are_those_of_packing(train_params: TrainParams) -> None:
-    encoded = [Encoded([7] * length, [7] * length) for length in (12, 16, 4, 8)]
+    encoded = [EncodedRecord([7] * length, [7] * length) for length in (12, 16, 4, 8)]
     packed = train_params.model_copy(update={"max_length": 20, "batch_size": 1, "accumulation": 2, "epochs": 3.0})
     padding = {"padding_share_packed": 0.0, "padding_share_unpacked": 0.0}
-    assert shape(encoded, packed, 1) == {"rows": 2, "row_tokens_max": 20, **padding, "predicted_steps": 3}
+    assert row_shape(encoded, packed, 1) == {"rows": 2, "row_tokens_max": 20, **padding, "predicted_steps": 3}
     single = packed.model_copy(update={"packing": False})
-    assert shape(encoded, single, 1) == {"rows": 4, "row_tokens_max": 16, **padding, "predicted_steps": 6}
-    assert shape(encoded, packed.model_copy(update={"max_steps": 7}), 1)["predicted_steps"] == 7
-    pairs = shape(encoded, packed.model_copy(update={"batch_size": 2}), 1)
+    assert row_shape(encoded, single, 1) == {"rows": 4, "row_tokens_max": 16, **padding, "predicted_steps": 6}
+    assert row_shape(encoded, packed.model_copy(update={"max_steps": 7}), 1)["predicted_steps"] == 7
+    pairs = row_shape(encoded, packed.model_copy(update={"batch_size": 2}), 1)
     assert (pairs["padding_share_packed"], pairs["padding_share_unpacked"]) == (0.0, padding_share([[12, 16, 4, 8]], 2))
 
 
 def test_each_round_packs_and_batches_its_own_part(train_params: TrainParams) -> None:
-    encoded = [Encoded([7] * length, [7] * length) for length in (12, 12, 4, 8, 10, 8)]
+    encoded = [EncodedRecord([7] * length, [7] * length) for length in (12, 12, 4, 8, 10, 8)]
     rounds = train_params.model_copy(update={"max_length": 20, "batch_size": 2, "accumulation": 1, "rounds": 2})
-    assert shape(encoded, rounds, 1) == {
+    assert row_shape(encoded, rounds, 1) == {
         "rows": 4,  # 12 + 4, 12 and 10 + 8, 8
         "row_tokens_max": 18,
         "padding_share_packed": round(1 - 54 / (2 * 16 + 2 * 18), 6),
@@ -94,13 +105,13 @@ def test_each_round_packs_and_batches_its_own_part(train_params: TrainParams) ->
         "predicted_steps": 4,
     }
     one = rounds.model_copy(update={"rounds": 1})
-    assert shape(encoded, one, 1)["rows"] == 3  # 12 + 8, 12 + 8, 10 + 4
+    assert row_shape(encoded, one, 1)["rows"] == 3  # 12 + 8, 12 + 8, 10 + 4
 
 
 def test_processes_share_the_steps(train_params: TrainParams) -> None:
-    encoded = [Encoded([7] * 16, [7] * 16)] * 9
+    encoded = [EncodedRecord([7] * 16, [7] * 16)] * 9
     train = train_params.model_copy(update={"max_length": 16, "batch_size": 2, "accumulation": 2, "epochs": 2.0})
-    assert [shape(encoded, train, count)["predicted_steps"] for count in (1, 2, 3)] == [6, 4, 2]
+    assert [row_shape(encoded, train, count)["predicted_steps"] for count in (1, 2, 3)] == [6, 4, 2]
 
 
 @settings(max_examples=50)
@@ -118,7 +129,7 @@ def test_rounds_are_padded_on_their_own() -> None:
 @settings(max_examples=50)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.integers(16, 200))
 def test_the_histogram_counts_every_record_once(lengths: list[int], max_length: int) -> None:
-    *whole, cut = histogram(numpy.array(lengths), max_length)
+    *whole, cut = length_histogram(numpy.array(lengths), max_length)
     assert (cut["records"], cut["kept"]) == (sum(length > max_length for length in lengths), "cut off")
     assert {bar["kept"] for bar in whole} == {"whole"}
     ends = [0, *(bar["tokens"] for bar in whole)]
@@ -130,7 +141,7 @@ def test_the_histogram_counts_every_record_once(lengths: list[int], max_length: 
 
 def test_shares_of_a_batch_add_up() -> None:
     metrics = {"padding_share_packed": 0.0, "padding_share_unpacked": 0.5, "trained_token_share": 0.4}
-    assert [(row["rows"], row["tokens"], row["share"]) for row in shares(metrics)] == [
+    assert [(row["rows"], row["tokens"], row["share"]) for row in token_shares(metrics)] == [
         ("packed", "trained", 0.4),
         ("packed", "masked", 0.6),
         ("packed", "padding", 0.0),
@@ -144,8 +155,8 @@ def test_what_makes_sense_is_encoded_whole(
     tokenizer: Any, splits: Any, lengths: tuple[int, int, int], train_params: TrainParams
 ) -> None:
     train = train_params.model_copy(update={"max_length": lengths[0] + lengths[1]})
-    encoded = examine(tokenizer, splits, LIMITS, train)
-    assert encoded == {path: [encode(tokenizer, one) for one in records] for path, records in splits.items()}
+    encoded = check_prompts(tokenizer, splits, LIMITS, train)
+    assert encoded == {path: [encode_record(tokenizer, one) for one in records] for path, records in splits.items()}
 
 
 def test_too_many_records_cut_off_are_refused(
@@ -174,11 +185,11 @@ def test_a_prompt_that_leaves_no_room_is_refused_on_every_side(
         f"{path}:{len(more[path])}: the prompt alone fills train.max_length ({tokens} tokens): raise it above "
         f"{tokens}, the longest prompt, or shorten format.instruction and format.question."
     ]
-    assert examine(tokenizer, more, ANY, train.model_copy(update={"max_length": tokens + 1}))
+    assert check_prompts(tokenizer, more, ANY, train.model_copy(update={"max_length": tokens + 1}))
 
 
 def test_a_round_without_records_is_refused(tokenizer: Any, splits: Any, train_params: TrainParams) -> None:
-    assert examine(tokenizer, splits, ANY, train_params.model_copy(update={"rounds": 4}))
+    assert check_prompts(tokenizer, splits, ANY, train_params.model_copy(update={"rounds": 4}))
     reasons = refused(tokenizer, splits, train_params.model_copy(update={"rounds": 5}))
     assert reasons == ["train.rounds is 5, and there are 4 training records: lower it."]
 
@@ -223,26 +234,29 @@ def test_a_pad_token_that_stops_is_refused(tokenizer: Any, splits: Any, train_pa
     assert reason.startswith("the pad token is a stop token")
 
 
-BEGIN, STOP, X = 0, 5, IGNORED  # the embedded tokenizer's
+BEGIN, STOP, X = 0, 5, IGNORE_INDEX  # the embedded tokenizer's
 LABELS = {
-    "none": (Encoded([701, 700, STOP], [X, 700, STOP]), "not one begin-of-text token in front"),
-    "two": (Encoded([BEGIN, BEGIN, 700, STOP], [X, X, 700, STOP]), "not one begin-of-text token in front"),
-    "unstopped": (Encoded([BEGIN, 700, STOP], [X, 700, X]), "the template's end-of-turn token is not trained"),
-    "unmasked": (Encoded([BEGIN, 700, STOP], [BEGIN, 700, STOP]), "every token is trained, none masked as the prompt"),
+    "none": (EncodedRecord([701, 700, STOP], [X, 700, STOP]), "not one begin-of-text token in front"),
+    "two": (EncodedRecord([BEGIN, BEGIN, 700, STOP], [X, X, 700, STOP]), "not one begin-of-text token in front"),
+    "unstopped": (EncodedRecord([BEGIN, 700, STOP], [X, 700, X]), "the template's end-of-turn token is not trained"),
+    "unmasked": (
+        EncodedRecord([BEGIN, 700, STOP], [BEGIN, 700, STOP]),
+        "every token is trained, none masked as the prompt",
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", LABELS)
 def test_begin_and_stop_tokens_and_labels_are_looked_at(chat_tokenizer: Any, fault: str) -> None:
     assert (chat_tokenizer.bos_token_id, chat_tokenizer.eos_token_id) == (BEGIN, STOP)
-    fine, (wrong, sentence) = Encoded([BEGIN, 701, 700, STOP], [X, X, 700, STOP]), LABELS[fault]
+    fine, (wrong, sentence) = EncodedRecord([BEGIN, 701, 700, STOP], [X, X, 700, STOP]), LABELS[fault]
     assert label_faults(chat_tokenizer, {TRAIN: [fine], TEST: [fine]}, 64) == []
     [reason] = label_faults(chat_tokenizer, {TRAIN: [fine], TEST: [fine, wrong, wrong]}, 64)
     assert reason.startswith(f"{TEST}:2 and 1 more: {sentence}")
 
 
 def test_a_template_that_begins_each_turn_with_that_token_is_fine(chat_tokenizer: Any) -> None:
-    turns = Encoded([BEGIN, 701, BEGIN, 700, STOP], [X, X, X, 700, STOP])
+    turns = EncodedRecord([BEGIN, 701, BEGIN, 700, STOP], [X, X, X, 700, STOP])
     assert label_faults(chat_tokenizer, {TRAIN: [turns]}, 64) == []
 
 
@@ -292,5 +306,5 @@ def test_all_reasons_are_given_at_once(chat_tokenizer: Any, record: Any, train_p
 
 def test_the_first_place_is_found_again() -> None:
     files = {"a:b.jsonl": [{"x": 1}], "c.jsonl": [{"x": 2}, {"x": 3}]}
-    found = places(files, lambda one: one["x"] == 3)
-    assert (found, first(files, found)) == (["c.jsonl:2"], {"x": 3})
+    found = find_places(files, lambda one: one["x"] == 3)
+    assert (found, first_record(files, found)) == (["c.jsonl:2"], {"x": 3})

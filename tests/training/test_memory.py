@@ -7,8 +7,19 @@ import torch
 
 from src.models.backends.transformers import LINEAR_LAYERS
 from src.models.loss import LOGITS_AT_ONCE, chunk_loss
-from src.training.memory import ADAM, GIGABYTE, LOGIT, NF4, activation_bytes, adapter_weights, base_bytes, estimate, layer_bytes, linear_layers
 from src.params import TrainParams
+from src.training.memory import (
+    ADAM,
+    GIGABYTE,
+    LOGIT,
+    NF4,
+    activation_bytes,
+    adapter_weights,
+    base_bytes,
+    estimate_memory,
+    layer_bytes,
+    linear_layers,
+)
 
 LLAMA_1B = {
     "hidden_size": 2048,
@@ -126,21 +137,21 @@ def test_adams_moments_take_as_many_bytes_as_they_do(optimizer: str) -> None:
 
 def test_parts_add_up_and_follow_the_parameters(train_params: TrainParams) -> None:
     train = train_params.model_copy(update={"four_bit": True, "batch_size": 16, "optimizer": "paged_adamw_8bit"})
-    parts = estimate(LLAMA_1B, train, 2048)
+    parts = estimate_memory(LLAMA_1B, train, 2048)
     total = parts.pop("memory_total_gb")
     assert total == pytest.approx(sum(parts.values()), abs=0.005)
     assert parts["memory_activations_gb"] > 50
-    less = estimate(LLAMA_1B, train.model_copy(update={"batch_size": 1, "gradient_checkpointing": True}), 2048)
+    less = estimate_memory(LLAMA_1B, train.model_copy(update={"batch_size": 1, "gradient_checkpointing": True}), 2048)
     assert less["memory_activations_gb"] < 0.6
-    plain = estimate(LLAMA_1B, train.model_copy(update={"optimizer": "adamw_torch", "lora_r": 64}), 2048)
+    plain = estimate_memory(LLAMA_1B, train.model_copy(update={"optimizer": "adamw_torch", "lora_r": 64}), 2048)
     assert plain["memory_optimizer_gb"] == pytest.approx(8 * adapter_weights(LLAMA_1B, 64) / GIGABYTE, abs=0.001)
     assert plain["memory_adapter_gb"] == plain["memory_gradients_gb"] > parts["memory_adapter_gb"]
 
 
 def test_logits_are_those_of_a_batch_or_of_one_chunk(train_params: TrainParams) -> None:
     one = train_params.model_copy(update={"batch_size": 1})
-    assert estimate(LLAMA_1B, one, 200)["memory_logits_gb"] == round(200 * 128256 * 12 / GIGABYTE, 3)
-    assert estimate(LLAMA_1B, one, 2048)["memory_logits_gb"] == round(LOGITS_AT_ONCE * 12 / GIGABYTE, 3)
+    assert estimate_memory(LLAMA_1B, one, 200)["memory_logits_gb"] == round(200 * 128256 * 12 / GIGABYTE, 3)
+    assert estimate_memory(LLAMA_1B, one, 2048)["memory_logits_gb"] == round(LOGITS_AT_ONCE * 12 / GIGABYTE, 3)
 
 
 def test_a_loss_keeps_as_many_bytes_a_logit() -> None:
@@ -163,5 +174,7 @@ def test_a_base_that_is_stored_in_four_bits_stays_so(train_params: TrainParams) 
     stored = LLAMA_1B | {"quantization_config": {"load_in_4bit": True}}
     asked = train_params.model_copy(update={"four_bit": True})
     assert (
-        estimate(stored, train_params, 128) == estimate(LLAMA_1B, asked, 128) != estimate(LLAMA_1B, train_params, 128)
+        estimate_memory(stored, train_params, 128)
+        == estimate_memory(LLAMA_1B, asked, 128)
+        != estimate_memory(LLAMA_1B, train_params, 128)
     )

@@ -12,17 +12,16 @@ import pytest
 import torch
 
 from src.errors import UserError
-from src.training import trainer
-from src.training import rounds
-from src.models.attention import Attention, choose
+from src.models.attention import Attention, choose_attention
 from src.models.backends.transformers import load_trainable
-from src.training.evidence import prove
-from src.training.trainer import stopping_due
-from src.training.rounds import Job, Run, curve, explained, fit_rounds, memory_advice
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import encode, rows
-from src.training.schedule import parts, predicted_steps
+from src.prompts.encoding import encode_record, make_rows
+from src.training import rounds, trainer
+from src.training.evidence import training_evidence
+from src.training.rounds import TrainingContext, TrainingRun, explain_failures, loss_curve, memory_advice, train_rounds
+from src.training.schedule import predict_steps, split_rounds
+from src.training.trainer import stopping_due
 
 LONGEST = 256
 
@@ -38,10 +37,10 @@ def ctrl_c() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def encoded(load: Callable[[str], Any], record: Callable[..., Any]) -> list[Any]:
     """Eight records of different lengths."""
-    from src.synthetic.catalogue import products
+    from src.synthetic.catalogue import generate_products
 
-    chosen = list(products(seed=9, count=8))
-    return [encode(load("chat"), record("chat", one.title, one.content[:120]), LONGEST) for one in chosen]
+    chosen = list(generate_products(seed=9, count=8))
+    return [encode_record(load("chat"), record("chat", one.title, one.content[:120]), LONGEST) for one in chosen]
 
 
 @pytest.fixture
@@ -58,19 +57,19 @@ def run(base_folder: Path, chat_tokenizer: Any, encoded: list[Any], tmp_path: Pa
 
     def trained(
         train: TrainParams, folder: str = "checkpoints", attention: Attention | None = None, chosen: Any = encoded
-    ) -> tuple[Run, list[torch.Tensor]]:
+    ) -> tuple[TrainingRun, list[torch.Tensor]]:
         seed_everything(train.seed)
-        model, kernel = load_trainable(base_folder, train), attention or choose(train)
-        job = Job(
+        model, kernel = load_trainable(base_folder, train), attention or choose_attention(train)
+        job = TrainingContext(
             tokenizer=chat_tokenizer,
-            validation=rows(encoded[:2], LONGEST, packing=False).to_list(),
+            validation=make_rows(encoded[:2], LONGEST, packing=False).to_list(),
             names={tuple(one.input_ids): f"B{number}" for number, one in enumerate(encoded)},
             train=train,
             attention=kernel,
         )
-        rounds = [rows(part, train.max_length, kernel.packing) for part in parts(chosen, train.rounds)]
-        run = fit_rounds(model, job, rounds, tmp_path / folder)
-        proof = prove(model, run, run.steps)
+        rounds = [make_rows(part, train.max_length, kernel.packing) for part in split_rounds(chosen, train.rounds)]
+        run = train_rounds(model, job, rounds, tmp_path / folder)
+        proof = training_evidence(model, run, run.steps)
         assert proof["b_matrices"] == 14
         return run, [weight.detach().clone() for weight in model.parameters() if weight.requires_grad]
 
@@ -93,7 +92,7 @@ def test_a_run_takes_the_steps_predicted_and_repeats(
     optimizer = "paged_adamw_8bit" if four_bit else "adamw_torch"
     train = train.model_copy(update={"four_bit": four_bit, "optimizer": optimizer})
     first, weights = run(train)
-    predicted = predicted_steps([8], train, processes=1)
+    predicted = predict_steps([8], train, processes=1)
     assert (first.steps, first.kept_step, first.stopped_early) == (predicted, 6, False)
     assert first.validation_loss[-1]["loss"] < first.validation_loss[0]["loss"]
     assert [point["step"] for point in first.training_loss] == [1, 2, 3, 4, 5, 6]
@@ -354,8 +353,8 @@ def test_a_curve_keeps_the_points_of_its_key() -> None:
         {"step": 5, "epoch": 0.33333333, "loss": 2.12345678, "grad_norm": 1.0},
         {"step": 5, "epoch": 0.33333333, "train_runtime": 1.0},
     ]
-    assert curve(history, "loss") == [{"step": 5, "epoch": 0.3333, "loss": 2.123457}]
-    assert curve(history, "validation_loss") == [{"step": 0, "epoch": 0.0, "loss": 3.0}]
+    assert loss_curve(history, "loss") == [{"step": 5, "epoch": 0.3333, "loss": 2.123457}]
+    assert loss_curve(history, "validation_loss") == [{"step": 0, "epoch": 0.0, "loss": 3.0}]
 
 
 @pytest.mark.parametrize(
@@ -382,9 +381,9 @@ def test_full_memory_is_told_from_other_errors(
         state = type("State", (), {"global_step": 4, "max_steps": 6})
 
     message = r"the memory is full at step 5: set train\.batch_size to 1 \(now 2\)"
-    with pytest.raises(UserError, match=message), explained(Trainer, train, tmp_path):
+    with pytest.raises(UserError, match=message), explain_failures(Trainer, train, tmp_path):
         if error:
             raise error
         torch.empty(2**60, dtype=torch.uint8)  # more than the machine can address
-    with pytest.raises(RuntimeError, match="size mismatch"), explained(Trainer, train, tmp_path):
+    with pytest.raises(RuntimeError, match="size mismatch"), explain_failures(Trainer, train, tmp_path):
         raise RuntimeError("size mismatch")

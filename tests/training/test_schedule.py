@@ -12,12 +12,12 @@ from torch.utils.data import BatchSampler, Dataset, SequentialSampler
 from transformers import Trainer, TrainingArguments
 
 from src.params import TrainParams
-from src.training.schedule import parts, predicted_steps
+from src.training.schedule import predict_steps, split_rounds
 
 
 @given(st.lists(st.integers()), st.integers(1, 9))
 def test_parts_are_consecutive_and_of_equal_size(records: list[int], rounds: int) -> None:
-    found = parts(records, rounds)
+    found = split_rounds(records, rounds)
     assert len(found) == rounds
     assert [record for part in found for record in part] == records
     assert max(map(len, found)) - min(map(len, found)) <= 1
@@ -90,7 +90,7 @@ def test_steps_are_predicted_as_the_trainer_takes_them(
     values = {"batch_size": batch_size, "accumulation": accumulation, "epochs": epochs, "max_steps": max_steps}
     train = train_params.model_copy(update=values)
     taken = sum(steps_taken(tmp_path, rows, train) for rows in rows_a_round)
-    assert predicted_steps(rows_a_round, train, processes=1) == taken
+    assert predict_steps(rows_a_round, train, processes=1) == taken
 
 
 class Shard(BatchSamplerShard):
@@ -105,4 +105,4 @@ class Shard(BatchSamplerShard):
 def test_processes_share_the_batches_as_accelerate_does(rows: int, batch_size: int, processes: int) -> None:
     train = TrainParams.model_construct(batch_size=batch_size, accumulation=1, epochs=1.0, max_steps=0)
     taken = {len(list(Shard(rows, batch_size, processes, process))) for process in range(processes)}
-    assert taken == {predicted_steps([rows], train, processes)}
+    assert taken == {predict_steps([rows], train, processes)}

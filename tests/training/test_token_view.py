@@ -6,69 +6,69 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.prompts.encoding import Encoded, encode, encode_prompt, texts
-from src.training.token_view import Run, legend, painted, runs, spread, visible
+from src.prompts.encoding import EncodedRecord, encode_prompt, encode_record, render_record
+from src.training.token_view import TokenRun, colour_legend, escape_controls, paint_runs, spread_positions, token_runs
 
 ANSWER = "Brass. It is 9 inches high."
 
 
 def test_runs_are_the_record_in_its_states(tokenizer: Any, record: Any, template: Any) -> None:
     formatted = record(template, "Ünï Lamp", ANSWER)
-    prompt, completion = texts(tokenizer, formatted)
-    found = runs(tokenizer, encode(tokenizer, formatted), 1000)
+    prompt, completion = render_record(tokenizer, formatted)
+    found = token_runs(tokenizer, encode_record(tokenizer, formatted), 1000)
     assert "".join(run.text for run in found if run.state == "masked") == prompt
     assert [run for run in found if run.state == "trained"] == [
-        Run(ANSWER, "trained", False),
-        Run("<|eot_id|>", "trained", True),
+        TokenRun(ANSWER, "trained", False),
+        TokenRun("<|eot_id|>", "trained", True),
     ]
-    assert found[0] == Run("<|begin_of_text|>", "masked", True)
+    assert found[0] == TokenRun("<|begin_of_text|>", "masked", True)
     assert prompt + completion == "".join(run.text for run in found)
 
 
 def test_what_train_max_length_cuts_off_is_shown(tokenizer: Any, record: Any, template: Any) -> None:
     formatted = record(template, "Lamp", ANSWER)
-    prompt, whole = len(encode_prompt(tokenizer, formatted)), encode(tokenizer, formatted)
-    found = runs(tokenizer, whole, prompt + 2)
+    prompt, whole = len(encode_prompt(tokenizer, formatted)), encode_record(tokenizer, formatted)
+    found = token_runs(tokenizer, whole, prompt + 2)
     [kept] = [run.text for run in found if run.state == "trained"]
     assert kept == tokenizer.decode(whole.input_ids[prompt : prompt + 2])
     assert "".join(run.text for run in found if run.state == "cut off") == ANSWER.removeprefix(kept) + "<|eot_id|>"
-    assert {run.state for run in runs(tokenizer, whole, len(whole.input_ids))} == {"trained", "masked"}
+    assert {run.state for run in token_runs(tokenizer, whole, len(whole.input_ids))} == {"trained", "masked"}
 
 
 def test_neighbouring_special_tokens_are_runs_of_their_own(chat_tokenizer: Any) -> None:
     stop = chat_tokenizer.eos_token_id
-    assert len(runs(chat_tokenizer, Encoded([stop, stop], [stop, stop]), 9)) == 2
+    assert len(token_runs(chat_tokenizer, EncodedRecord([stop, stop], [stop, stop]), 9)) == 2
 
 
 SHOWN = [
-    Run("<|x|>", "masked", True),
-    Run("a\n\nb", "masked", False),
-    Run("c", "trained", False),
-    Run("d", "cut off", False),
+    TokenRun("<|x|>", "masked", True),
+    TokenRun("a\n\nb", "masked", False),
+    TokenRun("c", "trained", False),
+    TokenRun("d", "cut off", False),
 ]
 
 
 def test_without_colours_there_are_brackets() -> None:
-    assert painted(SHOWN, colours=False) == "<|x|>a\n\nb[[c]]((d))"
-    assert legend(colours=False) == "[[trained]], masked, ((cut off)); special tokens as <|text|>"
+    assert paint_runs(SHOWN, colours=False) == "<|x|>a\n\nb[[c]]((d))"
+    assert colour_legend(colours=False) == "[[trained]], masked, ((cut off)); special tokens as <|text|>"
 
 
 def test_states_have_colours_that_end_with_the_line() -> None:
-    text = painted(SHOWN, colours=True)
+    text = paint_runs(SHOWN, colours=True)
     assert text == ("\x1b[2;7m<|x|>\x1b[0m\x1b[2ma\x1b[0m\n\n\x1b[2mb\x1b[0m\x1b[32mc\x1b[0m\x1b[31;9md\x1b[0m")
     assert {"\x1b[32mtrained\x1b[0m", "\x1b[2mmasked\x1b[0m", "\x1b[31;9mcut off\x1b[0m"} <= set(
-        re.split(", |; ", legend(colours=True))
+        re.split(", |; ", colour_legend(colours=True))
     )
 
 
 def test_a_title_cannot_steer_the_terminal() -> None:
-    assert visible("a\x1b[2Jb\r\x07é\n") == "a\\x1b[2Jb\\r\\x07é\n"
+    assert escape_controls("a\x1b[2Jb\r\x07é\n") == "a\\x1b[2Jb\\r\\x07é\n"
 
 
 @settings(max_examples=50)
 @given(st.lists(st.text(max_size=9), min_size=1, max_size=20), st.integers(1, 25))
 def test_examples_are_different_records_from_the_shortest_to_the_longest(records: list[str], count: int) -> None:
-    chosen = spread(records, count)
+    chosen = spread_positions(records, count)
     assert len(set(chosen)) == len(chosen) == min(count, len(records))
     sizes = [len(str(records[position])) for position in chosen]
     assert sizes == sorted(sizes)
@@ -78,5 +78,5 @@ def test_examples_are_different_records_from_the_shortest_to_the_longest(records
 
 
 def test_a_single_example_is_the_median() -> None:
-    assert spread(["aaa", "b", "cc"], 1) == [2]
-    assert spread([], 3) == []
+    assert spread_positions(["aaa", "b", "cc"], 1) == [2]
+    assert spread_positions([], 3) == []

@@ -13,22 +13,22 @@ from torch.distributed.fsdp.wrap import size_based_auto_wrap_policy, transformer
 
 from src.models.attention import Attention
 from src.models.backends.transformers import load_trainable
-from src.training.trainer import LengthGroups, cut_with_care, shared_out
-from src.training.rounds import Job, build_trainer
 from src.params import TrainParams
-from src.prompts.encoding import IGNORED, Encoded, rows
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, make_rows
+from src.training.rounds import TrainingContext, build_trainer
+from src.training.trainer import LengthGroupedSampler, configure_fsdp, shard_batches
 
 LENGTHS = [7, 30, 8, 31, 9, 32, 10, 33] * 20
 
 
 @pytest.fixture
-def groups(train_params: TrainParams) -> LengthGroups:
+def groups(train_params: TrainParams) -> LengthGroupedSampler:
     """An order of rows in batches of four."""
     short = train_params.model_copy(update={"batch_size": 4, "accumulation": 1})
-    return LengthGroups({"input_ids": [[0] * length for length in LENGTHS]}, short)
+    return LengthGroupedSampler({"input_ids": [[0] * length for length in LENGTHS]}, short)
 
 
-def test_a_batch_holds_rows_of_about_equal_length(groups: LengthGroups) -> None:
+def test_a_batch_holds_rows_of_about_equal_length(groups: LengthGroupedSampler) -> None:
     order = list(groups)
     assert sorted(order) == list(range(len(LENGTHS)))
     batches = [[LENGTHS[row] for row in order[start : start + 4]] for start in range(4, len(order), 4)]
@@ -36,7 +36,7 @@ def test_a_batch_holds_rows_of_about_equal_length(groups: LengthGroups) -> None:
     assert padding < 0.15 * sum(LENGTHS)  # at random it is half of that sum
 
 
-def test_each_epoch_has_its_own_order(groups: LengthGroups) -> None:
+def test_each_epoch_has_its_own_order(groups: LengthGroupedSampler) -> None:
     first = list(groups)
     assert list(groups) == first
     groups.epoch = 1
@@ -48,9 +48,11 @@ def test_records_that_no_kernel_can_pack_are_grouped(
     base_folder: Path, chat_tokenizer: Any, train_params: TrainParams, tmp_path: Path, packing: bool
 ) -> None:
     train = train_params.model_copy(update={"packing": packing, "epochs": 2, "accumulation": 1, "eval_steps": 100})
-    encoded = [Encoded([3] * length, [3] * length) for length in (5, 9, 5, 9)]
-    single: Callable[..., Any] = rows(encoded, 128, packing=False)
-    job = Job(chat_tokenizer, rows(encoded[:1], 128, packing=False).to_list(), {}, train, Attention("sdpa", False, ""))
+    encoded = [EncodedRecord([3] * length, [3] * length) for length in (5, 9, 5, 9)]
+    single: Callable[..., Any] = make_rows(encoded, 128, packing=False)
+    job = TrainingContext(
+        chat_tokenizer, make_rows(encoded[:1], 128, packing=False).to_list(), {}, train, Attention("sdpa", False, "")
+    )
     trainer = build_trainer(load_trainable(base_folder, train), job, single, tmp_path)
     trainer.train()
     assert (trainer._get_train_sampler() is trainer.groups) == packing
@@ -59,22 +61,22 @@ def test_records_that_no_kernel_can_pack_are_grouped(
 
 @given(st.integers(0, 9), st.integers(1, 5))
 def test_every_process_has_as_many_batches_and_each_token_is_measured_once(batches: int, count: int) -> None:
-    every = [[{"input_ids": [3, 4], "labels": [IGNORED, number]}] for number in range(batches)]
+    every = [[{"input_ids": [3, 4], "labels": [IGNORE_INDEX, number]}] for number in range(batches)]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("WORLD_SIZE", str(count))
         shares = []
         for rank in range(count):
             patched.setenv("RANK", str(rank))
-            shares.append(shared_out(every))
+            shares.append(shard_batches(every))
     assert len({len(share) for share in shares}) == 1
-    labels = [label for share in shares for [row] in share for label in row["labels"] if label != IGNORED]
+    labels = [label for share in shares for [row] in share for label in row["labels"] if label != IGNORE_INDEX]
     assert sorted(labels) == list(range(batches))
     assert all(row["input_ids"] == [3, 4] for share in shares for [row] in share)
 
 
 def test_a_model_is_cut_by_layers_and_only_its_products_are_in_16_bits() -> None:
     plugin = FullyShardedDataParallelPlugin(fsdp_version=2, mixed_precision_policy="bf16")
-    cut_with_care(plugin, torch.nn.Linear(2, 2))
+    configure_fsdp(plugin, torch.nn.Linear(2, 2))
     policy = plugin.mixed_precision_policy
     assert (policy.param_dtype, policy.reduce_dtype, policy.output_dtype) == (torch.bfloat16, torch.float32, None)
     assert plugin.auto_wrap_policy is transformer_auto_wrap_policy
@@ -82,6 +84,6 @@ def test_a_model_is_cut_by_layers_and_only_its_products_are_in_16_bits() -> None
 
 def test_other_choices_for_cutting_a_model_are_left() -> None:
     plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="SIZE_BASED_WRAP")
-    cut_with_care(plugin, torch.nn.Linear(2, 2))
+    configure_fsdp(plugin, torch.nn.Linear(2, 2))
     assert plugin.auto_wrap_policy is size_based_auto_wrap_policy
     assert plugin.mixed_precision_policy is None

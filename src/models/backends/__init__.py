@@ -21,7 +21,7 @@ class Backend(Protocol):
     """The base model in a folder with a new adapter on it and an attention kernel by its name, ready to train."""
 
 
-def get(train: TrainParams, base: Path) -> Backend:
+def get_backend(train: TrainParams, base: Path) -> Backend:
     """The backend that train.backend names, checked.
 
     Raises:

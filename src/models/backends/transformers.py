@@ -19,7 +19,7 @@ LINEAR_LAYERS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_pro
 BASE_FILE = "base.json"  # beside an adapter: which base it was trained on
 
 
-def check(train: TrainParams, base: Path) -> None:
+def check_supported(train: TrainParams, base: Path) -> None:
     """This backend runs everywhere, in one process or one a device.
 
     Raises:
@@ -31,12 +31,12 @@ def check(train: TrainParams, base: Path) -> None:
             f"train.launcher is {train.launcher!r}, and accelerate is set up for DeepSpeed, which this project has not "
             "been tried with: choose plain multi-GPU or FSDP in `accelerate config`."
         )
-    if processes.count() != processes.asked_for(train.launcher):
+    if processes.world_size() != processes.launcher_world_size(train.launcher):
         raise UserError(
-            f"train.launcher is {train.launcher!r}, and there are {processes.count()} processes: start training by "
-            "`dvc repro`; on a machine without several GPUs, add --multi_gpu to accelerate's options."
+            f"train.launcher is {train.launcher!r}, and there are {processes.world_size()} processes: start training "
+            "by `dvc repro`; on a machine without several GPUs, add --multi_gpu to accelerate's options."
         )
-    if processes.sharded():
+    if processes.is_sharded():
         refuse_sharding(train, stored_quantisation(base) is not None)
     refuse_precision(base, train.four_bit)
 
@@ -53,7 +53,7 @@ def refuse_sharding(train: TrainParams, stored_in_4_bits: bool) -> None:
     """
     import torch
 
-    given, count = os.environ.get, processes.count()
+    given, count = os.environ.get, processes.world_size()
     obstacles = [
         (
             not torch.cuda.is_available(),
@@ -147,23 +147,23 @@ def load_base(base: Path, four_bit: bool, exact: bool = False, attention: str = 
     transformers_logging.disable_progress_bar()  # a bar for each load, full at once
     dtype = torch.float32 if exact else compute_dtype()
     config, on_gpu = AutoConfig.from_pretrained(base, local_files_only=True), torch.cuda.is_available() and not exact
-    cut_unquantised = processes.sharded() and not four_bit  # from the CPU, since it may be too large for one GPU
+    cut_unquantised = processes.is_sharded() and not four_bit  # from the CPU, since it may be too large for one GPU
     if stored := stored_quantisation(base):
         config.quantization_config = stored | {"bnb_4bit_compute_dtype": str(dtype).removeprefix("torch.")}
     model = AutoModelForCausalLM.from_pretrained(
         base,
         config=config,
-        quantization_config=nf4(dtype, processes.sharded()) if four_bit and not stored else None,
+        quantization_config=nf4_config(dtype, processes.is_sharded()) if four_bit and not stored else None,
         dtype=dtype,
         device_map={"": processes.local_rank()} if on_gpu and not cut_unquantised else None,
         attn_implementation=attention,
         local_files_only=True,
         trust_remote_code=False,
     )
-    return model if on_gpu or not four_bit else dequantised(model)
+    return model if on_gpu or not four_bit else dequantise(model)
 
 
-def nf4(dtype: Any, cut: bool = False) -> Any:
+def nf4_config(dtype: Any, cut: bool = False) -> Any:
     """bitsandbytes' settings for QLoRA, with products in a type; weights to be cut (FSDP) are stored as if of it."""
     import torch
     from transformers import BitsAndBytesConfig
@@ -177,7 +177,7 @@ def nf4(dtype: Any, cut: bool = False) -> Any:
     )
 
 
-def dequantised(model: Any) -> Any:
+def dequantise(model: Any) -> Any:
     """A 4-bit model with its weights as float32: the very numbers that each product would else compute anew.
 
     On a CPU that saves 6% of a training step and 15% of the answers, for seven times the memory of these weights. It
@@ -232,7 +232,7 @@ def load_trainable(base: Path, train: TrainParams, attention: str = "sdpa") -> A
     return model
 
 
-def digest(base: Path) -> str:
+def weights_digest(base: Path) -> str:
     """What tells a base model from another: the SHA-256 of its weights."""
     found = sha256()
     for path in sorted(base.glob("*.safetensors")):
@@ -242,9 +242,9 @@ def digest(base: Path) -> str:
     return found.hexdigest()
 
 
-def note_base(base: Path, adapter: Path) -> None:
+def record_base(base: Path, adapter: Path) -> None:
     """Writes beside an adapter which base it was trained on."""
-    write_json(adapter / BASE_FILE, {"sha256": digest(base)})
+    write_json(adapter / BASE_FILE, {"sha256": weights_digest(base)})
 
 
 def refuse_other_base(base: Path, adapter: Path) -> None:
@@ -256,7 +256,7 @@ def refuse_other_base(base: Path, adapter: Path) -> None:
     note = adapter / BASE_FILE
     if not note.exists():
         raise UserError(f"{note} is missing, so nothing says which base the adapter was trained on: run train again.")
-    if read_json(note)["sha256"] != digest(base):
+    if read_json(note)["sha256"] != weights_digest(base):
         raise UserError(
             f"{adapter} was trained on another base model than the one in {base}: restore that base (`dvc checkout`), "
             "or run train again."

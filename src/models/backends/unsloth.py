@@ -15,7 +15,7 @@ from src.models.backends.transformers import LINEAR_LAYERS, refuse_precision
 from src.params import TrainParams
 
 
-def check(train: TrainParams, base: Path) -> None:
+def check_supported(train: TrainParams, base: Path) -> None:
     """Refuses to run without an NVIDIA GPU, without Unsloth, or in several processes.
 
     Raises:
@@ -33,10 +33,10 @@ def check(train: TrainParams, base: Path) -> None:
             "train.backend is 'unsloth', which is not installed: run `pip install -r requirements-gpu.txt`, "
             "or set train.backend to transformers."
         )
-    if processes.count() > 1:
+    if processes.world_size() > 1:
         raise UserError(
-            f"train.launcher is {train.launcher!r}, which started {processes.count()} processes, and Unsloth trains in "
-            "one: set it to python -m."
+            f"train.launcher is {train.launcher!r}, which started {processes.world_size()} processes, and Unsloth "
+            "trains in one: set it to python -m."
         )
     refuse_precision(base, train.four_bit)
     import_module("unsloth")  # patches transformers and trl, so it comes before them
