@@ -43,7 +43,7 @@ def test_flash_attention_that_is_not_installed_is_refused(monkeypatch: pytest.Mo
 
 
 def test_varlen_that_pytorch_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention.varlen, "available", lambda: False)
+    monkeypatch.setattr(attention.varlen, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"PyTorch has from version 2\.11 on"):
         attention.refuse_unavailable("varlen", on_gpu=True)
 
@@ -68,7 +68,7 @@ def test_a_gpu_takes_the_best_kernel_that_is_there(
     packing: bool,
 ) -> None:
     monkeypatch.setattr(attention, "find_spec", lambda name: name if name in installed else None)
-    monkeypatch.setattr(attention.varlen, "available", lambda: "varlen" in installed)
+    monkeypatch.setattr(attention.varlen, "is_available", lambda: "varlen" in installed)
     chosen = choose_packed_kernel(train_params.model_copy(update={"packing": True}), capability)
     assert (chosen.implementation, chosen.packing) == (taken, packing)
     assert packing or "padded by groups of equal length" in chosen.reason

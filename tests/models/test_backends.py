@@ -163,7 +163,7 @@ def test_a_4_bit_base_computes_on_a_cpu_as_bitsandbytes_does(
     train = train_params.model_copy(update={"four_bit": True})
     ours = gradients(load_trainable(base, train))
     if stored:  # what is stored has to say float32, or bitsandbytes rounds in its backward pass
-        monkeypatch.setattr(transformers, "dequantised", as_float32)
+        monkeypatch.setattr(transformers, "dequantise", as_float32)
     else:
         monkeypatch.setattr(transformers, "load_base", lambda *given, **named: bitsandbytes_products(base))
     theirs = gradients(load_trainable(base, train))

@@ -133,7 +133,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if len(sealed) == 3:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
 
-    monkeypatch.setattr(checkpoints, "seal", seal_and_fill)
+    monkeypatch.setattr(checkpoints, "write_manifest", seal_and_fill)
     try:
         yield
     finally:

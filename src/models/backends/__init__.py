@@ -14,7 +14,7 @@ from src.params import TrainParams
 class Backend(Protocol):
     """What a backend module offers."""
 
-    check: Callable[[TrainParams, Path], None]
+    check_supported: Callable[[TrainParams, Path], None]
     """Raises UserError, before anything is loaded, where it cannot train the base model of a folder as asked."""
 
     load_trainable: Callable[[Path, TrainParams, str], Any]
@@ -28,5 +28,5 @@ def get_backend(train: TrainParams, base: Path) -> Backend:
         UserError: if it cannot do what `train` asks for on this machine.
     """
     backend = cast(Backend, import_module(f"src.models.backends.{train.backend}"))
-    backend.check(train, base)
+    backend.check_supported(train, base)
     return backend
