@@ -8,7 +8,7 @@ DONE := .venv/.installed-$(REQUIREMENTS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test setup readme requirements study study-plot study-picture
+.PHONY: repro test setup pipeline docs requirements study study-plot study-picture
 
 repro: setup
 	python -m src.params check
