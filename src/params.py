@@ -222,7 +222,7 @@ def read_yaml(path: Path) -> CommentedMap:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise UserError(
-            f"{path}{line}: is no valid YAML ({getattr(error, 'problem', error)}): mend that line."
+            f"{path}{line}: is no valid YAML ({getattr(error, 'problem', error)}): correct that line."
         ) from None
     if not isinstance(document, CommentedMap):
         raise UserError(f"{path}: has no sections: it needs `section:` lines with indented `key: value` lines below.")
