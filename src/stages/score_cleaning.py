@@ -63,8 +63,8 @@ def summarise_scores(scores: dict[str, Score]) -> str:
     lowest = []
     for measure in ("recall", "precision"):
         found = [(share, name) for name, score in scores.items() if (share := score[measure]) is not None]
-        lowest.append("{} {} ({})".format(measure, *min(found)) if found else f"no {measure}")
-    return f"{len(scores)} rules and filters scored; the lowest: {', '.join(lowest)}."
+        lowest.append("lowest {} {} ({})".format(measure, *min(found)) if found else f"no {measure}")
+    return f"{len(scores)} rules and filters scored: {', '.join(lowest)}."
 
 
 if __name__ == "__main__":
