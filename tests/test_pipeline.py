@@ -17,6 +17,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from src.params import Params, declared_params
+from src.records.filters import FILTERS
+from src.records.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -29,6 +31,11 @@ FOUND_BY_PATH = {
     "src/prompts/rendering.py": "src/prompts/templates",
     "src/scoring/overlap.py": "src/scoring/metrics",
     "src/stages/train.py": "src/models/backends",
+}
+# Tables whose entries name the parameters of the section clean that switch them.
+SWITCHES = {
+    "src/records/rules.py": {rule.switch for rule in RULES},
+    "src/records/filters.py": {each.switch for each in FILTERS if each.switch},
 }
 SIGNS = ("__file__", "backends.get_backend(")
 
@@ -178,7 +185,7 @@ def pairs(node: ast.Assign) -> list[tuple[ast.AST, ast.AST]]:
 
 def reads(file: str) -> set[tuple[str, str]]:
     """The parameters, as section and key, that a file's functions read."""
-    found = set()
+    found = {("clean", switch) for switch in SWITCHES.get(file, ())}
     for function in ast.walk(tree(file)):
         if isinstance(function, ast.FunctionDef):
             bound = bindings(function)

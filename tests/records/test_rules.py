@@ -18,7 +18,7 @@ RULES = tuple(rule for rule in ASCII_RULES if rule.switch != "ascii")
 
 
 def switched(switches: dict[str, bool]) -> tuple[Rule, ...]:
-    return enabled_rules(CleanParams.model_construct(**switches))
+    return enabled_rules(CleanParams.model_construct(None, **switches))
 
 
 # By rule: a text, and what it becomes when all rules are on.
