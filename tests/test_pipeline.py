@@ -13,6 +13,8 @@ from ruamel.yaml import YAML
 
 from src import pipeline
 from src.params import Params, declared_params
+from src.records.filters import FILTERS
+from src.records.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -20,6 +22,11 @@ STAGES: dict[str, dict[str, Any]] = {name: stage.get("do", stage) for name, stag
 
 # What shows that a file finds others by its own place, or loads modules by their names.
 SIGNS = ("__file__", "import_module(")
+# Tables whose entries name the parameters of the section clean that switch them.
+SWITCHES = {
+    "src/records/rules.py": {rule.switch for rule in RULES},
+    "src/records/filters.py": {each.switch for each in FILTERS if each.switch},
+}
 
 SECTIONS = {field.annotation.__name__: name for name, field in Params.model_fields.items() if field.annotation}
 KEYS = {
@@ -117,7 +124,7 @@ def pairs(node: ast.Assign) -> list[tuple[ast.AST, ast.AST]]:
 
 def reads(file: str) -> set[tuple[str, str]]:
     """The parameters, as section and key, that a file's functions read."""
-    found = set()
+    found = {("clean", switch) for switch in SWITCHES.get(file, ())}
     for function in ast.walk(pipeline.syntax_tree(file)):
         if isinstance(function, ast.FunctionDef):
             bound = bindings(function)

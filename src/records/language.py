@@ -3,6 +3,8 @@
 Covers one language at a time. Short texts are often taken for another one, and so are lists of names and numbers.
 """
 
+from functools import cache
+
 import polars as pl
 
 from src.errors import UserError
@@ -30,3 +32,9 @@ class LanguageFilter:
     def is_of(self, texts: pl.Series) -> pl.Series:
         """Whether each text is most likely in this language; about 50 µs a text."""
         return pl.Series([self._model.classify(text)[0] == self._code for text in texts], dtype=pl.Boolean)
+
+
+@cache  # the filter is applied to batch after batch
+def load_language_filter(code: str) -> LanguageFilter:
+    """The filter of a language, loaded once a process."""
+    return LanguageFilter(code)

@@ -2,8 +2,8 @@
 
 Covers any number of contents in nearly flat memory: what is large lies in unlinked files of the default temporary
 folder (TMPDIR), 270 bytes a content and the shingles of those that share a band with another. Only contents compared
-in full, by 64-bit hashes of their shingles, or equal in the sum of those, are called near. Who is together does not
-depend on the order of the contents, nor on batches and threads. Polars promises its hash within a version only: another
+in full, by 64-bit hashes of their shingles, or equal in the sum of those, are called near. Clusters do not depend on
+the order of the contents, nor on batches and threads. Polars promises its hash within a version only: another
 version could find other pairs among the one in a hundred below, but call no other pair near.
 
 Not covered, so missed: pairs that share no band, at most one in a hundred at the threshold and fewer above it; and
@@ -33,7 +33,7 @@ PAIRS = 50_000  # signatures compared at once
 HASHES = 1_000_000  # shingles compared at once
 SUM = 4  # numbers of two bytes that a sum of shingles is kept in
 WORDS = r"[\p{L}\p{M}\p{N}]+|\A[^\p{L}\p{M}\p{N}]*\z"
-SEED = 42
+SEED = 42  # of the hashes; another one misses other pairs of those that RECALL leaves to chance
 FACTORS = np.random.default_rng(SEED).integers(2**63, size=SLOTS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 Slots = NDArray[np.uint16]
 Hashes = NDArray[np.uint64]
@@ -44,6 +44,11 @@ def band_recall(similarity: float, rows: int, bands: int) -> float:
     """The probability that two contents of this Jaccard similarity agree in all rows of one band or more.
 
     1 - (1 - s^r)^b: Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, section 3.4.2.
+
+    Args:
+        similarity: s, 0 to 1.
+        rows: r, MinHash slots in a band.
+        bands: b, how many there are.
     """
     return 1 - (1 - similarity**rows) ** bands
 
@@ -74,7 +79,12 @@ def hash_shingles(contents: pl.Series) -> tuple[Hashes, Integers]:
 
 
 def distinct_positions(hashes: Hashes, owners: Integers) -> Integers:
-    """Indices that leave out an owner's repeated hashes, in no particular order."""
+    """Indices that leave out an owner's repeated hashes, in no particular order.
+
+    Args:
+        hashes: of shingles.
+        owners: the number of the content, or pair, that each hash belongs to.
+    """
     keys = hashes + owners.astype(np.uint64) * FACTORS[3]
     order = np.argsort(keys)
     keys = keys[order]
@@ -103,6 +113,9 @@ def candidate_pairs(*keys: Hashes) -> Iterator[Integers]:
 
     Further keys order a bucket. Neighbours are up to WINDOW before it, so that a bucket of WINDOW + 2 or fewer yields
     all its pairs, and a large one a number that grows as the bucket does.
+
+    Args:
+        keys: a hash for each content, of one band each.
     """
     order = np.lexsort(keys[::-1])
     buckets = keys[0][order]
@@ -143,7 +156,12 @@ class NearDuplicateFinder:
         return np.concatenate([sums.view(np.uint16).reshape(-1, SUM), self.slots(hashes, counts)], axis=1)
 
     def slots(self, hashes: Hashes, counts: Integers) -> Slots:
-        """A row of MinHash slots for each of some sets, given one after another by so many hashes each."""
+        """A row of MinHash slots for each of some sets.
+
+        Args:
+            hashes: of the sets' elements, set after set.
+            counts: how many hashes each set has.
+        """
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, self._slots, SEED)
         return np.array(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
@@ -249,7 +267,12 @@ class ShingleSets:
 
 
 def signature_agreement(signatures: Slots, pairs: Integers) -> NDArray[np.float64]:
-    """The share of slots in which the signatures of each pair agree, an estimate of the Jaccard similarity."""
+    """The share of slots in which the signatures of each pair agree, an estimate of the Jaccard similarity.
+
+    Args:
+        signatures: of shape (contents, slots).
+        pairs: indices of contents, of shape (2, pairs).
+    """
     agreed = np.empty(pairs.shape[1])
     for start in range(0, len(agreed), PAIRS):
         left, right = pairs[:, start : start + PAIRS]
@@ -258,7 +281,12 @@ def signature_agreement(signatures: Slots, pairs: Integers) -> NDArray[np.float6
 
 
 def merge_clusters(labels: Integers, pairs: Integers) -> Integers:
-    """Labels after the clusters of each pair have become one."""
+    """Labels after the clusters of each pair have become one.
+
+    Args:
+        labels: the number of each content's cluster.
+        pairs: indices of contents, of shape (2, pairs).
+    """
     if not pairs.size:
         return labels
     edges = coo_array((np.ones(pairs.shape[1], dtype=bool), tuple(labels[pairs])), shape=(len(labels),) * 2)

@@ -23,7 +23,8 @@ RECORDS = dict.fromkeys(FIELDS, pl.String())
 # Digests that say what is the same: normalised titles, normalised contents, and clusters of near contents.
 KEYS = ("title_key", "content_key", "near_key")
 KEYED_RECORDS = RECORDS | dict.fromkeys(KEYS, pl.UInt64())
-BATCH_ROWS = 50_000
+SPLITS = ("train", "validation", "test")
+BATCH_ROWS = 50_000  # about 50 MB of texts, of which one batch more than there are threads is held
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -32,7 +33,13 @@ Result = TypeVar("Result")
 def parquet_writer(
     path: str | Path, schema: Mapping[str, pl.DataType] = RECORDS, compression: str = "zstd"
 ) -> Iterator[Callable[[pl.DataFrame], None]]:
-    """Yields a function that appends a frame's columns of `schema`; the file takes its place if the block ends well."""
+    """Yields a function that appends a frame's columns of `schema`; the file takes its place if the block ends well.
+
+    Args:
+        path: the file to write.
+        schema: its columns; others that a frame has are left out.
+        compression: as pyarrow names it.
+    """
     arrow = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
     def append(frame: pl.DataFrame) -> None:
@@ -44,7 +51,11 @@ def parquet_writer(
 
 
 def read_batches(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-    """The rows of a Parquet file in order, at most BATCH_ROWS at a time; all columns, or these.
+    """The rows of a Parquet file in order, at most BATCH_ROWS at a time.
+
+    Args:
+        path: the file to read.
+        columns: those to read; None for all.
 
     Raises:
         UserError: if there is no such file.
@@ -60,7 +71,12 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> I
     """`function` of each item, in the items' order, computed in as many threads as there are cores.
 
     Memory is bounded: one item more than there are threads is under way.
+
+    Args:
+        function: has to leave Python's lock to other threads to gain from them.
+        items: read as they are needed.
     """
+    # The cores that this process may use: in a container the machine has more of them.
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as threads:

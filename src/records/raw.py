@@ -1,12 +1,11 @@
 """The raw records: an archive or file of JSON Lines, read in blocks into columns, malformed lines set aside.
 
 Covers the published zip, gzip and plain text, told apart by their first bytes; a byte-order mark, CRLF and blank lines;
-a file that was cut off. Nothing is extracted to the disk. Does not judge the texts: `triage` alone looks at their
-length.
+a file that was cut off. Nothing is extracted to the disk. Does not drop a record for its texts: raw_filters.py does.
 
-Every line is first held against PUBLISHED, the form of the published file: what Polars' JSON reader makes of that is
-certain. Of other lines it is not: Polars turns numbers and lists into text, missing fields into null, half a surrogate
-pair into NUL, and takes the first of two equal keys. So Python's reader takes those one by one (`restate`).
+Every line is first compared with PUBLISHED, the form of the published file: what Polars' JSON reader makes of that is
+certain. Of other lines it is not: Polars turns numbers and lists into text, missing fields into null, an unpaired
+surrogate into NUL, and takes the first of two equal keys. So Python's reader takes those one by one (`normalise_line`).
 """
 
 import json
@@ -28,10 +27,10 @@ from tqdm import tqdm
 from src.errors import UserError
 from src.records.parquet import FIELDS, RECORDS, map_in_order
 
-BLOCK_BYTES = 8 * 2**20
+BLOCK_BYTES = 8 * 2**20  # large enough to keep a thread busy, small enough for a dozen of them in memory
 PIECE_BYTES = 256 * 2**10  # of gzip: inflates to 264 MB at most, at deflate's greatest ratio of 1032
-LONGEST_LINE_BYTES = 64 * 2**20
-SHOWN_CHARS = 200
+LONGEST_LINE_BYTES = 64 * 2**20  # beyond that it is a file of another kind, which would fill the memory
+SHOWN_CHARS = 200  # of a malformed line
 MEMBERS = ("trn.json.gz", "trn.json")
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 GZIP_MAGIC = b"\x1f\x8b"
@@ -40,18 +39,16 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DAMAGE: Any = (EOFError, zlib.error, isal_zlib.error, zipfile.BadZipFile)
 
 # Why a line is malformed, in the order in which metrics list it.
-NOT_UTF8, NOT_JSON, NO_OBJECT, HALF_PAIR = "invalid UTF-8", "not JSON", "not an object", "half a surrogate pair"
+NOT_UTF8, NOT_JSON, NO_OBJECT, UNPAIRED = "invalid UTF-8", "not JSON", "not an object", "unpaired surrogate"
 MISSING, NO_TEXT = "{} is missing", "{} is no text"
 MID_LINE, MID_GZIP = "the file ends in mid-line", "the file ends in mid-gzip"
 REASONS = (
-    *(NOT_UTF8, NOT_JSON, NO_OBJECT, HALF_PAIR),
+    *(NOT_UTF8, NOT_JSON, NO_OBJECT, UNPAIRED),
     *(reason.format(field) for reason in (MISSING, NO_TEXT) for field in FIELDS),
     *(MID_LINE, MID_GZIP),
 )
 
-VERDICTS = ("empty_title", "empty_content", "too_short", "kept")
-
-# A JSON string without half a surrogate pair; whole pairs, which are rare, are left to `restate`.
+# A JSON string without an escaped surrogate; pairs of them, which are rare, are left to `normalise_line`.
 STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9abcefABCEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))*"'
 NUMBER = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 NUMBERS = rf"\[(?:{NUMBER}(?:, ?{NUMBER})*)?\]"
@@ -103,7 +100,7 @@ def open_packed(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     """Opens a file, or the training records inside a zip, as they are packed; with their size in bytes.
 
     Raises:
-        UserError: see `read`; damage found while reading is reported here as well.
+        UserError: see `read_raw`; damage found while reading is reported here as well.
     """
     if not path.is_file():
         raise UserError(f"data.raw is {path}, and there is no such file: correct the path, or fetch it (`dvc pull`).")
@@ -291,7 +288,7 @@ def normalise_line(line: bytes, unfinished: str) -> bytes:
     try:
         return json.dumps(texts, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise ValueError(HALF_PAIR) from None
+        raise ValueError(UNPAIRED) from None
 
 
 def text_field(record: dict[str, Any], field: str) -> str:
@@ -308,18 +305,3 @@ def text_field(record: dict[str, Any], field: str) -> str:
     if not isinstance(value, str):
         raise ValueError(NO_TEXT.format(field))
     return value
-
-
-def mark_drop_reasons(records: pl.DataFrame, min_title_chars: int, min_content_chars: int) -> pl.DataFrame:
-    """Adds the column `verdict`, the first of VERDICTS that holds, by the stripped texts' lengths."""
-    title, content = (pl.col(field).str.strip_chars().str.len_chars() for field in ("title", "content"))
-    verdict = (
-        pl.when(title == 0)
-        .then(pl.lit("empty_title"))
-        .when(content == 0)
-        .then(pl.lit("empty_content"))
-        .when((title < min_title_chars) | (content < min_content_chars))
-        .then(pl.lit("too_short"))
-        .otherwise(pl.lit("kept"))
-    )
-    return records.with_columns(verdict=verdict)

@@ -13,19 +13,22 @@
 | glued       | splits sentences glued at their end, where that is certain       | after all that holds dots           |
 | ascii       | transliterates (option `clean.ascii`)                            | after all that reads the characters |
 | no_ascii    | removes characters without an ASCII form (option `clean.ascii`)  | only those are left                 |
-| spaces      | collapses white space, strips the ends                           | mends the gaps of all above         |
+| spaces      | collapses white space, strips the ends                           | closes the gaps that all above leave|
+
+To add a rule, add its entry to RULES, and a line in params.yaml and src/params.py to switch it: the counts, the plots
+and the examples follow. Does not drop records: filters.py does.
 
 What a rule yields may call for an earlier one: `&lt;b&gt;` becomes a tag. So a text that changed goes through all of
-them again, and cleaning twice is cleaning once. No rule is a whitelist of characters. Drops no record: see clean.py.
+them again, and cleaning twice is cleaning once. No rule is a whitelist of characters.
 
 Most texts need nothing of most rules. So each rule first looks for what makes a text suspect, by expressions that the
-engine finds at a fraction of a nanosecond a character, and only suspects are mended. Expressions are in Rust's syntax:
-linear in time, and in Polars they leave Python's lock to other threads; only entities and mojibake need Python.
+engine finds at a fraction of a nanosecond a character, and only suspects are transformed. Expressions are in Rust's
+syntax: linear in time, and in Polars they leave Python's lock to other threads; only entities and mojibake need Python.
 """
 
 import html
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from html.entities import html5
@@ -36,35 +39,61 @@ import numpy as np
 import polars as pl
 from ftfy.fixes import fix_c1_controls
 
+from src.params import CleanParams
 from src.records import markup
 from src.records.transliterate import to_ascii
 
-MAX_PASSES = 12
+MAX_PASSES = 12  # a text nested on purpose would take any number
 TextPredicate = Callable[[pl.Series], pl.Series]
+TextTransform = Callable[[pl.Series], pl.Series]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: the texts that are `suspect` go through `mend`, all others are left alone."""
+    """A rule of cleaning.
+
+    Attributes:
+        name: as metrics and plots have it.
+        suspect: which texts may need the rule; all others are left alone.
+        transform: the suspect texts as they should be.
+        shared_switch: the parameter of the section `clean` that switches the rule, where that is another rule's name.
+    """
 
     name: str
     suspect: TextPredicate
-    mend: Callable[[pl.Series], pl.Series]
+    transform: TextTransform
+    shared_switch: str | None = None
+
+    @property
+    def switch(self) -> str:
+        """The parameter of the section `clean` that turns the rule on and off."""
+        return self.shared_switch or self.name
 
 
 @dataclass(frozen=True)
 class StableTexts:
-    """Texts that rules change no more, per rule which ones it changed, and which never came to rest."""
+    """Texts that rules change no more.
+
+    Attributes:
+        texts: the texts after the rules.
+        changed: for each rule's name which texts it changed, a boolean each.
+        unstable: which texts were still changing after MAX_PASSES, a boolean each.
+    """
 
     texts: pl.Series
     changed: dict[str, np.ndarray]
-    unsettled: np.ndarray
+    unstable: np.ndarray
 
 
 def apply_until_stable(texts: pl.Series, rules: Sequence[Rule]) -> StableTexts:
-    """Applies the rules in order, to the texts that changed again and again, at most MAX_PASSES times."""
+    """Applies the rules in order, to the texts that changed again and again, at most MAX_PASSES times.
+
+    Args:
+        texts: titles or contents.
+        rules: in the order in which they are applied.
+    """
     changed = {rule.name: np.zeros(len(texts), bool) for rule in rules}
-    moving, texts = np.arange(len(texts)), texts.clone()
+    moving, texts = np.arange(len(texts)), texts.clone()  # scatter below would write into the caller's texts
     for _ in range(MAX_PASSES):
         before = after = texts.gather(moving)
         for rule in rules:
@@ -74,18 +103,23 @@ def apply_until_stable(texts: pl.Series, rules: Sequence[Rule]) -> StableTexts:
         moving = moving[(before != after).to_numpy()]
         if not moving.size:
             break
-    unsettled = np.zeros(len(texts), bool)
-    unsettled[moving] = True
-    return StableTexts(texts, changed, unsettled)
+    unstable = np.zeros(len(texts), bool)
+    unstable[moving] = True
+    return StableTexts(texts, changed, unstable)
 
 
 def apply_rule(rule: Rule, texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
-    """The texts after one rule, and the positions of those that it changed."""
+    """The texts after one rule, and the positions of those that it changed.
+
+    Args:
+        rule: one of RULES.
+        texts: titles or contents.
+    """
     suspects = rule.suspect(texts).arg_true()
     if not len(suspects):
         return texts, suspects.to_numpy()
     before = texts.gather(suspects)
-    after = rule.mend(before)
+    after = rule.transform(before)
     hit = before != after
     changed = suspects.filter(hit)
     return texts.clone().scatter(changed, after.filter(hit)), changed.to_numpy()
@@ -115,14 +149,14 @@ def any_of(*tests: TextPredicate) -> TextPredicate:
     return lambda texts: reduce(or_, (test(texts) for test in tests))
 
 
-def map_texts(mend: Callable[[str], str]) -> Callable[[pl.Series], pl.Series]:
+def map_texts(transform: Callable[[str], str]) -> TextTransform:
     """A function of one text as a function of a column."""
-    return lambda texts: pl.Series(texts.name, [mend(text) for text in texts], dtype=pl.String)
+    return lambda texts: pl.Series(texts.name, [transform(text) for text in texts], dtype=pl.String)
 
 
-def replace_all(*replacements: tuple[str, str]) -> Callable[[pl.Series], pl.Series]:
+def replace_all(*replacements: tuple[str, str]) -> TextTransform:
     """Replaces what matches, one expression (Rust syntax) after the other; `$1` stands for its first group."""
-    return lambda texts: reduce(lambda mended, map_texts: mended.str.replace_all(*map_texts), replacements, texts)
+    return lambda texts: reduce(lambda replaced, pair: replaced.str.replace_all(*pair), replacements, texts)
 
 
 # Without a semicolon only what can be nothing else: "&mdashperfect", but not "AT&T" or "this&notthat".
@@ -250,8 +284,10 @@ MOJIBAKE = r"[\x{80}-\x{9f}]|[ÂÃÄÅÎÏÐÑâãäåæîïð][\x{80}-\x{bf}€
 MAYBE_NOT_NFC = r"[\x{300}-\x{2001}\x{20d0}-\x{10ffff}]"
 NOT_ASCII = r"[^\x00-\x7f]"
 
+# A rule of its own, since a filter decodes titles by it, too.
+ENTITIES = Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]"), decode_entity_column)
 RULES = (
-    Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]"), decode_entity_column),
+    ENTITIES,
     Rule("mojibake", contains_beyond_ascii(MOJIBAKE), map_texts(repair_mojibake)),
     Rule(
         "controls",
@@ -268,25 +304,16 @@ RULES = (
         any_of(contains_any(r"[.!?][)\x22]?[A-Z]"), contains_beyond_ascii(r"[.!?][)\x22”]?“?[A-ZÀ-Þ]")),
         replace_all(*GLUED),
     ),
+    Rule("ascii", contains_beyond_ascii(NOT_ASCII), to_ascii),
+    Rule("no_ascii", contains_beyond_ascii(NOT_ASCII), replace_all((NOT_ASCII, "")), shared_switch="ascii"),
     Rule(
         "spaces",
         any_of(contains_any("  ", r"[\t-\r]", r"^\s", r"\s$"), contains_beyond_ascii(SPACES)),
         lambda texts: texts.str.replace_all(rf"\s\s+|{SPACES}", " ").str.strip_chars(),
     ),
 )
-ASCII_RULES = (
-    *RULES[:-1],
-    Rule("ascii", contains_beyond_ascii(NOT_ASCII), to_ascii),
-    Rule("no_ascii", contains_beyond_ascii(NOT_ASCII), replace_all((NOT_ASCII, ""))),
-    RULES[-1],
-)
 
 
-def enabled_rules(switches: Mapping[str, bool]) -> tuple[Rule, ...]:
-    """The rules whose name is true in `switches`, in order; `no_ascii` goes with `ascii`. Other keys are ignored.
-
-    Raises:
-        KeyError: if a rule has no switch.
-    """
-    switches = {**switches, "no_ascii": switches["ascii"]}
-    return tuple(rule for rule in ASCII_RULES if switches[rule.name])
+def enabled_rules(clean: CleanParams) -> tuple[Rule, ...]:
+    """The rules that the section `clean` switches on, in their order."""
+    return tuple(rule for rule in RULES if getattr(clean, rule.switch))

@@ -7,7 +7,7 @@ Knows neither files nor samples.
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,9 +15,12 @@ from xxhash import xxh3_64_intdigest
 
 from src.errors import UserError
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 SUBSET = 20_000  # records that topics are found on
 CONTENT_CHARS = 240  # about forty words
-SLOTS = 2**15  # words are told apart by a hash of fifteen bits
+SLOTS = 2**15  # words are told apart by a hash of fifteen bits: a vocabulary would have to be learnt and kept
 RARE = 3  # words in fewer records of the subset say nothing: they only part what belongs together
 DIRECTIONS = 50  # of the words, in which records are compared
 NAME_WORDS = 3
@@ -37,7 +40,7 @@ class Topics:
     centres: np.ndarray
     words: list[str]
 
-    def of(self, records: pl.DataFrame) -> np.ndarray:
+    def assign_topics(self, records: pl.DataFrame) -> np.ndarray:
         """The number of each record's topic, the one with the nearest centre; columns title and content."""
         places = embed_counts(count_words(topic_texts(records)), self.directions)
         products = np.einsum("pd,cd->pc", places, self.centres)  # not by BLAS, whose sums may depend on its threads
@@ -50,6 +53,11 @@ def find_topics(records: pl.DataFrame, topics: int, seed: int) -> Topics:
     Mini-batch k-means (Sculley, 2010) on the main directions of the words (latent semantic analysis, Deerwester and
     others, 1990): on the words themselves it puts half of the records into one topic. One thread alone, so that sums
     come out the same everywhere.
+
+    Args:
+        records: the subset.
+        topics: how many to find, 2 or more.
+        seed: 0 or more; scikit-learn takes 32 bits of it.
 
     Raises:
         UserError: if the records have no words to tell them apart by.
@@ -73,8 +81,16 @@ def find_topics(records: pl.DataFrame, topics: int, seed: int) -> Topics:
     return Topics(directions, means.cluster_centers_, name_topics(records["title"], means.labels_, topics))
 
 
-def embed_counts(counts: Any, directions: np.ndarray) -> np.ndarray:
-    """The place of each text, of length 1, so that long texts count no more than short ones; (texts, directions)."""
+def embed_counts(counts: "csr_array", directions: np.ndarray) -> np.ndarray:
+    """The place of each text, of length 1, so that long texts count no more than short ones.
+
+    Args:
+        counts: how often each slot's words stand in each text, of shape (texts, SLOTS).
+        directions: what a word in each slot adds to a place, of shape (SLOTS, directions).
+
+    Returns:
+        Places of shape (texts, directions).
+    """
     from sklearn.preprocessing import normalize
 
     return normalize(counts @ directions)
@@ -91,7 +107,7 @@ def topic_words(texts: pl.Series) -> pl.Series:
     return texts.str.to_lowercase().str.extract_all(r"\p{L}{3,}")
 
 
-def count_words(texts: pl.Series) -> Any:
+def count_words(texts: pl.Series) -> "csr_array":
     """How often each slot's words stand in each text: a sparse matrix of shape (texts, SLOTS)."""
     from scipy.sparse import csr_array
 
@@ -112,7 +128,7 @@ def hash_words(words: pl.Series) -> np.ndarray:
     return words.replace_strict(different, of_each, return_dtype=pl.Int32).to_numpy(writable=True)
 
 
-def inverse_frequencies(counts: Any) -> np.ndarray:
+def inverse_frequencies(counts: "csr_array") -> np.ndarray:
     """The weight of each slot: log(records / records with it); none for stop words and rare ones."""
     records_with = np.bincount(counts.indices, minlength=SLOTS)
     weights = np.log(counts.shape[0] / np.maximum(records_with, 1)).astype(np.float32)
@@ -133,6 +149,11 @@ def name_topics(titles: pl.Series, topic: np.ndarray, topics: int) -> list[str]:
     """For each topic the words that are most over-represented in its titles, as in `pen, ink, fountain`.
 
     Words are ranked by p log(p / q), their shares of the topic's titles and of all titles: frequent as well as typical.
+
+    Args:
+        titles: of the records that the topics were found on.
+        topic: the number of each title's topic.
+        topics: how many there are.
     """
     pairs = pl.DataFrame({"topic": topic, "word": topic_words(titles).list.unique()}).explode(
         "word", empty_as_null=False
@@ -160,7 +181,12 @@ def distinct_stems(words: list[str]) -> list[str]:
 
 
 def label_topics(topic: np.ndarray, words: list[str]) -> pl.Series:
-    """The name of each record's topic, as in `1: pen, ink, fountain`, numbered from the largest topic on."""
+    """The name of each record's topic, as in `1: pen, ink, fountain`, numbered from the largest topic on.
+
+    Args:
+        topic: the number of each record's topic.
+        words: the words that name each topic.
+    """
     sizes = np.bincount(topic, minlength=len(words))
     order = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]
     names = [f"{rank}: {words[number]}" for rank, number in enumerate(order, 1)]

@@ -1,10 +1,10 @@
-"""sample: data/clean.parquet -> data/split/{train,validation,test}.parquet, metrics/sample.json, plots/sample/
+"""Draws a sample of data/clean.parquet, stratified over topics and lengths, and splits it into data/split.
 
-Draws a sample, stratified over topics and lengths, of one part of the cleaned records, and splits it. Records with an
-equal title, an equal content or near contents stay on one side; the leak is measured on the files written.
+Records with an equal title, an equal content or near contents stay in one split: train, validation or test. The leak
+between the splits is measured on the files written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.errors import UserError
 from src.files import atomic_folder, write_json, write_tsv
 from src.params import Params, SampleParams
-from src.records import deduplication, split, topics
+from src.records import split, topics
 from src.records.near_duplicates import NearDuplicateFinder
-from src.records.parquet import KEYS, RECORDS, map_in_order, parquet_writer, read_batches
+from src.records.parquet import KEYS, RECORDS, SPLITS, map_in_order, parquet_writer, read_batches
+from src.records.refusals import check_sample_size, check_splits
+from src.records.text_keys import text_keys
 from src.stages.runner import run_stage
 
 CLEAN, SPLIT, METRICS = "data/clean.parquet", Path("data/split"), "metrics/sample.json"
@@ -32,80 +33,53 @@ def main(params: Params) -> None:
     index = read_index(sample.seed)
     available = index.height
     part = split.part_range(available, sample.part, sample.parts)
-    check_size(sample, available, len(part))
-    side = split.assign_splits(index, sample.seed, sample.validation_share, sample.test_share)[part.start : part.stop]
-    lots = index["lot"][part.start : part.stop].to_numpy()
+    check_sample_size(CLEAN, sample, available, len(part))
+    # Of all records, not of the part alone: so a record's split is the same in every part and size of sample.
+    splits = split.assign_splits(index, sample.seed, sample.validation_share, sample.test_share)[part.start : part.stop]
+    sampling_keys = index["sampling_key"][part.start : part.stop].to_numpy()
     del index
-    dimensions = describe_strata(part, lots, sample)
+    dimensions = describe_strata(part, sampling_keys, sample)
     strata = split.stratum_ids(dimensions)
-    drawn = split.draw_sample(strata, lots, sample.pool, sample.records)
-    check_splits(side.filter(drawn), sample)
-    plan = pl.DataFrame({"topic": dimensions["topic"], "side": side, "drawn": drawn})
+    drawn = split.draw_sample(strata, sampling_keys, sample.pool, sample.records)
+    counts = count_splits(splits.filter(drawn))
+    check_splits(counts, sample)
+    plan = pl.DataFrame({"topic": dimensions["topic"], "split": splits, "drawn": drawn})
     with atomic_folder(SPLIT) as folder:
         write_split(folder, plan, part)
         leak = measure_leak(folder, params.clean.near_threshold)
-    held = count_splits(side.filter(drawn))
-    metrics = {"available": available, "records": sum(held.values()), **held, **leak, **share_deviation(strata, drawn)}
+    metrics = {"available": available, "records": sum(counts.values()), **counts, **leak}
+    metrics |= share_deviation(strata, drawn)
     write_json(METRICS, metrics | {"topics": topic_shares(dimensions["topic"])})
     write_tsv(STRATA_PLOT, strata_shares(dimensions, drawn))
-    write_tsv(FUNNEL_PLOT, funnel_rows(held, available))
+    write_tsv(FUNNEL_PLOT, funnel_rows(counts, available))
     print(f"{metrics['records']} of {available} records drawn from {metrics['strata']} strata.")
 
 
 def read_index(seed: int) -> pl.DataFrame:
-    """The keys and the lot of each cleaned record, 32 bytes a record."""
+    """The keys and the sampling key of each clean record, 32 bytes a record."""
     frames = (
         batch.select(*KEYS, split.sampling_keys(batch["uid"], seed)) for batch in read_batches(CLEAN, ("uid", *KEYS))
     )
-    return pl.concat([pl.DataFrame(schema=dict.fromkeys((*KEYS, "lot"), pl.UInt64())), *frames])
+    return pl.concat([pl.DataFrame(schema=dict.fromkeys((*KEYS, "sampling_key"), pl.UInt64())), *frames])
 
 
-def check_size(sample: SampleParams, available: int, in_part: int) -> None:
-    """Refuses a selection of more than there is.
+def count_splits(splits: pl.Series) -> dict[str, int]:
+    """How many records each split has."""
+    return {name: int((splits == name).sum()) for name in SPLITS}
 
-    Raises:
-        UserError: naming the parameter and how many records there are.
+
+def describe_strata(part: range, sampling_keys: np.ndarray, sample: SampleParams) -> pl.DataFrame:
+    """The topic, the title's length and the description's length of each record of the part, as names of strata.
+
+    Args:
+        part: the positions of its records.
+        sampling_keys: of each record of the part.
+        sample: the section sample.
     """
-    if not available:
-        raise UserError(f"{CLEAN} has no records: lower data.min_content_chars, or set clean.language to any.")
-    if sample.parts > available:
-        raise UserError(f"sample.parts is {sample.parts}, and {CLEAN} has {available} records: set fewer parts.")
-    where = f"part {sample.part} of {sample.parts} of {CLEAN}" if sample.parts > 1 else CLEAN
-    for key, fix in (("pool", "0 to draw once"), ("records", "0 for all"), ("topics", "1 for none")):
-        if getattr(sample, key) > in_part:
-            raise UserError(
-                f"sample.{key} is {getattr(sample, key)}, and {where} has {in_part} records: "
-                f"set {in_part} or less, or {fix}."
-            )
-
-
-def check_splits(drawn: pl.Series, sample: SampleParams) -> None:
-    """Refuses a split without records on a side.
-
-    Raises:
-        UserError: naming the parameter.
-    """
-    shares = {"validation": sample.validation_share, "test": sample.test_share}
-    for side, held in count_splits(drawn).items():
-        if not held:
-            reason = f"sample.{side}_share is {shares[side]}" if side in shares else "training needs records"
-            fix = "raise sample.records" if sample.records else "set fewer sample.parts, or a larger share"
-            raise UserError(
-                f"no record of {drawn.len()} is on the {side} side ({reason}): {fix}, or change that share."
-            )
-
-
-def count_splits(sides: pl.Series) -> dict[str, int]:
-    """How many records each side has."""
-    return {side: int((sides == side).sum()) for side in split.SPLITS}
-
-
-def describe_strata(part: range, lots: np.ndarray, sample: SampleParams) -> pl.DataFrame:
-    """The topic, the title's length and the description's length of each record of the part, as names of strata."""
-    found = find_topics(part, lots, sample) if sample.topics > 1 else None
+    found = find_topics(part, sampling_keys, sample) if sample.topics > 1 else None
 
     def measure(records: pl.DataFrame) -> pl.DataFrame:
-        topic = pl.Series(found.of(records)) if found else pl.lit(0, pl.UInt8)
+        topic = pl.Series(found.assign_topics(records)) if found else pl.lit(0, pl.UInt8)
         return records.select(pl.col(TEXTS).str.len_chars(), topic=topic)
 
     measured = pl.concat(map_in_order(measure, split.rows_within(read_batches(CLEAN, TEXTS), part)))
@@ -118,10 +92,16 @@ def describe_strata(part: range, lots: np.ndarray, sample: SampleParams) -> pl.D
     )
 
 
-def find_topics(part: range, lots: np.ndarray, sample: SampleParams) -> topics.Topics:
-    """Topics of the part, found on those of its records that have the lowest lots."""
-    in_subset = np.zeros(len(lots), bool)
-    in_subset[np.argsort(lots, kind="stable")[: topics.SUBSET]] = True
+def find_topics(part: range, sampling_keys: np.ndarray, sample: SampleParams) -> topics.Topics:
+    """Topics of the part, found on those of its records that have the lowest sampling keys.
+
+    Args:
+        part: the positions of its records.
+        sampling_keys: of each record of the part.
+        sample: the section sample.
+    """
+    in_subset = np.zeros(len(sampling_keys), bool)
+    in_subset[np.argsort(sampling_keys, kind="stable")[: topics.SUBSET]] = True
     subset = drawn_records(pl.DataFrame({"drawn": in_subset}), part, TEXTS)
     # Rows are copied as Python's, since a filtered frame holds on to all texts of its batch.
     rows = [row for records in subset for row in records.select(TEXTS).iter_rows()]
@@ -129,7 +109,13 @@ def find_topics(part: range, lots: np.ndarray, sample: SampleParams) -> topics.T
 
 
 def drawn_records(plan: pl.DataFrame, part: range, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """The records of the part that the plan draws, in the order of the cleaned data, the plan's columns beside them."""
+    """The records of the part that the plan draws, in their order, the plan's columns beside them.
+
+    Args:
+        plan: of each record of the part whether it is `drawn`.
+        part: the positions of its records.
+        columns: those to read.
+    """
     start = 0
     for batch in split.rows_within(read_batches(CLEAN, columns), part):
         yield batch.hstack(plan[start : start + batch.height]).filter("drawn")
@@ -137,30 +123,39 @@ def drawn_records(plan: pl.DataFrame, part: range, columns: Sequence[str]) -> It
 
 
 def write_split(folder: Path, plan: pl.DataFrame, part: range) -> None:
-    """Writes the records drawn to their sides' files, each with its topic."""
+    """Writes the records drawn to the files of their splits, each with its topic.
+
+    Args:
+        folder: where the files go.
+        plan: `topic`, `split` and `drawn` of each record of the part.
+        part: the positions of its records.
+    """
     schema = RECORDS | {"topic": pl.String()}
     with ExitStack() as files:
-        append = {
-            side: files.enter_context(parquet_writer(folder / f"{side}.parquet", schema)) for side in split.SPLITS
-        }
+        append = {name: files.enter_context(parquet_writer(folder / f"{name}.parquet", schema)) for name in SPLITS}
         for records in drawn_records(plan, part, tuple(RECORDS)):
-            for side in split.SPLITS:
-                append[side](records.filter(side=side).cast({"topic": pl.String}))
+            for name in SPLITS:
+                append[name](records.filter(split=name).cast({"topic": pl.String}))
 
 
 def measure_leak(folder: Path, threshold: float) -> dict[str, int]:
-    """How many titles, contents and clusters of near contents the files written have on more than one side."""
-    near = NearDuplicateFinder(threshold)
+    """How many titles, contents and clusters of near contents are in more than one of the files written.
+
+    Args:
+        folder: where the files are.
+        threshold: the share of three-word shingles that near contents have in common, 0.5 to 1.
+    """
+    finder = NearDuplicateFinder(threshold)
 
     def sign(records: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
-        keys = {f"{field}_key": deduplication.text_keys(records[field]) for field in TEXTS}
-        return records.select("side", **keys), near.signatures(records["content"])
+        keys = {f"{field}_key": text_keys(records[field]) for field in TEXTS}
+        return records.select("split", **keys), finder.signatures(records["content"])
 
     keyed = []
     for keys, signatures in map_in_order(sign, written_records(folder, TEXTS)):
-        near.add(signatures)
+        finder.add(signatures)
         keyed.append(keys)
-    clusters = near.clusters(lambda: (records["content"] for records in written_records(folder, ("content",))))
+    clusters = finder.clusters(lambda: (records["content"] for records in written_records(folder, ("content",))))
     index = pl.concat(keyed).with_columns(near_key=clusters)
     return {
         "shared_titles": split.count_shared(index, "title_key"),
@@ -170,14 +165,24 @@ def measure_leak(folder: Path, threshold: float) -> dict[str, int]:
 
 
 def written_records(folder: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """The records of the files written, in batches, with their side."""
-    for side in split.SPLITS:
-        for batch in read_batches(folder / f"{side}.parquet", columns):
-            yield batch.with_columns(side=pl.lit(side, split.SPLIT))
+    """The records of the files written, in batches, with their split.
+
+    Args:
+        folder: where the files are.
+        columns: those to read.
+    """
+    for name in SPLITS:
+        for batch in read_batches(folder / f"{name}.parquet", columns):
+            yield batch.with_columns(split=pl.lit(name, split.SPLIT))
 
 
 def share_deviation(strata: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
-    """How many strata there are, and by how much a stratum's share of the sample differs from its share of all."""
+    """How many strata there are, and by how much a stratum's share of the sample differs at most from its share of all.
+
+    Args:
+        strata: the number of each record's stratum.
+        drawn: whether each record is drawn.
+    """
     everywhere, in_sample = np.bincount(strata), np.bincount(strata[drawn], minlength=strata.max() + 1)
     difference = np.abs(everywhere / everywhere.sum() - in_sample / in_sample.sum()).max()
     return {"strata": int(np.count_nonzero(everywhere)), "max_share_deviation": round(float(difference), 6)}
@@ -189,7 +194,12 @@ def topic_shares(topic: pl.Series) -> dict[str, float]:
 
 
 def strata_shares(dimensions: pl.DataFrame, drawn: np.ndarray) -> list[dict[str, Any]]:
-    """For each topic and each quantile of the lengths its share of all records and of the sample, in long form."""
+    """For each topic and each quantile of the lengths its share of all records and of the sample, in long form.
+
+    Args:
+        dimensions: of each record the names of its strata.
+        drawn: whether each record is drawn.
+    """
     records = {"all records": dimensions, "sample": dimensions.filter(drawn)}
     return [
         {
@@ -204,10 +214,15 @@ def strata_shares(dimensions: pl.DataFrame, drawn: np.ndarray) -> list[dict[str,
     ]
 
 
-def funnel_rows(held: dict[str, int], available: int) -> list[dict[str, Any]]:
-    """What became of the cleaned records, one row a fate."""
-    drawn = [{"step": OUTCOMES[side], "records": held[side]} for side in split.SPLITS]
-    return [*drawn, {"step": "not drawn", "records": available - sum(held.values())}]
+def funnel_rows(counts: Mapping[str, int], available: int) -> list[dict[str, Any]]:
+    """What became of the clean records, one row a step.
+
+    Args:
+        counts: the records drawn for each split.
+        available: how many clean records there are.
+    """
+    drawn = [{"step": OUTCOMES[name], "records": counts[name]} for name in SPLITS]
+    return [*drawn, {"step": "not drawn", "records": available - sum(counts.values())}]
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from src.synthetic.catalogue import Outline, Product, draw_outline, write_advert
 from src.synthetic.exhaustive_duplicates import first_near_duplicates, jaccard_similarity
 from src.synthetic.flaws import Record, inject_flaws, replace_some
 
-RAW, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/truth.json.gz")
+RAW, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/ground_truth.json.gz")
 SEED = 1
 RECORDS = 10_000
 MALFORMED = 0.003

@@ -24,7 +24,7 @@ TEXTS = [
 
 def test_the_pandas_program_has_the_same_rules() -> None:
     assert [pandas_cleaning.apply_until_stable(text) for text in TEXTS] == apply_until_stable(
-        pl.Series(TEXTS), RULES
+        pl.Series(TEXTS), [rule for rule in RULES if rule.switch != "ascii"]
     ).texts.to_list()
 
 

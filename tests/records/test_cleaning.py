@@ -1,70 +1,35 @@
-"""Verdicts on single records, and each drop's switch."""
+"""Cleaning a batch: texts, keys, and the first drop reason of each record."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import polars as pl
-import pytest
 
-from src.records.cleaning import VERDICTS, CleanedBatch, FilterSettings, clean_batch
-from src.records.deduplication import text_keys
-from src.records.language import LanguageFilter
-from src.records.rules import RULES
+from src.params import Params
+from src.records.cleaning import CleanedBatch, clean_batch
+from src.records.text_keys import text_keys
 
 LONG = "a text that is long enough to be kept"
-DROPS = FilterSettings(
-    min_title_chars=3, min_content_chars=20, markup_titles=True, content_is_title=True, language=None
-)
 
 
-def cleaned(rows: list[tuple[str, str]], drops: FilterSettings = DROPS) -> CleanedBatch:
+def cleaned(rows: list[tuple[str, str]], params: Params) -> CleanedBatch:
     records = pl.DataFrame([("1", *row) for row in rows], schema=["uid", "title", "content"], orient="row")
-    return clean_batch(records, RULES, drops)
+    return clean_batch(records, params)
 
 
-def verdicts(rows: list[tuple[str, str]], drops: FilterSettings = DROPS) -> list[str]:
-    return cleaned(rows, drops).after["verdict"].to_list()
-
-
-def test_each_verdict() -> None:
-    rows = {
-        ('<span class="a-size-medium">Owl</span>', LONG): "markup_title",
-        ("var aPageStart = (new Date()).getTime();", LONG): "markup_title",
-        ("&lt;img src=x&gt;", LONG): "markup_title",
-        ("<" * 40 + "b>" * 40, LONG): "unsettled",
-        ("An owl", "<" * 40 + "b>" * 40): "unsettled",
-        ("A <b>Long</b> Title, of an Owl!", "a long title of an owl"): "content_is_title",
-        ("<b>Owl</b> &amp; Co", LONG): "kept",
-        ("Owl", "<p>" * 20 + "short"): "too_short",
-    }
-    assert verdicts(list(rows)) == list(rows.values())
-    assert set(rows.values()) < set(VERDICTS)
-
-
-@pytest.mark.parametrize(
-    ("switched", "row"),
-    [
-        (replace(DROPS, markup_titles=False), ('<span class="a-size-medium">Owl</span>', LONG)),
-        (replace(DROPS, content_is_title=False), ("A <b>Long</b> Title, of an Owl!", "a long title of an owl")),
-    ],
-)
-def test_a_drop_can_be_switched_off(switched: FilterSettings, row: tuple[str, str]) -> None:
-    assert verdicts([row]) != ["kept"]
-    assert verdicts([row], switched) == ["kept"]
-
-
-def test_another_language_is_dropped_if_one_is_asked_for() -> None:
-    rows = [("Owls", "Owls live in trees and hunt at night."), ("Eulen", "Eulen leben in Bäumen und jagen bei Nacht.")]
-    assert verdicts(rows) == ["kept", "kept"]
-    assert verdicts(rows, replace(DROPS, language=LanguageFilter("de"))) == ["other_language", "kept"]
-    assert verdicts([("Owls", "short")], replace(DROPS, language=LanguageFilter("de"))) == ["too_short"]
-
-
-def test_records_before_and_after_are_given_with_keys_and_what_changed() -> None:
+def test_records_before_and_after_are_given_with_keys_and_what_changed(cleaning_params: Callable[..., Params]) -> None:
     rows = [("a &amp; b", f"{LONG} &amp; b"), ("owls", LONG + " ")]
-    made = cleaned(rows)
+    made = cleaned(rows, cleaning_params())
     assert made.before.rows() == [("1", *row) for row in rows]
-    assert made.after.columns == ["uid", "title", "content", "title_key", "content_key", "verdict"]
+    assert made.after.columns == ["uid", "title", "content", "title_key", "content_key", "drop_reason"]
     assert made.after["title"].to_list() == ["a & b", "owls"]
+    assert made.after["drop_reason"].to_list() == [None, None]
     assert made.after["content_key"].to_list() == text_keys(pl.Series([f"{LONG} b", LONG])).to_list()
-    assert (made.titles["entities"].tolist(), made.contents["entities"].tolist()) == ([True, False], [True, False])
-    assert (made.titles["spaces"].tolist(), made.contents["spaces"].tolist()) == ([False, False], [False, True])
+    titles, contents = made.changed_titles, made.changed_contents
+    assert (titles["entities"].tolist(), contents["entities"].tolist()) == ([True, False], [True, False])
+    assert (titles["spaces"].tolist(), contents["spaces"].tolist()) == ([False, False], [False, True])
+
+
+def test_only_rules_that_are_on_are_applied(cleaning_params: Callable[..., Params]) -> None:
+    made = cleaned([("a &amp; b", LONG)], cleaning_params(entities=False))
+    assert made.after["title"].to_list() == ["a &amp; b"]
+    assert "entities" not in made.changed_titles

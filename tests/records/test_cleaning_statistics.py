@@ -1,56 +1,72 @@
-"""What is counted of batches of records: verdicts add up, rules by field and record, plots have their columns."""
+"""What is counted of batches of records: drop reasons add up, rules by field and record, plots have their columns."""
+
+from collections.abc import Callable
 
 import polars as pl
+import pytest
 
-from src.records.cleaning import VERDICTS, FilterSettings, clean_batch
+from src.params import Params
+from src.records.cleaning import clean_batch
 from src.records.cleaning_statistics import CleaningStatistics
-from src.records.rules import RULES
+from src.records.filtering import KEPT
+from src.records.filters import FILTERS
+from src.records.rules import enabled_rules
 
-DROPS = FilterSettings(3, 10, markup_titles=True, content_is_title=True, language=None)
+Count = Callable[[int], CleaningStatistics]
 
 
-def tallied(batch: int) -> CleaningStatistics:
+@pytest.fixture
+def params(cleaning_params: Callable[..., Params]) -> Params:
+    return cleaning_params()
+
+
+@pytest.fixture
+def counted(params: Params) -> Count:
+    """The statistics of a few records in batches of a size."""
+    return lambda batch: count_records(params, batch)
+
+
+def count_records(params: Params, batch: int) -> CleaningStatistics:
     rows = [
         ("1", "a &amp; b", "owls live in barns &amp; b"),
         ("2", "owls", "owls live in barns "),
         ("3", "owls live in", "Owls live in!"),
     ]
-    tally = CleaningStatistics(RULES, None)
+    statistics = CleaningStatistics(enabled_rules(params.clean))
     for records in pl.DataFrame(rows, schema=["uid", "title", "content"], orient="row").iter_slices(batch):
-        tally.add(clean_batch(records, RULES, DROPS))
-    return tally
+        statistics.add(clean_batch(records, params))
+    return statistics
 
 
-def test_changes_are_counted_by_field_and_record_over_batches() -> None:
-    rules = {row["rule"]: (row["titles"], row["descriptions"]) for row in tallied(1).plots()["rules"]}
-    assert list(rules) == [rule.name for rule in RULES]
+def test_changes_are_counted_by_field_and_record_over_batches(counted: Count, params: Params) -> None:
+    rules = {row["rule"]: (row["titles"], row["descriptions"]) for row in counted(1).plots()["rules"]}
+    assert list(rules) == [rule.name for rule in enabled_rules(params.clean)]
     assert (rules["entities"], rules["spaces"], rules["glued"]) == ((1, 1), (0, 1), (0, 0))
-    metrics = tallied(1).metrics()
+    metrics = counted(1).metrics()
     assert (metrics["changed_entities"], metrics["changed_spaces"]) == (1, 1)
-    assert "truth" not in metrics
-    assert tallied(1).plots() == tallied(3).plots()
-    assert metrics == tallied(3).metrics()
+    assert counted(1).plots() == counted(3).plots()
+    assert metrics == counted(3).metrics()
 
 
-def test_final_verdicts_take_the_place_of_those_kept_so_far() -> None:
-    tally = tallied(3)
-    assert tally.verdicts["kept"] == 2
-    tally.judge(pl.Series(["kept", "near_duplicate"]))
-    metrics = tally.metrics()
+def test_duplicates_are_taken_from_those_kept_so_far(counted: Count) -> None:
+    statistics = counted(3)
+    assert statistics.reasons[KEPT] == 2
+    statistics.add_duplicates(pl.Series([None, "near_duplicate"]))
+    metrics = statistics.metrics()
     assert (metrics["kept"], metrics["near_duplicate"], metrics["content_is_title"]) == (1, 1, 1)
-    assert metrics["records"] == sum(metrics[verdict] for verdict in VERDICTS) == 3
+    assert metrics["records"] == sum(metrics[each.name] for each in FILTERS) + metrics[KEPT] == 3
 
 
-def test_the_funnel_says_in_words_what_became_of_every_record() -> None:
-    funnel = tallied(3).plots()["funnel"]
-    assert [row["step"] for row in funnel] == list(VERDICTS.values())
+def test_the_funnel_says_in_words_what_became_of_every_record(counted: Count) -> None:
+    funnel = counted(3).plots()["funnel"]
+    assert [row["step"] for row in funnel] == [*(each.label for each in FILTERS), KEPT]
     assert sum(row["records"] for row in funnel) == 3
 
 
-def test_lengths_are_those_before_cleaning_and_of_what_is_written() -> None:
-    tally = tallied(3)
-    tally.after.add(pl.DataFrame({"title": ["owls"], "content": ["owls live in barns"]}))
-    lengths = tally.plots()["lengths"]
+def test_lengths_are_those_before_cleaning_and_of_what_is_written(counted: Count) -> None:
+    statistics = counted(3)
+    statistics.add_written(pl.DataFrame({"title": ["owls"], "content": ["owls live in barns"]}))
+    lengths = statistics.plots()["lengths"]
     assert {when: sum(r["records"] for r in lengths if r["when"] == when) for when in ("before", "after")} == {
         "before": 6,
         "after": 2,

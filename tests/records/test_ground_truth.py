@@ -1,4 +1,4 @@
-"""Cleaning scored against the embedded sample: every rule and drop by the stage's scores, every single flaw by its own.
+"""Cleaning scored on the synthetic sample: every rule and filter by the stage's scores, every single flaw by its own.
 
 Runs what the stage runs, in one batch.
 """
@@ -6,20 +6,27 @@ Runs what the stage runs, in one batch.
 import gzip
 import json
 from collections import defaultdict
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from src.params import Params
 from src.records import ground_truth, raw
-from src.records.cleaning import CleanedBatch, FilterSettings, clean_batch
+from src.records.cleaning import CleanedBatch, clean_batch
 from src.records.deduplication import mark_duplicates
-from src.records.ground_truth import DROPS, FLAWS_OF_RULE, TRUTH, GroundTruth
+from src.records.filtering import kept_records
+from src.records.ground_truth import FLAWS_OF_RULE, CleaningScorer
 from src.records.near_duplicates import NearDuplicateFinder
-from src.records.rules import ASCII_RULES, RULES
+from src.records.raw_filters import find_raw_drop_reasons
+from src.records.rules import RULES as TABLE
+from src.records.rules import enabled_rules
+from src.synthetic.raw_file import GROUND_TRUTH, RAW
 
+RULES = tuple(rule for rule in TABLE if rule.switch != "ascii")
+FILTERS = ("markup_title", "content_is_title", "duplicate", "near_duplicate")  # that the sample has records for
 REASONS = {
     "no_json": "not JSON",
     "cut_off": "not JSON",
@@ -31,53 +38,50 @@ REASONS = {
 GOAL = 0.99
 
 
-@cache
+@pytest.fixture(scope="module")
 def known() -> dict[str, Any]:
-    return json.loads(gzip.decompress(TRUTH.read_bytes()))
+    return json.loads(gzip.decompress(GROUND_TRUTH.read_bytes()))
 
 
-@cache
+@pytest.fixture(scope="module")
 def read() -> list[raw.Parsed]:
-    return list(raw.read_raw(ground_truth.SAMPLE))
+    return list(raw.read_raw(RAW))
 
 
-@cache
-def cleaned() -> tuple[CleanedBatch, pl.Series]:
-    """All records of the sample, cleaned, and the final verdicts of those kept so far."""
-    records = (
-        raw.mark_drop_reasons(pl.concat(block.records for block in read()), 3, 40)
-        .filter(verdict="kept")
-        .drop("verdict")
-    )
-    made = clean_batch(records, RULES, FilterSettings(3, 40, True, True, None))
-    kept, near = made.after.filter(verdict="kept"), NearDuplicateFinder(0.8)
-    near.add(near.signatures(kept["content"]))
-    clusters = near.clusters(lambda: [kept["content"]])
-    return made, mark_duplicates(kept, clusters, "near")["verdict"]
+@pytest.fixture(scope="module")
+def params(cleaning_params: Callable[..., Params]) -> Params:
+    return cleaning_params(3, 40)
 
 
-def scores() -> dict[str, ground_truth.Score]:
-    made, verdicts = cleaned()
-    scored = ground_truth.load_ground_truth(str(ground_truth.SAMPLE), RULES)
-    assert scored
-    scored.add(made)
-    scored.judge(verdicts)
-    return scored.scores()
+@pytest.fixture(scope="module")
+def cleaned(read: list[raw.Parsed], params: Params) -> CleanedBatch:
+    """All records of the sample, cleaned."""
+    records = pl.concat(block.records for block in read)
+    return clean_batch(records.filter(find_raw_drop_reasons(records, params).is_null()), params)
+
+
+@pytest.fixture(scope="module")
+def scores(cleaned: CleanedBatch, params: Params, known: dict[str, Any]) -> dict[str, ground_truth.Score]:
+    kept, finder = kept_records(cleaned.after), NearDuplicateFinder(0.8)
+    finder.add(finder.signatures(kept["content"]))
+    clusters = finder.clusters(lambda: [kept["content"]])
+    scorer = CleaningScorer(known["records"], enabled_rules(params.clean))
+    scorer.add(cleaned)
+    scorer.add_duplicates(mark_duplicates(kept, clusters, "near")["drop_reason"])
+    return scorer.scores()
 
 
 @pytest.mark.parametrize("measure", ["recall", "precision"])
-def test_every_rule_and_every_drop_reaches_the_goal(measure: str) -> None:
-    found = scores()
-    assert list(found) == [*(rule.name for rule in RULES), *DROPS]
-    assert {name: score for name, score in found.items() if not (score["planted"] or 0) >= 30} == {}
-    assert {name: score for name, score in found.items() if not (score[measure] or 0) >= GOAL} == {}
+def test_every_rule_and_every_filter_reaches_the_goal(measure: str, scores: dict[str, ground_truth.Score]) -> None:
+    assert list(scores) == [*(rule.name for rule in RULES), *FILTERS]
+    assert {name: score for name, score in scores.items() if not (score["injected"] or 0) >= 30} == {}
+    assert {name: score for name, score in scores.items() if not (score[measure] or 0) >= GOAL} == {}
 
 
-def test_every_single_flaw_is_mended() -> None:
-    made, _ = cleaned()
+def test_every_single_flaw_is_removed(cleaned: CleanedBatch, known: dict[str, Any]) -> None:
     right: defaultdict[str, list[bool]] = defaultdict(list)
-    for before, after in zip(made.before.iter_rows(named=True), made.after.iter_rows(named=True), strict=True):
-        entry = known()["records"].get(before["uid"], {})
+    for before, after in zip(cleaned.before.iter_rows(named=True), cleaned.after.iter_rows(named=True), strict=True):
+        entry = known["records"].get(before["uid"], {})
         restored = ground_truth.compare_outcome(entry, before, after, set()).restored
         for flaw in entry.get("flaws", []) if restored is not None else []:
             right[flaw].append(bool(restored))
@@ -85,29 +89,22 @@ def test_every_single_flaw_is_mended() -> None:
     assert {flaw: np.mean(hits) for flaw, hits in right.items() if np.mean(hits) < GOAL} == {}
 
 
-def test_records_without_a_flaw_are_kept_as_they_are() -> None:
-    made, _ = cleaned()
-    flawless = ~made.before["uid"].is_in(list(known()["records"]))
+def test_records_without_a_flaw_are_kept_as_they_are(cleaned: CleanedBatch, known: dict[str, Any]) -> None:
+    flawless = ~cleaned.before["uid"].is_in(list(known["records"]))
     assert flawless.sum() > 1000
-    assert made.after.filter(flawless).select("uid", "title", "content").equals(made.before.filter(flawless))
-    assert made.after.filter(flawless)["verdict"].unique().to_list() == ["kept"]
+    assert cleaned.after.filter(flawless).select("uid", "title", "content").equals(cleaned.before.filter(flawless))
+    assert cleaned.after.filter(flawless)["drop_reason"].unique().to_list() == [None]
 
 
-def test_malformed_lines_are_exactly_the_planted_ones() -> None:
-    rejected = {str(line["line"]): line["reason"] for block in read() for line in block.rejected}
-    planted = known()["malformed"]
-    assert rejected.keys() == planted.keys()
-    assert [kind for line, kind in planted.items() if REASONS[kind] not in rejected[line]] == []
+def test_malformed_lines_are_exactly_the_injected_ones(read: list[raw.Parsed], known: dict[str, Any]) -> None:
+    rejected = {str(line["line"]): line["reason"] for block in read for line in block.rejected}
+    injected = known["malformed"]
+    assert rejected.keys() == injected.keys()
+    assert [kind for line, kind in injected.items() if REASONS[kind] not in rejected[line]] == []
 
 
-def test_other_data_and_transliterated_texts_have_no_truth() -> None:
-    assert ground_truth.load_ground_truth("data/raw/trn.json.gz", RULES) is None
-    assert ground_truth.load_ground_truth(str(ground_truth.SAMPLE), ASCII_RULES) is None
-    assert ground_truth.load_ground_truth(f"./{ground_truth.SAMPLE}", RULES) is not None
-
-
-def test_scores_are_shares_of_what_was_planted_and_of_what_was_done() -> None:
-    planted = {
+def test_scores_are_shares_of_what_was_injected_and_of_what_was_done(cleaning_params: Callable[..., Params]) -> None:
+    known = {
         "1": {"flaws": ["tags"], "content": "owls live in barns"},
         "2": {"flaws": ["tags"], "content": "bats live in caves"},
         "3": {"flaws": ["near_content"], "dropped": "near_duplicate"},
@@ -121,11 +118,12 @@ def test_scores_are_shares_of_what_was_planted_and_of_what_was_done() -> None:
         "x",
     ]
     records = pl.DataFrame({"uid": list("12345"), "title": ["An owl"] * 5, "content": contents})
-    scored = GroundTruth(planted, RULES)
-    scored.add(clean_batch(records, RULES, FilterSettings(1, 1, True, True, None)))
-    scored.judge(["kept", "near_duplicate", "near_duplicate", "kept", "kept"])
-    found = scored.scores()
-    assert found["markup"] == {"planted": 2, "recall": 0.5, "precision": 0.333333}  # of the first three: 3 is told
-    assert found["near_duplicate"] == {"planted": 1, "recall": 1.0, "precision": 0.5}
-    assert found["markup_title"] == {"planted": 1, "recall": 0.0, "precision": None}
-    assert found["urls"] == {"planted": 0, "recall": None, "precision": None}
+    scorer = CleaningScorer(known, RULES)
+    scorer.add(clean_batch(records, cleaning_params(1, 1)))
+    scorer.add_duplicates(pl.Series([None, "near_duplicate", "near_duplicate", None, None]))
+    found = scorer.scores()
+    assert found["markup"] == {"injected": 2, "recall": 0.5, "precision": 0.333333}  # of the first three: 3 is told
+    assert found["near_duplicate"] == {"injected": 1, "recall": 1.0, "precision": 0.5}
+    assert found["markup_title"] == {"injected": 1, "recall": 0.0, "precision": None}
+    assert "duplicate" not in found  # none was injected
+    assert found["urls"] == {"injected": 0, "recall": None, "precision": None}

@@ -21,12 +21,12 @@ def alone(number: int) -> pl.DataFrame:
     return indexed([(3 * n, 3 * n + 1, 3 * n + 2) for n in range(number)])
 
 
-def lots(number: int, seed: int = 13) -> np.ndarray:
+def sampling_keys(number: int, seed: int = 13) -> np.ndarray:
     return split.sampling_keys(pl.Series([str(n) for n in range(number)]), seed).to_numpy()
 
 
 @given(keys)
-def test_no_key_is_on_two_sides(rows: list[tuple[int, ...]]) -> None:
+def test_no_key_is_in_two_splits(rows: list[tuple[int, ...]]) -> None:
     divided = indexed(rows).with_columns(split.assign_splits(indexed(rows), 13, 0.3, 0.3))
     assert [split.count_shared(divided, key) for key in KEYS] == [0, 0, 0]
 
@@ -45,24 +45,24 @@ def tied(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 
 @given(keys)
-def test_sides_do_not_depend_on_the_order(rows: list[tuple[int, ...]]) -> None:
+def test_splits_do_not_depend_on_the_order(rows: list[tuple[int, ...]]) -> None:
     backwards = split.assign_splits(indexed(rows[::-1]), 13, 0.3, 0.3).reverse()
     assert split.assign_splits(indexed(rows), 13, 0.3, 0.3).to_list() == backwards.to_list()
 
 
-def test_sides_have_their_shares_and_change_with_the_seed() -> None:
-    sides = split.assign_splits(alone(5000), 13, 0.1, 0.2)
-    shares = {side: float((sides == side).to_numpy().mean()) for side in split.SPLITS}
+def test_splits_have_their_shares_and_change_with_the_seed() -> None:
+    splits = split.assign_splits(alone(5000), 13, 0.1, 0.2)
+    shares = {name: float((splits == name).to_numpy().mean()) for name in split.SPLITS}
     assert abs(shares["validation"] - 0.1) < 0.02 and abs(shares["test"] - 0.2) < 0.02
-    assert not sides.equals(split.assign_splits(alone(5000), 14, 0.1, 0.2))
+    assert not splits.equals(split.assign_splits(alone(5000), 14, 0.1, 0.2))
 
 
-def test_no_records_have_no_sides() -> None:
+def test_no_records_have_no_split() -> None:
     assert split.assign_splits(indexed([]), 13, 0.1, 0.1).len() == 0
 
 
 def test_shared_counts_a_leak() -> None:
-    leaking = indexed([(1, 5, 8), (1, 6, 9), (2, 6, 9)]).with_columns(side=pl.Series(["train", "test", "test"]))
+    leaking = indexed([(1, 5, 8), (1, 6, 9), (2, 6, 9)]).with_columns(split=pl.Series(["train", "test", "test"]))
     assert [split.count_shared(leaking, key) for key in KEYS] == [1, 0, 0]
 
 
@@ -73,7 +73,7 @@ def test_numbers_are_those_that_splitmix64_gives() -> None:
     assert split.mix_bits(start, 2**70)[0] == split.mix_bits(start, 0)[0]
 
 
-def test_lots_are_the_same_in_every_version() -> None:
+def test_sampling_keys_are_the_same_in_every_version() -> None:
     assert split.sampling_keys(pl.Series(["0001360000", "é"]), 13).to_list() == [
         17763196460297543911,
         14910984266568620498,
@@ -96,17 +96,17 @@ def test_within_gives_the_positions_of_a_part(heights: list[int], start: int, st
 
 
 @given(st.lists(st.integers(0, 50), min_size=1).filter(any), st.floats(0, 1))
-def test_quotas_are_right_to_less_than_one_record(sizes: list[int], share: float) -> None:
+def test_allocations_are_right_to_less_than_one_record(sizes: list[int], share: float) -> None:
     strata = np.array(sizes)
     records = int(share * strata.sum())
-    quota = split.proportional_allocation(strata, records)
-    assert quota.sum() == records
-    assert (np.abs(quota - records * strata / strata.sum()) < 1).all() and (quota <= strata).all()
+    allocated = split.proportional_allocation(strata, records)
+    assert allocated.sum() == records
+    assert (np.abs(allocated - records * strata / strata.sum()) < 1).all() and (allocated <= strata).all()
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=200), st.floats(0, 1))
-def test_each_stratum_gives_its_lowest_lots(strata: list[int], share: float) -> None:
-    codes, numbers = np.array(strata), lots(len(strata))
+def test_each_stratum_gives_those_with_its_lowest_sampling_keys(strata: list[int], share: float) -> None:
+    codes, numbers = np.array(strata), sampling_keys(len(strata))
     drawn = split.draw_stratified(codes, numbers, int(share * len(strata)))
     assert drawn.sum() == int(share * len(strata))
     for stratum in set(strata):
@@ -116,20 +116,22 @@ def test_each_stratum_gives_its_lowest_lots(strata: list[int], share: float) -> 
 
 def test_a_larger_draw_holds_the_smaller() -> None:
     strata = np.arange(1000) % 3
-    small, large = (split.draw_sample(strata, lots(1000), 0, records) for records in (200, 400))
+    small, large = (split.draw_sample(strata, sampling_keys(1000), 0, records) for records in (200, 400))
     assert (small.sum(), large.sum()) == (200, 400)
     assert (small & large).sum() >= 198  # a stratum's rounding may take back one
 
 
-def test_records_are_drawn_from_the_pool_by_lots_of_their_own() -> None:
+def test_records_are_drawn_from_the_pool_by_sampling_keys_of_their_own() -> None:
     strata = np.arange(1000) % 3
-    pool, chosen, direct = (split.draw_sample(strata, lots(1000), *sizes) for sizes in ((400, 0), (400, 200), (0, 200)))
+    pool, chosen, direct = (
+        split.draw_sample(strata, sampling_keys(1000), *sizes) for sizes in ((400, 0), (400, 200), (0, 200))
+    )
     assert (pool.sum(), chosen.sum()) == (400, 200)
     assert (pool & chosen).sum() == 200 and (pool & direct).sum() < 120
-    assert split.draw_sample(strata, lots(1000), 0, 0).all()
+    assert split.draw_sample(strata, sampling_keys(1000), 0, 0).all()
 
 
-def test_equal_lots_are_drawn_like_others() -> None:
+def test_equal_sampling_keys_are_drawn_like_others() -> None:
     assert split.draw_stratified(np.zeros(100, int), np.zeros(100, np.uint64), 37).sum() == 37
 
 

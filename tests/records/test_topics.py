@@ -28,7 +28,7 @@ def records() -> pl.DataFrame:
 
 def test_topics_are_found_and_named_and_numbered_by_size(records: pl.DataFrame) -> None:
     found = topics.find_topics(records, 3, 13)
-    named = records.with_columns(topics.label_topics(found.of(records), found.words))
+    named = records.with_columns(topics.label_topics(found.assign_topics(records), found.words))
     assert dict(named.select("subject", "topic").unique().iter_rows()) == {
         "tea": "1: green, tea",
         "pens": "2: fountain, pen",
@@ -54,15 +54,15 @@ def test_topics_do_not_depend_on_the_number_of_threads() -> None:
 
 def test_the_topic_of_a_record_does_not_depend_on_its_batch(records: pl.DataFrame) -> None:
     found = topics.find_topics(records, 3, 13)
-    apart = np.concatenate([found.of(records[start : start + 7]) for start in range(0, records.height, 7)])
-    assert apart.tolist() == found.of(records).tolist()
+    apart = np.concatenate([found.assign_topics(records[start : start + 7]) for start in range(0, records.height, 7)])
+    assert apart.tolist() == found.assign_topics(records).tolist()
 
 
 def test_a_record_without_known_words_has_a_topic(records: pl.DataFrame) -> None:
     unknown = pl.DataFrame({"title": ["the", "!!", "zzzz"], "content": ["of", "", "qqqq"]})
     assert (
-        topics.find_topics(records, 3, 13).of(unknown).tolist()
-        == [topics.find_topics(records, 3, 13).of(unknown)[0]] * 3
+        topics.find_topics(records, 3, 13).assign_topics(unknown).tolist()
+        == [topics.find_topics(records, 3, 13).assign_topics(unknown)[0]] * 3
     )
 
 

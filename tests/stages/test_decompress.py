@@ -105,6 +105,11 @@ def test_progress_is_shown_on_a_terminal_alone(capsys: pytest.CaptureFixture[str
         (gzip.compress(b"")[:12], "cut off before its first line"),
         (gzip.compress(line("An owl"))[:30], r"raw\.json:1: the file ends in mid-gzip; 1 of 1 lines"),
         (line("") * 3, r"none of the 3 records .*data\.min_title_chars"),
+        (line("") * 3, r"none of the 3 records .*\(3 empty title\): set a file whose records have titles\."),
+        (
+            line("") + line("An") * 2,
+            r"\(1 empty title, 2 too short\): lower data\.min_title_chars or data\.min_content",
+        ),
         (gzip.compress(line("An owl") * 99)[:-8] + b"checksum", "damaged"),
     ],
 )

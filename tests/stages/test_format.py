@@ -1,4 +1,4 @@
-"""format: every record of each side becomes a prompt and its completion, in the template chosen; OpenAI's on demand."""
+"""format: every record of a split becomes a prompt and its completion, in the template chosen; OpenAI's on demand."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from src.params import FormatParams, Params
 from src.records import parquet
 from src.stages import format as stage
 
-SIDES = {"train": ["Lamp", "Kerr's {title}", 'Tea\u2028pot "9" \\ é'], "validation": ["Bag"], "test": ["Hose"]}
+TITLES = {"train": ["Lamp", "Kerr's {title}", 'Tea\u2028pot "9" \\ é'], "validation": ["Bag"], "test": ["Hose"]}
 TURNS = [{"role": "system", "content": "Describe it."}, {"role": "user", "content": "Title: Kerr's {title}?"}]
 ANSWER = [{"role": "assistant", "content": "Good."}]
 
@@ -18,20 +18,20 @@ ANSWER = [{"role": "assistant", "content": "Good."}]
 @pytest.fixture(autouse=True)
 def folder(project: Path) -> None:
     Path("data/split").mkdir(parents=True)
-    for side, titles in SIDES.items():
-        rows = {"uid": [f"{side}{n}" for n in range(len(titles))], "title": titles, "content": ["Good."] * len(titles)}
-        pl.DataFrame(rows).with_columns(topic=pl.lit("1: all")).write_parquet(f"data/split/{side}.parquet")
+    for split, titles in TITLES.items():
+        rows = {"uid": [f"{split}{n}" for n in range(len(titles))], "title": titles, "content": ["Good."] * len(titles)}
+        pl.DataFrame(rows).with_columns(topic=pl.lit("1: all")).write_parquet(f"data/split/{split}.parquet")
 
 
 def run(template: str = "chat", openai: bool = False, folder: str = "data/prompts") -> dict[str, list[dict]]:
     chosen = {"template": template, "instruction": "Describe it.", "question": "Title: {title}?", "openai": openai}
     stage.main(Params.model_construct(format=FormatParams.model_validate(chosen)))
-    return {side: read_jsonl(f"{folder}/{side}.jsonl") for side in SIDES}
+    return {split: read_jsonl(f"{folder}/{split}.jsonl") for split in TITLES}
 
 
 def test_chat_is_turns() -> None:
     written = run("chat")
-    assert {side: len(rows) for side, rows in written.items()} == {"train": 3, "validation": 1, "test": 1}
+    assert {split: len(rows) for split, rows in written.items()} == {"train": 3, "validation": 1, "test": 1}
     assert written["train"][1] == {"uid": "train1", "title": "Kerr's {title}", "prompt": TURNS, "completion": ANSWER}
 
 
@@ -48,7 +48,7 @@ def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run()
     monkeypatch.setattr(parquet, "BATCH_ROWS", 2)
     assert run() == whole
-    assert [row["title"] for row in whole["train"]] == SIDES["train"]
+    assert [row["title"] for row in whole["train"]] == TITLES["train"]
 
 
 @pytest.mark.parametrize("template", ["chat", "alpaca", "plain"])
@@ -75,8 +75,8 @@ def test_datasets_loads_every_file_as_it_is(template: str, tmp_path: Path, monke
         ("data/prompts/openai", {"messages"}),
     ):
         written = run(template, openai=True, folder=folder)
-        files = {side: f"{folder}/{side}.jsonl" for side in SIDES}
+        files = {split: f"{folder}/{split}.jsonl" for split in TITLES}
         loaded = datasets.load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"))
-        for side, rows in written.items():
-            assert set(loaded[side].column_names) == columns
-            assert loaded[side].to_list() == rows
+        for split, rows in written.items():
+            assert set(loaded[split].column_names) == columns
+            assert loaded[split].to_list() == rows

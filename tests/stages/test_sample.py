@@ -13,8 +13,9 @@ import pytest
 from src.errors import UserError
 from src.files import read_json
 from src.params import CleanParams, Params, SampleParams
-from src.records import deduplication, parquet, split
+from src.records import parquet, split
 from src.records.near_duplicates import NearDuplicateFinder
+from src.records.text_keys import text_keys
 from src.stages import sample
 from src.synthetic.catalogue import generate_products
 
@@ -30,7 +31,7 @@ def chosen(**selection: float) -> Params:
 
 
 def write_clean(records: pl.DataFrame) -> None:
-    keys = {f"{field}_key": deduplication.text_keys(records[field]) for field in sample.TEXTS}
+    keys = {f"{field}_key": text_keys(records[field]) for field in sample.TEXTS}
     near = NearDuplicateFinder(0.8)
     near.add(near.signatures(records["content"]))
     cluster = pl.Series("cluster", near.clusters(lambda: [records["content"]]))
@@ -63,29 +64,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: pl.DataFram
 
 def run(**selection: float) -> dict[str, list[str]]:
     sample.main(chosen(**selection))
-    return {side: pl.read_parquet(sample.SPLIT / f"{side}.parquet")["uid"].to_list() for side in split.SPLITS}
+    return {name: pl.read_parquet(sample.SPLIT / f"{name}.parquet")["uid"].to_list() for name in split.SPLITS}
 
 
-def every(sides: dict[str, list[str]]) -> set[str]:
-    return {uid for uids in sides.values() for uid in uids}
+def every(splits: dict[str, list[str]]) -> set[str]:
+    return {uid for uids in splits.values() for uid in uids}
 
 
-def on_the_same_sides(small: dict[str, list[str]], large: dict[str, list[str]]) -> bool:
-    return all(set(small[side]) <= set(large[side]) for side in small)
+def in_the_same_splits(small: dict[str, list[str]], large: dict[str, list[str]]) -> bool:
+    return all(set(small[name]) <= set(large[name]) for name in small)
 
 
 def test_another_size_moves_no_record_across() -> None:
     small, whole = run(records=320), run(records=0)
     assert (len(every(small)), len(every(whole))) == (320, NUMBER)
-    assert on_the_same_sides(small, whole)
+    assert in_the_same_splits(small, whole)
 
 
-def test_parts_hold_each_record_once_in_order_on_its_side() -> None:
+def test_parts_hold_each_record_once_in_order_in_its_split() -> None:
     whole = run()
     parts = [run(parts=7, part=part, topics=1) for part in range(1, 8)]
     numbers = [sorted(map(int, every(part))) for part in parts]
     assert [number for part in numbers for number in part] == list(range(NUMBER))
-    assert all(on_the_same_sides(part, whole) for part in parts)
+    assert all(in_the_same_splits(part, whole) for part in parts)
 
 
 def test_records_are_drawn_from_the_pool() -> None:
@@ -100,9 +101,9 @@ def test_a_random_draw_has_one_stratum() -> None:
 
 
 def test_metrics_are_those_of_the_files() -> None:
-    sides = run(records=500)
+    splits = run(records=500)
     metrics = read_json(sample.METRICS)
-    assert {side: metrics[side] for side in split.SPLITS} == {side: len(uids) for side, uids in sides.items()}
+    assert {name: metrics[name] for name in split.SPLITS} == {name: len(uids) for name, uids in splits.items()}
     assert (metrics["available"], metrics["records"]) == (NUMBER, 500)
     assert [metrics[f"shared_{what}"] for what in ("titles", "contents", "near_duplicates")] == [0, 0, 0]
     assert metrics["max_share_deviation"] < 1 / 500
@@ -111,11 +112,11 @@ def test_metrics_are_those_of_the_files() -> None:
 
 def test_records_are_written_as_they_were_in_their_order(records: pl.DataFrame) -> None:
     run(records=500)
-    written = [pl.read_parquet(sample.SPLIT / f"{side}.parquet") for side in split.SPLITS]
+    written = [pl.read_parquet(sample.SPLIT / f"{name}.parquet") for name in split.SPLITS]
     texts = {row[0]: row for row in records.iter_rows()}
-    for side in written:
-        assert side.columns == ["uid", "title", "content", "topic"]
-        assert list(side.select(parquet.FIELDS).iter_rows()) == [texts[uid] for uid in sorted(side["uid"], key=int)]
+    for part in written:
+        assert part.columns == ["uid", "title", "content", "topic"]
+        assert list(part.select(parquet.FIELDS).iter_rows()) == [texts[uid] for uid in sorted(part["uid"], key=int)]
     assert Counter(pl.concat(written)["topic"]).keys() == read_json(sample.METRICS)["topics"].keys()
 
 
@@ -144,8 +145,8 @@ def test_near_duplicates_leak_where_their_keys_do_not_tie_them() -> None:
     assert read_json(sample.METRICS)["shared_near_duplicates"] > 0
 
 
-def test_plots_show_each_share_and_each_fate() -> None:
-    sides = run(records=500)
+def test_plots_show_each_share_and_each_step() -> None:
+    splits = run(records=500)
     strata = pl.read_csv(sample.STRATA_PLOT, separator="\t")
     assert strata.columns == ["dimension", "stratum", "of", "share"]
     assert strata.group_by("dimension", maintain_order=True).len().rows() == [
@@ -158,7 +159,7 @@ def test_plots_show_each_share_and_each_fate() -> None:
     )
     assert strata["stratum"][0].startswith("1: ") and strata["stratum"][-1].endswith(" characters")
     funnel = dict(pl.read_csv(sample.FUNNEL_PLOT, separator="\t").iter_rows())
-    assert list(funnel.values()) == [*map(len, sides.values()), NUMBER - 500]
+    assert list(funnel.values()) == [*map(len, splits.values()), NUMBER - 500]
 
 
 def test_deviation_is_the_largest_difference_of_a_share() -> None:
@@ -196,7 +197,7 @@ def test_strata_keep_their_shares(records: pl.DataFrame) -> None:
         ({"parts": 30, "part": 2, "records": 31}, r"sample\.records is 31, and part 2 of 30 of .* has 30 records"),
         ({"parts": 30, "part": 2, "topics": 31}, r"sample\.topics is 31, .* has 30 records"),
         ({"parts": 901}, r"sample\.parts is 901, and .* has 900 records: set fewer parts"),
-        ({"records": 2}, r"side .*raise sample\.records"),
+        ({"records": 2}, r"in the .* split .*raise sample\.records"),
     ],
 )
 def test_a_selection_of_more_than_there_is_is_refused(selection: dict[str, int], message: str) -> None:

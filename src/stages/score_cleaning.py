@@ -1,0 +1,71 @@
+"""Scores the cleaning against the ground truth of data/sample: recall and precision of every rule and filter.
+
+Reads, cleans, filters and deduplicates the synthetic sample as decompress and clean do, by the current parameters, in a
+temporary folder. So the scores hold for any raw file, and no data stage depends on the ground truth.
+"""
+
+import gzip
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from src.files import write_json
+from src.params import CleanParams, Params
+from src.records.clean_files import clean_texts, find_clusters
+from src.records.deduplication import mark_duplicates
+from src.records.ground_truth import CleaningScorer, Score
+from src.records.parquet import parquet_writer
+from src.records.raw import read_raw
+from src.records.raw_filters import find_raw_drop_reasons
+from src.records.rules import enabled_rules
+from src.stages.runner import run_stage
+
+SAMPLE, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/ground_truth.json.gz")
+METRICS = "metrics/score_cleaning.json"
+
+
+def main(params: Params) -> None:
+    """Cleans the sample in a temporary folder, compares the outcome with the ground truth."""
+    chosen = params.model_copy(update={"clean": without_unscored(params.clean)})
+    ground_truth = json.loads(gzip.decompress(GROUND_TRUTH.read_bytes()))["records"]
+    scorer = CleaningScorer(ground_truth, enabled_rules(chosen.clean))
+    with TemporaryDirectory() as folder:
+        clean_sample(Path(folder), chosen, scorer)
+    scores = scorer.scores()
+    write_json(METRICS, scores)
+    print(summarise_scores(scores))
+
+
+def without_unscored(clean: CleanParams) -> CleanParams:
+    """The section with transliteration and the choice of a language off: the sample has nothing to score them by."""
+    return clean.model_copy(update={"ascii": False, "language": "any"})
+
+
+def clean_sample(folder: Path, params: Params, scorer: CleaningScorer) -> None:
+    """Takes the sample through reading, cleaning, filters and deduplication.
+
+    Args:
+        folder: an empty folder for the files between.
+        params: the sections data and clean.
+        scorer: takes what becomes of the records.
+    """
+    records, candidates = folder / "records.parquet", folder / "candidates.parquet"
+    with parquet_writer(records) as append:
+        for block in read_raw(SAMPLE):
+            append(block.records.filter(find_raw_drop_reasons(block.records, params).is_null()))
+    index = clean_texts(records, candidates, params, scorer.add)
+    clusters = find_clusters(candidates, params.clean.near_threshold)
+    scorer.add_duplicates(mark_duplicates(index, clusters, params.clean.duplicates)["drop_reason"])
+
+
+def summarise_scores(scores: dict[str, Score]) -> str:
+    """The lowest recall and the lowest precision, in one line."""
+    lowest = []
+    for measure in ("recall", "precision"):
+        found = [(share, name) for name, score in scores.items() if (share := score[measure]) is not None]
+        lowest.append("lowest {} {} ({})".format(measure, *min(found)) if found else f"no {measure}")
+    return f"{len(scores)} rules and filters scored: {', '.join(lowest)}."
+
+
+if __name__ == "__main__":
+    run_stage(main)

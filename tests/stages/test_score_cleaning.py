@@ -1,0 +1,79 @@
+"""score_cleaning: the sample's scores by any parameters, whatever the raw data; what it leaves behind."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.files import read_json
+from src.params import Params, plain_values, read_yaml
+from src.records.filters import FILTERS
+from src.records.rules import RULES
+from src.stages import score_cleaning
+from src.synthetic import raw_file
+
+ROOT = Path(__file__).parents[2]
+SCORED_FILTERS = ("markup_title", "content_is_title", "duplicate", "near_duplicate")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(ROOT / "data/sample", tmp_path / "data/sample")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def run(data: dict[str, Any] | None = None, **clean: Any) -> dict[str, dict[str, float | None]]:
+    """The scores by the parameters of params.yaml, some of them changed; only those that may be declared are there."""
+    values = plain_values(read_yaml(ROOT / "params.yaml"))
+    types = Params.model_fields
+    lengths = {key: values["data"][key] for key in ("min_title_chars", "min_content_chars")} | (data or {})
+    sections = {"data": lengths, "clean": values["clean"] | clean}
+    parts: Any = {name: types[name].annotation.model_construct(**keys) for name, keys in sections.items()}  # type: ignore[union-attr]
+    score_cleaning.main(Params.model_construct(**parts))
+    return read_json(score_cleaning.METRICS)
+
+
+def test_every_rule_and_filter_that_the_sample_has_flaws_for_is_scored(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = run()
+    rules = [rule.name for rule in RULES if rule.switch != "ascii"]
+    assert list(scores) == [*rules, *SCORED_FILTERS]
+    assert set(SCORED_FILTERS) < {each.name for each in FILTERS}
+    for score in scores.values():
+        assert list(score) == ["injected", "recall", "precision"]
+        assert (score["injected"] or 0) >= 30 and (score["recall"] or 0) >= 0.99 and (score["precision"] or 0) >= 0.99
+    assert capsys.readouterr().out.count("lowest recall") == 1
+    assert sorted(os.listdir(folder)) == ["data", "metrics"]  # the temporary folder is gone
+    assert os.listdir("data") == ["sample"]
+
+
+def test_a_rule_that_is_off_is_not_scored_and_its_flaws_cost_the_others_recall() -> None:
+    scores = run(markup=False)
+    assert "markup" not in scores
+    assert (scores["glued"]["recall"] or 0) < 1
+
+
+def test_filters_follow_their_parameters() -> None:
+    scores = run(duplicates="exact", markup_titles=False)
+    assert (scores["duplicate"]["recall"], scores["near_duplicate"]["recall"]) == (1.0, 0.0)
+    assert scores["markup_title"]["recall"] == 0.0
+
+
+def test_transliteration_and_the_choice_of_a_language_are_left_out() -> None:
+    usual = run()
+    assert run(ascii=True, language="de") == usual
+
+
+def test_parameters_that_leave_nothing_of_the_sample_do_not_stop_the_pipeline() -> None:
+    scores = run(data={"min_content_chars": 10**6})
+    assert scores["near_duplicate"] == {"injected": 0, "recall": None, "precision": None}
+
+
+def test_paths_are_those_of_the_sample_that_is_made() -> None:
+    assert (score_cleaning.SAMPLE, score_cleaning.GROUND_TRUTH) == (raw_file.RAW, raw_file.GROUND_TRUTH)
