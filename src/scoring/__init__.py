@@ -1,1 +1,1 @@
-"""Scores of answers against held-out descriptions, a baseline without a model, and how sure the differences are."""
+"""Scores of answers against held-out references, baselines without a model, and how sure the differences are."""

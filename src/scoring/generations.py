@@ -1,34 +1,43 @@
-"""The answers of a model to the held-out records, as the generate stage writes them, and what only a model can say.
+"""The rows of data/generations/*.jsonl: a model's answers to the held-out records.
 
-Covers reading and checking them, their likelihood and how often they end by themselves. Does not look at the text.
+Covers the one row type that the generate stage writes and evaluate reads, and both ways to and from the file. Scores
+nothing: the generate stage depends on this module, and must not rerun because a score has changed.
 """
 
-import math
-from collections.abc import Sequence
-from itertools import zip_longest
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from src.errors import UserError
-
-LARGEST_EXPONENT = 700.0  # exp of more is no finite float
+from src.files import write_jsonl
+from src.scoring.refusals import malformed_generation, no_generations
 
 
 class Generation(BaseModel):
-    """One line of data/generations/*.jsonl: an answer, the reference, and the reference's likelihood."""
+    """A model's answer to one title, the reference, and the reference's likelihood; fields in the file's order."""
 
+    # Strict: a number written as text, or 1 for true, comes from a damaged file and is refused rather than converted.
     model_config = ConfigDict(strict=True, frozen=True)
 
     uid: str
     title: str
     answer: str
     reference: str
-    tokens: Annotated[int, Field(ge=0)]  # generated
+    tokens: Annotated[int, Field(ge=0)]  # of the answer
     stopped: bool  # ended by itself rather than at the limit
     loss: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # nats, summed over loss_tokens
     loss_tokens: Annotated[int, Field(ge=1)]  # of the reference and its end-of-turn token
+
+
+def write_generations(path: str | Path, generations: Iterable[Generation]) -> None:
+    """Writes generations as JSON Lines, one in a line, in the order given.
+
+    Args:
+        path: the file; it appears when all are written, and an older one stays until then.
+        generations: what a model answered.
+    """
+    write_jsonl(path, (generation.model_dump() for generation in generations))
 
 
 def read_generations(path: str | Path) -> list[Generation]:
@@ -37,15 +46,20 @@ def read_generations(path: str | Path) -> list[Generation]:
     Raises:
         UserError: if the file is empty, or naming the first line that holds no generation.
     """
+    # Read as bytes: split as text, an answer that holds U+2028 would become two lines.
     with Path(path).open("rb") as lines:
         generations = [parse_generation(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
     if not generations:
-        raise UserError(f"{path} holds no answers, so there is nothing to score: run the generate stage again.")
+        raise no_generations(path)
     return generations
 
 
 def parse_generation(line: bytes, place: str) -> Generation:
-    """The generation that a line of JSON holds; `place` is the file and line that an error names.
+    """The generation that a line of JSON holds.
+
+    Args:
+        line: a JSON object in UTF-8.
+        place: the file and line that an error names.
 
     Raises:
         UserError: if the line is no JSON object, or a field is missing or of another type.
@@ -53,43 +67,4 @@ def parse_generation(line: bytes, place: str) -> Generation:
     try:
         return Generation.model_validate_json(line)
     except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(map(str, fault["loc"])) or "the line"
-        raise UserError(f"{place}: {field}: {fault['msg']}: run the generate stage again.") from None
-
-
-def check_paired(base: Sequence[Generation], tuned: Sequence[Generation]) -> None:
-    """Makes sure that both models answered the same records, in the same order, from the same tokens.
-
-    Raises:
-        UserError: naming the first line where they differ.
-    """
-    for number, (left, right) in enumerate(zip_longest(base, tuned), start=1):
-        if left is None or right is None:
-            raise UserError(
-                f"Base answered {len(base)} records and tuned {len(tuned)}, so they cannot be compared: "
-                "run the generate stage again for both."
-            )
-        for field in ("uid", "title", "reference", "loss_tokens"):
-            if getattr(left, field) != getattr(right, field):
-                raise UserError(
-                    f"Line {number} of the generations: {field} is {getattr(left, field)!r} for base and "
-                    f"{getattr(right, field)!r} for tuned, so they cannot be compared: "
-                    "run the generate stage again for both."
-                )
-
-
-def likelihood_scores(generations: Sequence[Generation]) -> dict[str, float | None]:
-    """The references' mean loss in nats per token, its exponential, and the share of answers that ended by themselves.
-
-    The mean is over all tokens of all references. A perplexity beyond the largest float is None.
-    """
-    loss = sum(generation.loss for generation in generations) / sum(g.loss_tokens for g in generations)
-    return {
-        "answer_loss": loss,
-        "perplexity": math.exp(loss) if loss < LARGEST_EXPONENT else None,
-        "stop_rate": sum(generation.stopped for generation in generations) / len(generations),
-    }
-
-
-NO_LIKELIHOOD: dict[str, float | None] = {"answer_loss": None, "perplexity": None, "stop_rate": None}
+        raise malformed_generation(place, error) from None

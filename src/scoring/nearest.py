@@ -1,4 +1,4 @@
-"""The baseline without a model: answer a title with the description of the training record whose title is nearest.
+"""The baseline without a model: answer a title with the content of the training record whose title is nearest.
 
 Covers the search. A tuned model that does not beat it has learnt less than a look-up knows.
 """
@@ -13,16 +13,21 @@ BATCH = 64  # queries at once: their similarities to a million titles take 256 M
 
 
 def nearest_titles(queries: Sequence[str], titles: Sequence[str]) -> list[int]:
-    """For each query the position in `titles` of the one with the highest cosine of TF-IDF over words and word pairs.
+    """For each query, the nearest title by the cosine of TF-IDF over words and word pairs.
 
-    Of titles equally near, and where a query shares no word with any, the first wins. `titles` may not be empty.
+    Args:
+        queries: the held-out titles.
+        titles: the titles to choose from, at least one.
+
+    Returns:
+        Positions in `titles`. Of titles equally near, and where a query shares no word with any, the first wins.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    if not any(re.search(WORD, title) for title in titles):
+    if not any(re.search(WORD, title) for title in titles):  # the vectorizer refuses an empty vocabulary
         return [0] * len(queries)
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=WORD, dtype=np.float32)
     by_term = vectorizer.fit_transform(titles).T.tocsr()
-    vectors = vectorizer.transform(queries)
+    vectors = vectorizer.transform(queries)  # rows have length 1, so that a product is a cosine
     batches = (vectors[start : start + BATCH] @ by_term for start in range(0, len(queries), BATCH))
     return [int(position) for similarities in batches for position in similarities.toarray().argmax(axis=1)]

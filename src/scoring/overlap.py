@@ -11,32 +11,66 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.scoring.intervals import Floats, RecordSums, mean_of
+
+if TYPE_CHECKING:
+    from evaluate import Metric
 
 MODULES = Path(__file__).parent / "metrics"
 NAMES = ("bleu", "chrf", "rouge")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OverlapScores:
-    """Scores from 0 to 100: one a name for the whole corpus, and a list a name with one score a record."""
+    """The overlap of one system's answers with their references.
+
+    Attributes:
+        corpus: bleu, chrf, rouge1, rouge2 and rougeL of all answers together, 0 to 100.
+        sums: what a score of the corpus is computed from, for bootstrapping: all of `corpus`, and chrf_sentence, the
+            mean of chrF over records, which is another number than the chrF of the corpus.
+    """
 
     corpus: dict[str, float]
-    records: dict[str, list[float]]
+    sums: dict[str, RecordSums]
 
 
 def overlap_scores(answers: Sequence[str], references: Sequence[str]) -> OverlapScores:
-    """How much of each reference its answer holds: bleu, chrf, rouge1, rouge2, rougeL; by record all but bleu.
+    """How much of each reference its answer holds.
 
-    Both sequences have the same length, at least 1. An empty answer scores 0.
+    Args:
+        answers: one system's; an empty one scores 0.
+        references: as many, at least one.
     """
-    scored = [module.compute(predictions=answers, references=references) for module in load_modules()]
-    corpus, records = ({name: score for part in scored for name, score in part[key].items()} for key in scored[0])
-    return OverlapScores(corpus, records)
+    corpus: dict[str, float] = {}
+    sums: dict[str, RecordSums] = {}
+    for module in load_modules():
+        scored = module.compute(predictions=answers, references=references)
+        corpus |= scored["corpus"]
+        sums |= {name: mean_of(values) for name, values in scored["records"].items()}
+        sums |= {name: corpus_sums(module, counts) for name, counts in scored["counts"].items()}
+    return OverlapScores(corpus, sums)
+
+
+def corpus_sums(module: "Metric", counts: Sequence[Sequence[int]]) -> RecordSums:
+    """A corpus score of sacrebleu as a function of summed counts.
+
+    Args:
+        module: BLEU's or chrF's.
+        counts: matches, n-grams and lengths of each record, as sacrebleu orders them.
+    """
+
+    def score(sums: Floats) -> Floats:
+        return np.apply_along_axis(lambda summed: module.score_counts(summed.tolist()), -1, sums)
+
+    return RecordSums(np.array(counts), score)
 
 
 @functools.cache
-def load_modules() -> tuple[Any, ...]:
+def load_modules() -> tuple["Metric", ...]:
     """The metric modules, loaded once.
 
     `evaluate` imports a copy of each module. The copies lie in a temporary folder and go with it, so that nothing is

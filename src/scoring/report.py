@@ -1,69 +1,55 @@
-"""All scores of base, tuned and nearest on the same records, and how much better tuned is.
+"""Every score of every system on the same records, and how much better the tuned model is.
 
-Covers which scores a system gets and how they are rounded. BLEU, chrF and ROUGE run from 0 to 100, shares from 0 to 1;
-None stands where a score has no meaning, as the loss of a baseline without a model.
+Covers what metrics/evaluate.json holds and how it is rounded. None stands where a score has no meaning, as the loss of
+a baseline without a model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from src.scoring.generations import NO_LIKELIHOOD, Generation, likelihood_scores
 from src.scoring.intervals import paired_difference
-from src.scoring.overlap import OverlapScores, overlap_scores
-from src.scoring.style import style_scores
+from src.scoring.scores import SCORES, SystemAnswers
+from src.scoring.systems import TUNED
 
-Scores = dict[str, float | None]
+RoundedScores = dict[str, float | None]
 
-DIGITS = 6
+DIGITS = 6  # hides the order in which a machine adds
 
 
-def score_report(
-    base: Sequence[Generation], tuned: Sequence[Generation], nearest: Sequence[str], descriptions: Sequence[str]
-) -> dict[str, Any]:
-    """The content of metrics/evaluate.json: `records`, the scores of each system, and `difference`.
+def score_report(systems: Mapping[str, SystemAnswers]) -> dict[str, Any]:
+    """The content of metrics/evaluate.json.
 
-    `base` and `tuned` are paired (see check_paired), `nearest` holds the baseline's answers in the same order, and
-    `descriptions` are those of the training records.
+    Args:
+        systems: the answers of each by its name, the tuned model among them, all to the same records.
+
+    Returns:
+        `records`, their number; each system's scores under its name; `difference`, see `differences`.
     """
-    references = [generation.reference for generation in base]
-    answers = {"base": answers_of(base), "tuned": answers_of(tuned), "nearest": nearest}
-    likelihoods = {"base": likelihood_scores(base), "tuned": likelihood_scores(tuned), "nearest": NO_LIKELIHOOD}
-    overlaps = {system: overlap_scores(texts, references) for system, texts in answers.items()}
-    styles = {system: style_scores(texts, references, descriptions) for system, texts in answers.items()}
-    scores = {
-        system: round_scores(overlaps[system].corpus | likelihoods[system] | styles[system]) for system in answers
-    }
-    return {"records": len(base), **scores, "difference": differences(overlaps, base, tuned)}
+    scores = {name: system_scores(answers) for name, answers in systems.items()}
+    return {"records": len(systems[TUNED].answers), **scores, "difference": differences(systems)}
 
 
-def answers_of(generations: Sequence[Generation]) -> list[str]:
-    """The answers, in order."""
-    return [generation.answer for generation in generations]
+def system_scores(answers: SystemAnswers) -> RoundedScores:
+    """Every score of one system."""
+    return round_scores({score.name: score.compute(answers) for score in SCORES if score.compute})
 
 
-def differences(
-    overlaps: Mapping[str, OverlapScores], base: Sequence[Generation], tuned: Sequence[Generation]
-) -> dict[str, dict[str, Scores]]:
-    """Tuned minus base and tuned minus nearest: by score the estimate and the bounds of its 95% interval."""
-    from_base, from_nearest = (overlap_differences(overlaps["tuned"], overlaps[name]) for name in ("base", "nearest"))
-    from_base["answer_loss"] = loss_difference(tuned, base)
-    return {"tuned_minus_base": from_base, "tuned_minus_nearest": from_nearest}
+def differences(systems: Mapping[str, SystemAnswers]) -> dict[str, dict[str, RoundedScores]]:
+    """Tuned minus each other system: by score the estimate and the bounds of its 95% interval."""
+    others = {name: answers for name, answers in systems.items() if name != TUNED}
+    return {f"{TUNED}_minus_{name}": score_differences(systems[TUNED], answers) for name, answers in others.items()}
 
 
-def overlap_differences(first: OverlapScores, second: OverlapScores) -> dict[str, Scores]:
-    """First minus second, for ROUGE-L and for the mean of chrF over records."""
-    return {
-        name: round_scores(paired_difference(first.records[name], second.records[name]))
-        for name in ("rougeL", "chrf_sentence")
-    }
+def score_differences(first: SystemAnswers, second: SystemAnswers) -> dict[str, RoundedScores]:
+    """First minus second, for the scores that can be bootstrapped and that both have."""
+    found = {}
+    for score in SCORES:
+        sums = [score.sums(answers) for answers in (first, second)] if score.sums else [None, None]
+        if sums[0] and sums[1]:
+            found[score.name] = round_scores(paired_difference(sums[0], sums[1]))
+    return found
 
 
-def loss_difference(first: Sequence[Generation], second: Sequence[Generation]) -> Scores:
-    """First minus second in nats per token: each record's loss per token, weighted by its tokens."""
-    by_token = [[g.loss / g.loss_tokens for g in generations] for generations in (first, second)]
-    return round_scores(paired_difference(by_token[0], by_token[1], weights=[g.loss_tokens for g in first]))
-
-
-def round_scores(scores: Mapping[str, float | None]) -> Scores:
-    """The scores to 6 digits, which hides the order in which a machine adds; + 0.0 turns -0.0 into 0.0."""
+def round_scores(scores: Mapping[str, float | None]) -> RoundedScores:
+    """The scores to 6 digits; + 0.0 turns -0.0 into 0.0."""
     return {name: None if score is None else round(score, DIGITS) + 0.0 for name, score in scores.items()}

@@ -5,42 +5,62 @@ Words are runs of characters between white space, in lower case. A share of noth
 
 from collections.abc import Iterable, Iterator, Sequence
 
-
-def style_scores(
-    answers: Sequence[str], references: Sequence[str], descriptions: Iterable[str]
-) -> dict[str, float | None]:
-    """Scores of the answers as a whole; `descriptions` are those of the training records."""
-    return {
-        "distinct_1": distinct_ngrams(answers, 1),
-        "distinct_2": distinct_ngrams(answers, 2),
-        "repetition": repetition_rate(answers),
-        "length_ratio": safe_ratio(
-            sum(map(len, map(split_words, answers))), sum(map(len, map(split_words, references)))
-        ),
-        "verbatim_copy_rate": verbatim_copy_rate(answers, descriptions),
-    }
+REPEATED_WORDS = 4  # words in a row that count as a repetition, as Welleck et al. count them
 
 
 def distinct_ngrams(answers: Iterable[str], size: int) -> float | None:
-    """Different n-grams among all n-grams of all answers, 0 to 1 (Li et al. 2016); falls as answers are added."""
+    """The share of different n-grams among all n-grams of all answers (Li et al. 2016).
+
+    Falls as answers are added, so that it compares between systems on equal records alone.
+
+    Args:
+        answers: one system's.
+        size: words in an n-gram.
+
+    Returns:
+        0 to 1; None where no answer has `size` words.
+    """
     seen = [ngram for answer in answers for ngram in ngrams(split_words(answer), size)]
     return safe_ratio(len(set(seen)), len(seen))
 
 
-def repetition_rate(answers: Iterable[str], size: int = 4) -> float | None:
-    """The share of n-grams that stood earlier in the same answer, 0 to 1 (Welleck et al. 2020, over all answers)."""
+def repetition_rate(answers: Iterable[str], size: int = REPEATED_WORDS) -> float | None:
+    """The share of n-grams that stood earlier in the same answer (Welleck et al. 2020, over all answers).
+
+    Args:
+        answers: one system's.
+        size: words in an n-gram.
+
+    Returns:
+        0 to 1; None where no answer has `size` words.
+    """
     by_answer = [list(ngrams(split_words(answer), size)) for answer in answers]
     return safe_ratio(sum(len(seen) - len(set(seen)) for seen in by_answer), sum(map(len, by_answer)))
 
 
-def verbatim_copy_rate(answers: Sequence[str], descriptions: Iterable[str]) -> float | None:
-    """The share of answers that are a description word for word, 0 to 1; white space and case do not count.
+def length_ratio(answers: Iterable[str], references: Iterable[str]) -> float | None:
+    """The words of all answers over the words of all references; None where no reference has a word."""
+    return safe_ratio(count_words(answers), count_words(references))
 
-    The descriptions are read once and not kept: there may be a million of them.
+
+def verbatim_copy_rate(answers: Sequence[str], contents: Iterable[str]) -> float | None:
+    """The share of answers that are a training record's content word for word; white space and case do not count.
+
+    Args:
+        answers: one system's; an empty one is no copy.
+        contents: those of the training records, read once and not kept: there may be a million of them.
+
+    Returns:
+        0 to 1; None without an answer.
     """
     keys = [" ".join(split_words(answer)) for answer in answers]
-    copied = (set(keys) - {""}).intersection(" ".join(split_words(description)) for description in descriptions)
+    copied = (set(keys) - {""}).intersection(" ".join(split_words(content)) for content in contents)
     return safe_ratio(sum(key in copied for key in keys), len(keys))
+
+
+def count_words(texts: Iterable[str]) -> int:
+    """The number of words in all texts together."""
+    return sum(len(split_words(text)) for text in texts)
 
 
 def split_words(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import UserError
-from src.scoring.generations import Generation, check_paired, likelihood_scores, parse_generation, read_generations
+from src.scoring.generations import Generation, parse_generation, read_generations, write_generations
 
 ROW = {
     "uid": "0001360000",
@@ -31,6 +31,18 @@ def test_lines_are_read_in_order_and_line_separators_inside_text_split_nothing(t
     path = tmp_path / "base.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     assert [g.model_dump() for g in read_generations(path)] == rows
+
+
+def test_what_is_written_is_read_and_its_bytes_are_those_of_the_rows(tmp_path: Path) -> None:
+    rows = [generation(uid="2", title="Caf\u00e9", answer="one\u2028two\r\nthree", loss=0.1), generation(uid="1")]
+    path = tmp_path / "generations/tuned.jsonl"
+    write_generations(path, rows)
+    assert read_generations(path) == rows
+    assert path.read_text(encoding="utf-8").splitlines()[-1] == (
+        '{"uid": "1", "title": "A lamp", "answer": "", "reference": "A lamp of brass.", "tokens": 0, "stopped": true, '
+        '"loss": 6.0, "loss_tokens": 4}'
+    )
+    assert '"Caf\u00e9", "answer": "one\u2028two\\r\\nthree"' in path.read_text(encoding="utf-8")
 
 
 def test_an_empty_file_is_named(tmp_path: Path) -> None:
@@ -65,35 +77,3 @@ def test_a_malformed_line_is_named_with_its_number_and_field(tmp_path: Path, lin
 def test_no_line_ends_in_a_traceback(line: bytes) -> None:
     with pytest.raises(UserError):
         parse_generation(line, "base.jsonl:1")
-
-
-def test_pairs_may_differ_in_answer_and_loss_alone() -> None:
-    check_paired([generation()], [generation(answer="A lamp.", loss=1.0, tokens=3, stopped=False)])
-
-
-@pytest.mark.parametrize("field", ["uid", "title", "reference"])
-def test_the_first_line_that_differs_is_named(field: str) -> None:
-    base, tuned = [generation(), generation()], [generation(), generation(**{field: "another"})]
-    with pytest.raises(UserError, match=f"Line 2 of the generations: {field} is .* 'another' for tuned"):
-        check_paired(base, tuned)
-
-
-def test_another_tokenizer_is_no_pair() -> None:
-    with pytest.raises(UserError, match="loss_tokens is 4 for base and 5 for tuned"):
-        check_paired([generation()], [generation(loss_tokens=5)])
-
-
-def test_another_number_of_answers_is_no_pair() -> None:
-    with pytest.raises(UserError, match="Base answered 1 records and tuned 2"):
-        check_paired([generation()], [generation(), generation()])
-
-
-def test_loss_is_a_mean_over_tokens_not_over_records() -> None:
-    scores = likelihood_scores(
-        [generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2, stopped=False)]
-    )
-    assert scores == {"answer_loss": 1.0, "perplexity": math.e, "stop_rate": 0.5}
-
-
-def test_a_perplexity_beyond_floats_is_none() -> None:
-    assert likelihood_scores([generation(loss=4000.0)])["perplexity"] is None

@@ -1,12 +1,16 @@
 import math
+from collections.abc import Callable, Sequence
 from random import Random
 
+import numpy as np
 import pytest
 import sacrebleu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
+from src.scoring import intervals
+from src.scoring.intervals import SEED, RecordSums, paired_difference
 from src.scoring.overlap import overlap_scores
 
 ANSWERS = ["A brass lamp for the desk, 30 cm tall.", "The reader's café guide.", "", "Blue bag of canvas"]
@@ -23,6 +27,11 @@ answers = st.one_of(st.just(""), sentences, st.text(max_size=20))
 law = settings(deadline=None, max_examples=40)
 
 
+def values_of(sums: RecordSums) -> list[float]:
+    """The score of each record by itself."""
+    return sums.score(sums.records.astype(float)).tolist()
+
+
 def test_bleu_and_chrf_are_sacrebleu_s() -> None:
     scores = overlap_scores(ANSWERS, REFERENCES).corpus
     assert scores["bleu"] == pytest.approx(sacrebleu.corpus_bleu(ANSWERS, [REFERENCES]).score)
@@ -30,7 +39,7 @@ def test_bleu_and_chrf_are_sacrebleu_s() -> None:
 
 
 def test_scores_of_records_are_the_libraries() -> None:
-    records = overlap_scores(ANSWERS, REFERENCES).records
+    records = {name: values_of(sums) for name, sums in overlap_scores(ANSWERS, REFERENCES).sums.items()}
     scorer = rouge_scorer.RougeScorer(["rougeL"])
     pairs = list(zip(ANSWERS, REFERENCES, strict=True))
     assert records["rougeL"] == pytest.approx([100 * scorer.score(r, a)["rougeL"].fmeasure for a, r in pairs])
@@ -71,7 +80,7 @@ def test_the_reference_itself_scores_100(references: list[str]) -> None:
 @given(st.lists(st.tuples(answers, sentences), min_size=1, max_size=5))
 def test_scores_lie_between_0_and_100(pairs: list[tuple[str, str]]) -> None:
     scores = overlap_scores(*map(list, zip(*pairs, strict=True)))
-    values = [*scores.corpus.values(), *(score for record in scores.records.values() for score in record)]
+    values = [*scores.corpus.values(), *(score for sums in scores.sums.values() for score in values_of(sums))]
     assert all(math.isfinite(score) and 0 <= score <= 100 + 1e-9 for score in values)
 
 
@@ -81,3 +90,36 @@ def test_the_order_of_records_does_not_matter(pairs: list[tuple[str, str]], rand
     shuffled = random.sample(pairs, len(pairs))
     one, other = (overlap_scores(*map(list, zip(*order, strict=True))).corpus for order in (pairs, shuffled))
     assert one == pytest.approx(other)
+
+
+@law
+@given(st.lists(st.tuples(answers, sentences), min_size=1, max_size=5))
+def test_every_score_follows_from_its_sums(pairs: list[tuple[str, str]]) -> None:
+    scores = overlap_scores(*map(list, zip(*pairs, strict=True)))
+    for name, score in scores.corpus.items():
+        sums = scores.sums[name]
+        assert float(sums.score(sums.records.sum(axis=0))) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(("name", "corpus"), [("bleu", sacrebleu.corpus_bleu), ("chrf", sacrebleu.corpus_chrf)])
+def test_intervals_of_corpus_scores_are_those_of_scored_resamples(
+    monkeypatch: pytest.MonkeyPatch, name: str, corpus: Callable[..., sacrebleu.metrics.base.Score]
+) -> None:
+    """The texts themselves are drawn and scored anew by sacrebleu's public functions."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 50)
+    draw = Random(4)
+    references = [" ".join(draw.choices(WORDS, k=12)) for _ in range(20)]
+    first, second = (
+        [" ".join(word if draw.random() < kept else "hose" for word in text.split()) for text in references]
+        for kept in (0.8, 0.5)
+    )
+    found = paired_difference(*(overlap_scores(answers, references).sums[name] for answers in (first, second)))
+
+    def score(answers: list[str], drawn: Sequence[int]) -> float:
+        return corpus([answers[place] for place in drawn], [[references[place] for place in drawn]]).score
+
+    generator = np.random.default_rng(SEED)
+    draws = [generator.integers(20, size=20).tolist() for _ in range(50)]
+    expected = np.percentile([score(first, drawn) - score(second, drawn) for drawn in draws], [2.5, 97.5])
+    assert found["estimate"] == pytest.approx(score(first, range(20)) - score(second, range(20)))
+    assert [found["low"], found["high"]] == pytest.approx(expected.tolist())

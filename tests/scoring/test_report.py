@@ -1,11 +1,17 @@
+import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from src.scoring.generations import Generation
 from src.scoring.report import round_scores, score_report
+from src.scoring.scores import SystemAnswers
+
+GOLDEN = Path(__file__).parents[1] / "golden/scores.json"
 
 REFERENCES = ["A brass lamp for the desk.", "A blue bag of strong canvas."]
 NEAREST = ["A steel lamp for the floor.", "A red bag of strong canvas."]
@@ -28,6 +34,17 @@ def generations(answers: list[str], loss: float) -> list[Generation]:
     ]
 
 
+def report(base: list[Generation], tuned: list[Generation], nearest: list[str], contents: list[str]) -> dict[str, Any]:
+    references = [generation.reference for generation in base]
+    return score_report(
+        {
+            "base": SystemAnswers([row.answer for row in base], references, contents, base),
+            "tuned": SystemAnswers([row.answer for row in tuned], references, contents, tuned),
+            "nearest": SystemAnswers(nearest, references, contents),
+        }
+    )
+
+
 def leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         for below in value.values():
@@ -37,7 +54,7 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def test_a_perfect_model_against_a_silent_one() -> None:
-    scores = score_report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
+    scores = report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
     assert list(scores) == ["records", "base", "tuned", "nearest", "difference"]
     assert all(list(scores[system]) == [*KEYS.split(), "verbatim_copy_rate"] for system in ("base", "tuned", "nearest"))
     assert [scores["tuned"][name] for name in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")] == [100.0] * 5
@@ -48,7 +65,7 @@ def test_a_perfect_model_against_a_silent_one() -> None:
 
 
 def test_differences_are_those_of_the_scores() -> None:
-    scores = score_report(generations(["A lamp.", "A bag."], 4.0), generations(NEAREST, 2.0), REFERENCES, [])
+    scores = report(generations(["A lamp.", "A bag."], 4.0), generations(NEAREST, 2.0), REFERENCES, [])
     gain = scores["difference"]
     for other in ("base", "nearest"):
         expected = scores["tuned"]["rougeL"] - scores[other]["rougeL"]
@@ -59,15 +76,78 @@ def test_differences_are_those_of_the_scores() -> None:
 
 
 def test_a_baseline_without_a_model_has_no_likelihood() -> None:
-    scores = score_report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
+    scores = report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
     assert [scores["nearest"][name] for name in ("answer_loss", "perplexity", "stop_rate")] == [None] * 3
     assert "answer_loss" not in scores["difference"]["tuned_minus_nearest"]
 
 
 def test_every_score_is_finite_or_none() -> None:
-    scores = score_report(generations(["", ""], 9e9), generations(["", ""], 0.0), ["", ""], [])
+    scores = report(generations(["", ""], 9e9), generations(["", ""], 0.0), ["", ""], [])
     assert all(value is None or math.isfinite(value) for value in leaves(scores))
 
 
 def test_zero_has_no_sign() -> None:
     assert str(round_scores({"difference": -1e-9, "missing": None})) == "{'difference': 0.0, 'missing': None}"
+
+
+WORDS = ["a", "the", "of", "for", "with", "brass", "lamp", "desk", "blue", "canvas", "bag", "garden", "hose", "strong"]
+WORDS += ["café", "reader's", "guide", "1.5", "m"]
+
+
+def synthetic_texts(random: Random, count: int) -> list[str]:
+    return [" ".join(random.choices(WORDS, k=random.randint(3, 40))) for _ in range(count)]
+
+
+def noisy_copies(random: Random, texts: list[str], kept: float) -> list[str]:
+    """The texts with words exchanged, some ended early, some empty."""
+    lines = [text.split()[: random.randint(0, 40)] for text in texts]
+    return [" ".join(word if random.random() < kept else random.choice(WORDS) for word in line) for line in lines]
+
+
+def synthetic_generations(random: Random, references: list[str], kept: float) -> list[Generation]:
+    """Answers that hold `kept` of the references' words; the more, the more likely the references are."""
+    pairs = zip(noisy_copies(random, references, kept), references, strict=True)
+    return [
+        Generation(
+            uid=f"E{number}",
+            title=f"title {number}",
+            answer=answer,
+            reference=reference,
+            tokens=len(answer.split()),
+            stopped=random.random() < kept,
+            loss=round(random.uniform(1, 3) * len(reference) * (1 - kept), 6),
+            loss_tokens=len(reference.split()) + 1,
+        )
+        for number, (answer, reference) in enumerate(pairs)
+    ]
+
+
+def test_the_report_is_the_golden_one_to_the_last_digit() -> None:
+    """The golden report is older than scipy's bootstrap and than the differences of corpus BLEU and chrF."""
+    random = Random(5)
+    references, contents = synthetic_texts(random, 60), synthetic_texts(random, 90)
+    base, tuned = (synthetic_generations(random, references, kept) for kept in (0.2, 0.7))
+    nearest = [contents[n] if n % 3 else noisy_copies(random, references, 0.8)[n] for n in range(60)]
+    scores = report(base, tuned, nearest, contents)
+    for found in scores["difference"].values():
+        del found["bleu"], found["chrf"]
+    assert json.dumps(scores, indent=2) + "\n" == GOLDEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("score", ["bleu", "chrf"])
+def test_corpus_scores_have_intervals(score: str) -> None:
+    random = Random(5)
+    references = synthetic_texts(random, 30)
+    base, tuned = (synthetic_generations(random, references, kept) for kept in (0.2, 0.7))
+    scores = report(base, tuned, references, [])
+    for other, ahead in (("base", True), ("nearest", False)):
+        found = scores["difference"][f"tuned_minus_{other}"][score]
+        assert found["estimate"] == pytest.approx(scores["tuned"][score] - scores[other][score], abs=2e-6)
+        assert found["low"] < found["estimate"] < found["high"]
+        assert (found["low"] > 0) if ahead else (found["high"] < 0)
+
+
+def test_equal_systems_do_not_differ() -> None:
+    same = generations(NEAREST, 2.0)
+    found = report(same, same, NEAREST, [])["difference"]
+    assert set(leaves(found)) == {0.0}

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.scoring.style import distinct_ngrams, repetition_rate, style_scores, verbatim_copy_rate
+from src.scoring.style import distinct_ngrams, length_ratio, repetition_rate, verbatim_copy_rate
+
+
+def style_scores(answers: list[str], references: list[str], contents: list[str]) -> dict[str, float | None]:
+    return {
+        "distinct_1": distinct_ngrams(answers, 1),
+        "distinct_2": distinct_ngrams(answers, 2),
+        "repetition": repetition_rate(answers),
+        "length_ratio": length_ratio(answers, references),
+        "verbatim_copy_rate": verbatim_copy_rate(answers, contents),
+    }
+
 
 texts = st.lists(st.lists(st.sampled_from("abc"), max_size=12).map(" ".join), max_size=5)
 
@@ -26,7 +37,7 @@ def test_copies_are_found_whatever_their_case_and_white_space() -> None:
 
 
 def test_length_is_compared_in_words() -> None:
-    assert style_scores(["one two", ""], ["one two three", "four"], [])["length_ratio"] == pytest.approx(2 / 4)
+    assert length_ratio(["one two", ""], ["one two three", "four"]) == pytest.approx(2 / 4)
 
 
 def test_empty_answers_have_no_variety() -> None:
@@ -40,14 +51,14 @@ def test_empty_answers_have_no_variety() -> None:
 
 
 @given(texts, texts)
-def test_shares_lie_between_0_and_1(answers: list[str], descriptions: list[str]) -> None:
-    values = style_scores(answers, ["a"] * len(answers), descriptions)
+def test_shares_lie_between_0_and_1(answers: list[str], contents: list[str]) -> None:
+    values = style_scores(answers, ["a"] * len(answers), contents)
     del values["length_ratio"]
     assert all(value is None or 0 <= value <= 1 for value in values.values())
 
 
 @given(texts, texts, st.randoms())
-def test_the_order_of_answers_does_not_matter(answers: list[str], descriptions: list[str], random: Random) -> None:
+def test_the_order_of_answers_does_not_matter(answers: list[str], contents: list[str], random: Random) -> None:
     shuffled = random.sample(answers, len(answers))
     references = ["a b"] * len(answers)
-    assert style_scores(answers, references, descriptions) == style_scores(shuffled, references, descriptions)
+    assert style_scores(answers, references, contents) == style_scores(shuffled, references, contents)

@@ -9,6 +9,8 @@ import pytest
 from src.errors import UserError
 from src.files import write_jsonl
 from src.params import Params
+from src.scoring.systems import SYSTEMS, System
+from src.stages import evaluate
 from src.stages.evaluate import main
 
 ROOT = str(Path(__file__).parents[2])
@@ -73,6 +75,24 @@ def test_the_plot_repeats_the_metrics(project: Path) -> None:
     assert len(lines) == 15
     scores = written()
     assert all(scores[system][metric] == float(value) for metric, system, value in lines)
+
+
+def test_a_new_row_is_a_new_system(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows_added = (System("title", "title repeated", lambda titles, training: titles), System("few_shot", "few-shot"))
+    monkeypatch.setattr(evaluate, "SYSTEMS", (*SYSTEMS, *rows_added))
+    write_jsonl("data/generations/few_shot.jsonl", rows(["A lamp made of brass.", "A bag."], 24.0))
+    main(NO_PARAMS)
+    scores = written()
+    assert list(scores) == ["records", "base", "tuned", "nearest", "title", "few_shot", "difference"]
+    assert scores["title"]["rougeL"] == pytest.approx(100 * (4 / 9 + 4 / 9) / 2, abs=1e-6)
+    assert scores["title"]["answer_loss"] is None
+    assert scores["few_shot"]["answer_loss"] == 3.0
+    assert list(scores["difference"]) == [f"tuned_minus_{name}" for name in ("base", "nearest", "title", "few_shot")]
+    assert scores["difference"]["tuned_minus_few_shot"]["answer_loss"]["estimate"] == -1.0
+    assert Path("plots/evaluate/scores.tsv").read_text().count("\ttitle\t") == 5
+    assert "few_shot " in capsys.readouterr().out
 
 
 def test_generations_of_other_records_are_refused_and_the_last_result_stays(project: Path) -> None:

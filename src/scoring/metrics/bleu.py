@@ -10,7 +10,9 @@ import sacrebleu
 
 
 class Bleu(evaluate.Metric):
-    """Corpus BLEU, 0 to 100."""
+    """Corpus BLEU, 0 to 100, and the counts of each record that it is computed from."""
+
+    scorer = sacrebleu.BLEU(force=True)  # no warning about answers that look tokenized
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -21,5 +23,11 @@ class Bleu(evaluate.Metric):
         )
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, dict]:
-        scorer = sacrebleu.BLEU(force=True)  # no warning about answers that look tokenized
-        return {"corpus": {"bleu": scorer.corpus_score(predictions, [references]).score}, "records": {}}
+        # The two steps of corpus_score, which keeps the counts to itself; sacrebleu's significance tests do the same.
+        counts = self.scorer._extract_corpus_statistics(predictions, [references])
+        corpus = self.scorer._aggregate_and_compute(counts).score
+        return {"corpus": {"bleu": corpus}, "records": {}, "counts": {"bleu": counts}}
+
+    def score_counts(self, counts: list[int]) -> float:
+        """BLEU from summed counts."""
+        return self.scorer._compute_score_from_stats(counts).score

@@ -10,7 +10,9 @@ import sacrebleu
 
 
 class Chrf(evaluate.Metric):
-    """Corpus chrF and the chrF of each record, 0 to 100."""
+    """Corpus chrF, the chrF of each record, 0 to 100, and the counts of each record that they are computed from."""
+
+    scorer = sacrebleu.CHRF()
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -21,10 +23,12 @@ class Chrf(evaluate.Metric):
         )
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, dict]:
-        scorer = sacrebleu.CHRF()
-        records = [
-            scorer.sentence_score(prediction, [reference]).score
-            for prediction, reference in zip(predictions, references, strict=True)
-        ]
-        corpus = scorer.corpus_score(predictions, [references]).score
-        return {"corpus": {"chrf": corpus}, "records": {"chrf_sentence": records}}
+        # The two steps of corpus_score and sentence_score, which would each count all n-grams anew: most of the time.
+        counts = self.scorer._extract_corpus_statistics(predictions, [references])
+        records = [self.score_counts(row) for row in counts]
+        corpus = self.scorer._aggregate_and_compute(counts).score
+        return {"corpus": {"chrf": corpus}, "records": {"chrf_sentence": records}, "counts": {"chrf": counts}}
+
+    def score_counts(self, counts: list[int]) -> float:
+        """chrF from a record's counts, or from summed ones."""
+        return self.scorer._compute_score_from_stats(counts).score

@@ -27,4 +27,4 @@ class Rouge(evaluate.Metric):
         scores = [scorer.score(*pair) for pair in zip(references, predictions, strict=True)]
         records = {name: [100 * score[name].fmeasure for score in scores] for name in TYPES}
         corpus = {name: sum(values) / len(values) for name, values in records.items()}
-        return {"corpus": corpus, "records": records}
+        return {"corpus": corpus, "records": records, "counts": {}}

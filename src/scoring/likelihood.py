@@ -1,0 +1,33 @@
+"""What only a model can be asked: how likely it finds the references, and whether its answers end by themselves.
+
+Does not look at the text.
+"""
+
+import math
+from collections.abc import Sequence
+
+from src.scoring.generations import Generation
+from src.scoring.intervals import RecordSums, ratio_of_sums
+
+LARGEST_EXPONENT = 700.0  # exp of more is no finite float, which JSON could not hold
+
+
+def answer_loss(generations: Sequence[Generation]) -> float:
+    """The references' mean loss in nats a token, over all tokens of all references."""
+    return sum(generation.loss for generation in generations) / sum(g.loss_tokens for g in generations)
+
+
+def perplexity(generations: Sequence[Generation]) -> float | None:
+    """The exponential of the answer loss, at least 1; None beyond the largest float."""
+    loss = answer_loss(generations)
+    return math.exp(loss) if loss < LARGEST_EXPONENT else None
+
+
+def stop_rate(generations: Sequence[Generation]) -> float:
+    """The share of answers that ended by themselves, 0 to 1."""
+    return sum(generation.stopped for generation in generations) / len(generations)
+
+
+def loss_sums(generations: Sequence[Generation]) -> RecordSums:
+    """What the answer loss is a ratio of: each record's loss in nats, and its tokens."""
+    return ratio_of_sums([g.loss for g in generations], [g.loss_tokens for g in generations])

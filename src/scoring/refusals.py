@@ -1,0 +1,19 @@
+"""What is wrong with a file of generations, in a sentence each."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from src.errors import UserError
+
+
+def malformed_generation(place: str, error: ValidationError) -> UserError:
+    """The error for a line that holds no generation; `place` is its file and line."""
+    fault = error.errors()[0]
+    field = ".".join(map(str, fault["loc"])) or "the line"
+    return UserError(f"{place}: {field}: {fault['msg']}: run the generate stage again.")
+
+
+def no_generations(path: str | Path) -> UserError:
+    """The error for a file without a line."""
+    return UserError(f"{path} holds no answers, so there is nothing to score: run the generate stage again.")

@@ -1,0 +1,201 @@
+"""The table of scores: one row for each, from which metrics, plots, model card and intervals follow.
+
+To add a score, add its row to SCORES, and its name to .dvc/plots/systems.json if it is plotted; a test compares.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeVar
+
+from src.scoring.generations import Generation
+from src.scoring.intervals import RecordSums
+from src.scoring.likelihood import answer_loss, loss_sums, perplexity, stop_rate
+from src.scoring.overlap import OverlapScores, overlap_scores
+from src.scoring.style import distinct_ngrams, length_ratio, repetition_rate, verbatim_copy_rate
+
+PERCENT, SHARE = "0 to 100", "share, 0 to 1"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class SystemAnswers:
+    """One system's answers and what they are scored against.
+
+    Attributes:
+        answers: one a held-out record.
+        references: the held-out texts, in the same order.
+        contents: those of the training records, to find copies.
+        generations: where a model answered, its rows in the same order; else None, and nothing has a likelihood.
+    """
+
+    answers: Sequence[str]
+    references: Sequence[str]
+    contents: Sequence[str]
+    generations: Sequence[Generation] | None = None
+
+    @cached_property
+    def overlap(self) -> OverlapScores:
+        """BLEU, chrF and ROUGE, computed once for the many rows that read them."""
+        return overlap_scores(self.answers, self.references)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A row of the table.
+
+    Attributes:
+        name: its key in metrics/evaluate.json.
+        label: what a table or a plot calls it.
+        unit: its unit, or its range.
+        better: which way is better; None where neither is, or where that depends.
+        compute: the score of one system, None where it has no meaning. A row without it gives differences alone.
+        sums: what it is computed from, for an interval of its differences; None where the system has no such score.
+            A row without it has no interval.
+        plotted: whether plots/evaluate/scores.tsv holds it.
+        in_tables: whether the model card and the README hold it.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: Literal["higher", "lower"] | None
+    compute: Callable[[SystemAnswers], float | None] | None = None
+    sums: Callable[[SystemAnswers], RecordSums | None] | None = None
+    plotted: bool = False
+    in_tables: bool = False
+
+
+def overlap_score(name: str) -> Callable[[SystemAnswers], float]:
+    """Reads an overlap score of the corpus."""
+    return lambda system: system.overlap.corpus[name]
+
+
+def overlap_sums(name: str) -> Callable[[SystemAnswers], RecordSums]:
+    """Reads what an overlap score is computed from."""
+    return lambda system: system.overlap.sums[name]
+
+
+def by_model(compute: Callable[[Sequence[Generation]], Value]) -> Callable[[SystemAnswers], Value | None]:
+    """Computes from a model's generations what a system without a model does not have."""
+    return lambda system: None if system.generations is None else compute(system.generations)
+
+
+# In the order of metrics/evaluate.json, which tables and plots share.
+SCORES = (
+    Score(
+        name="bleu",
+        label="BLEU",
+        unit=PERCENT,
+        better="higher",
+        compute=overlap_score("bleu"),
+        sums=overlap_sums("bleu"),
+        plotted=True,
+        in_tables=True,
+    ),
+    Score(
+        name="chrf",
+        label="chrF",
+        unit=PERCENT,
+        better="higher",
+        compute=overlap_score("chrf"),
+        sums=overlap_sums("chrf"),
+        plotted=True,
+        in_tables=True,
+    ),
+    Score(
+        name="rouge1",
+        label="ROUGE-1",
+        unit=PERCENT,
+        better="higher",
+        compute=overlap_score("rouge1"),
+        plotted=True,
+        in_tables=True,
+    ),
+    Score(
+        name="rouge2",
+        label="ROUGE-2",
+        unit=PERCENT,
+        better="higher",
+        compute=overlap_score("rouge2"),
+        plotted=True,
+        in_tables=True,
+    ),
+    Score(
+        name="rougeL",
+        label="ROUGE-L",
+        unit=PERCENT,
+        better="higher",
+        compute=overlap_score("rougeL"),
+        sums=overlap_sums("rougeL"),
+        plotted=True,
+        in_tables=True,
+    ),
+    Score(
+        name="chrf_sentence",
+        label="chrF, mean over records",
+        unit=PERCENT,
+        better="higher",
+        sums=overlap_sums("chrf_sentence"),
+    ),
+    Score(
+        name="answer_loss",
+        label="answer loss (nats a token)",
+        unit="nats a token",
+        better="lower",
+        compute=by_model(answer_loss),
+        sums=by_model(loss_sums),
+        in_tables=True,
+    ),
+    Score(
+        name="perplexity",
+        label="perplexity",
+        unit="1 up",
+        better="lower",
+        compute=by_model(perplexity),
+        in_tables=True,
+    ),
+    Score(
+        name="stop_rate",
+        label="answers ended by themselves",
+        unit=SHARE,
+        better="higher",
+        compute=by_model(stop_rate),
+    ),
+    Score(
+        name="distinct_1",
+        label="distinct words",
+        unit=SHARE,
+        better="higher",
+        compute=lambda system: distinct_ngrams(system.answers, 1),
+    ),
+    Score(
+        name="distinct_2",
+        label="distinct word pairs",
+        unit=SHARE,
+        better="higher",
+        compute=lambda system: distinct_ngrams(system.answers, 2),
+    ),
+    Score(
+        name="repetition",
+        label="repetition",
+        unit=SHARE,
+        better="lower",
+        compute=lambda system: repetition_rate(system.answers),
+    ),
+    Score(
+        name="length_ratio",
+        label="length of the answers to that of the references",
+        unit="ratio, 0 up",
+        better=None,  # 1 is best
+        compute=lambda system: length_ratio(system.answers, system.references),
+    ),
+    Score(
+        name="verbatim_copy_rate",
+        label="copies of a training text",
+        unit=SHARE,
+        better="lower",
+        compute=lambda system: verbatim_copy_rate(system.answers, system.contents),
+    ),
+)

@@ -1,0 +1,36 @@
+import math
+from typing import Any
+
+from src.scoring.generations import Generation
+from src.scoring.likelihood import answer_loss, loss_sums, perplexity, stop_rate
+
+ROW = {
+    "uid": "0001360000",
+    "title": "A lamp",
+    "answer": "",
+    "reference": "A lamp of brass.",
+    "tokens": 0,
+    "stopped": True,
+    "loss": 6.0,
+    "loss_tokens": 4,
+}
+
+
+def generation(**changes: Any) -> Generation:
+    return Generation(**{**ROW, **changes})
+
+
+def test_loss_is_a_mean_over_tokens_not_over_records() -> None:
+    generations = [generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2, stopped=False)]
+    assert answer_loss(generations) == 1.0
+    assert perplexity(generations) == math.e
+    assert stop_rate(generations) == 0.5
+
+
+def test_a_perplexity_beyond_floats_is_none() -> None:
+    assert perplexity([generation(loss=4000.0)]) is None
+
+
+def test_the_sums_of_the_loss_give_the_loss() -> None:
+    sums = loss_sums([generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2)])
+    assert sums.score(sums.records.sum(axis=0)) == 1.0

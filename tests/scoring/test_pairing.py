@@ -1,0 +1,52 @@
+from typing import Any
+
+import pytest
+
+from src.errors import UserError
+from src.scoring.generations import Generation
+from src.scoring.pairing import check_paired
+
+ROW = {
+    "uid": "0001360000",
+    "title": "A lamp",
+    "answer": "",
+    "reference": "A lamp of brass.",
+    "tokens": 0,
+    "stopped": True,
+    "loss": 6.0,
+    "loss_tokens": 4,
+}
+
+
+def generation(**changes: Any) -> Generation:
+    return Generation(**{**ROW, **changes})
+
+
+def test_pairs_may_differ_in_answer_and_loss_alone() -> None:
+    check_paired({"base": [generation()], "tuned": [generation(answer="A lamp.", loss=1.0, tokens=3, stopped=False)]})
+
+
+@pytest.mark.parametrize("field", ["uid", "title", "reference"])
+def test_the_first_line_that_differs_is_named(field: str) -> None:
+    base, tuned = [generation(), generation()], [generation(), generation(**{field: "another"})]
+    with pytest.raises(UserError, match=f"Line 2 of the generations: {field} is .* 'another' for tuned"):
+        check_paired({"base": base, "tuned": tuned})
+
+
+def test_another_tokenizer_is_no_pair() -> None:
+    with pytest.raises(UserError, match="loss_tokens is 4 for base and 5 for tuned"):
+        check_paired({"base": [generation()], "tuned": [generation(loss_tokens=5)]})
+
+
+def test_another_number_of_answers_is_no_pair() -> None:
+    with pytest.raises(UserError, match="Base answered 1 records and tuned 2"):
+        check_paired({"base": [generation()], "tuned": [generation(), generation()]})
+
+
+def test_every_model_is_compared_with_the_first() -> None:
+    with pytest.raises(UserError, match="title is 'A lamp' for base and 'A bag' for few_shot"):
+        check_paired({"base": [generation()], "tuned": [generation()], "few_shot": [generation(title="A bag")]})
+
+
+def test_a_single_model_is_paired() -> None:
+    check_paired({"tuned": [generation()]})

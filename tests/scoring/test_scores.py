@@ -1,0 +1,54 @@
+"""The tables of scores and systems, and the static plot that has to name their rows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.scoring import report
+from src.scoring.report import score_report
+from src.scoring.scores import SCORES, Score, SystemAnswers
+from src.scoring.systems import SYSTEMS, TUNED
+
+PLOT = Path(__file__).parents[2] / ".dvc/plots/systems.json"
+
+
+def sorts(value: Any) -> list[list[str]]:
+    """The orders that a plot gives, from the top down."""
+    if not isinstance(value, dict):
+        return []
+    own = [value["sort"]] if value.get("sort") else []
+    return own + [order for below in value.values() for order in sorts(below)]
+
+
+@pytest.mark.parametrize("names", [[score.name for score in SCORES], [system.name for system in SYSTEMS]])
+def test_every_row_has_a_name_of_its_own(names: list[str]) -> None:
+    assert len(set(names)) == len(names)
+
+
+def test_the_plot_orders_the_plotted_scores_and_the_systems_as_the_tables_do() -> None:
+    plotted = [score.name for score in SCORES if score.plotted]
+    assert sorts(json.loads(PLOT.read_text(encoding="utf-8"))) == [plotted, [system.name for system in SYSTEMS]]
+
+
+def test_what_is_shown_has_a_value() -> None:
+    assert all(score.compute for score in SCORES if score.plotted or score.in_tables)
+
+
+def test_what_others_are_compared_with_is_a_model() -> None:
+    assert [system.name for system in SYSTEMS if system.name == TUNED and not system.baseline] == [TUNED]
+
+
+def test_a_new_row_is_a_new_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = Score(
+        name="empty_rate",
+        label="empty answers",
+        unit="share, 0 to 1",
+        better="lower",
+        compute=lambda system: system.answers.count("") / len(system.answers),
+    )
+    monkeypatch.setattr(report, "SCORES", (*SCORES, empty))
+    scores = score_report({TUNED: SystemAnswers(["", "A lamp."], ["A lamp.", "A lamp."], [])})
+    assert scores[TUNED]["empty_rate"] == 0.5
+    assert scores["difference"] == {}
