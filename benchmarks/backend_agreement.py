@@ -17,7 +17,9 @@ from benchmarks import workload
 from src import numerics
 from src.files import read_json, write_json
 from src.params import TrainParams
-from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, load_tokenizer, make_rows
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord
+from src.prompts.packing import make_rows
+from src.prompts.tokenizers import load_tokenizer
 
 HELD_OUT = 64
 

@@ -16,7 +16,7 @@ from benchmarks import workload
 from benchmarks.flops import synchronize
 from src import numerics
 from src.files import read_json, write_json
-from src.prompts.encoding import load_tokenizer
+from src.prompts.tokenizers import load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,20 @@ def main() -> None:
 def measure_generation(entry: Entry) -> dict[str, Any]:
     """Answers a second and tokens a second, after a first short batch."""
     from benchmarks.meter import memory_figures
-    from src.inference.transformers_engine import greedy_answers
+    from src.inference.engine import Sampling
+    from src.inference.transformers_engine import TransformersEngine
     from src.models.backends.transformers import load_adapted
 
     tokenizer = load_tokenizer(entry.base, "chat")
     model = load_adapted(Path(entry.base), None, entry.four_bit)
-    asked = workload.catalogue_prompts()[: entry.records]
-    greedy_answers(model, tokenizer, asked[: entry.batch_size], 4, entry.batch_size)
+    engine = TransformersEngine(model, tokenizer, entry.batch_size)
+    prompts = [record["prompt"] for record in workload.catalogue_prompts()[: entry.records]]
+    engine.answer(prompts[: entry.batch_size], Sampling(max_new_tokens=4))
     synchronize()
     start = time.perf_counter()
-    answers = greedy_answers(model, tokenizer, asked, entry.max_new_tokens, entry.batch_size)
+    answers = engine.answer(prompts, Sampling(entry.max_new_tokens))
     seconds = time.perf_counter() - start
-    tokens = sum(len(answer.tokens) for answer in answers)
+    tokens = sum(len(answer.token_ids) for answer in answers)
     return {
         "answers": len(answers),
         "tokens": tokens,

@@ -18,7 +18,8 @@ from src import numerics
 from src.files import read_json, read_jsonl, write_json
 from src.models.backends.transformers import LINEAR_LAYERS, nf4_config
 from src.params import TrainParams
-from src.prompts.encoding import EncodedRecord, encode_record, load_tokenizer
+from src.prompts.encoding import EncodedRecord, encode_record
+from src.prompts.tokenizers import load_tokenizer
 
 MOST_STEPS = 1000  # the schedule's length; the clock ends training long before
 
@@ -96,7 +97,7 @@ def ours_trainer(
 ) -> tuple[Any, dict[str, Any]]:
     """The train stage's own trainer, with the backend that train.backend names."""
     from src.models import attention, backends
-    from src.prompts.encoding import make_rows
+    from src.prompts.packing import make_rows
     from src.training.rounds import TrainingContext, build_trainer
 
     backend, kernel = backends.get_backend(train, base), attention.choose_attention(train)

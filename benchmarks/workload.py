@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from src.files import atomic_folder
-from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_record, load_tokenizer
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_record
 from src.prompts.rendering import prompt_and_completion, prompt_turns
+from src.prompts.tokenizers import load_tokenizer
 from src.synthetic import tiny_model
 from src.synthetic.catalogue import generate_products
 from src.synthetic.published_lengths import CONTENT_CHARS, TITLE_CHARS, draw_lengths

@@ -56,7 +56,7 @@ def template(request: pytest.FixtureRequest) -> TemplateName:
 @pytest.fixture(scope="session")
 def load(base_folder: Path) -> Callable[[TemplateName], Any]:
     """The tiny base's tokenizer with the template of a name."""
-    from src.prompts.encoding import load_tokenizer
+    from src.prompts.tokenizers import load_tokenizer
 
     loaded = {name: load_tokenizer(base_folder, name) for name in get_args(TemplateName)}
     return loaded.__getitem__

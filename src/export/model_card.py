@@ -1,6 +1,6 @@
-"""The texts that travel with an exported model: Ollama's Modelfile and the model card.
+"""The model card: what the model is, how it was trained, what it scores and how to ask it, in Markdown.
 
-Covers their wording, filled from parameters and metrics. Does not measure anything.
+Covers the wording, filled from parameters and metrics. Does not measure anything.
 """
 
 from typing import Any, NamedTuple
@@ -15,10 +15,13 @@ SCORES = {
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
 }
+GGUF_NAMES = {"f16": "16 bits", "q8_0": "8 bits (Q8_0)"}
+
+FRONT_MATTER = "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, product-descriptions]\n---"
 
 
-class CardFacts(NamedTuple):
-    """What the model was made from and how, in a card reader's words."""
+class ModelFacts(NamedTuple):
+    """What the model was made from and how, in a reader's words."""
 
     base: str
     data: str
@@ -27,51 +30,50 @@ class CardFacts(NamedTuple):
     question: str
     four_bit: bool
     tiny_base: bool
-    invented_data: bool
+    synthetic_data: bool
 
 
-def render_modelfile(gguf: str, template: str, instruction: str, stops: list[str], max_tokens: int) -> str:
-    """An Ollama Modelfile: the trained template, its system turn, its stop tokens, greedy answers."""
-    lines = [f"FROM ./{gguf}", f'TEMPLATE """{template}"""', f'SYSTEM """{instruction}"""']
-    lines += [f'PARAMETER stop "{stop}"' for stop in stops]
-    lines += ["PARAMETER temperature 0", f"PARAMETER num_predict {max_tokens}"]
-    return "\n".join(lines) + "\n"
+def render_model_card(facts: ModelFacts, metrics: dict[str, dict[str, Any]]) -> str:
+    """A model card in Markdown.
 
-
-def render_model_card(recipe: CardFacts, metrics: dict[str, Any]) -> str:
-    """A model card in Markdown, from the metrics of audit, train and evaluate."""
-    return (
-        "\n\n".join(
-            [
-                card_heading(recipe),
-                training_section(metrics),
-                evaluation_section(metrics["evaluate"]),
-                usage_section(recipe),
-                "",
-            ]
-        ).rstrip()
-        + "\n"
-    )
-
-
-def card_heading(recipe: CardFacts) -> str:
-    """What the model is, and what it was made from."""
-    notes = [
-        "**The base is Shelftalk's embedded tiny model**, made so that the pipeline runs anywhere.\n\n",
-        "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products.\n\n",
+    Args:
+        facts: from the parameters.
+        metrics: what audit, train, evaluate and export measured, by the stage's name.
+    """
+    sections = [
+        FRONT_MATTER,
+        heading_section(facts),
+        training_section(metrics["audit"], metrics["train"]),
+        evaluation_section(metrics["evaluate"]),
+        parity_section(metrics["export"]),
+        usage_section(facts),
     ]
-    shown = [note for note, true in zip(notes, (recipe.tiny_base, recipe.invented_data), strict=True) if true]
-    return (
-        "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, product-descriptions]\n---\n\n"
-        f"# A model that describes a product from its title\n\n{''.join(shown)}"
-        f"- Base model: {recipe.base}\n- Data: {recipe.data}\n- Template: {recipe.template}\n"
-        f"- Method: {'QLoRA, the base in 4-bit NF4' if recipe.four_bit else 'LoRA'}"
+    return "\n\n".join(sections) + "\n"
+
+
+def heading_section(facts: ModelFacts) -> str:
+    """What the model is, and what it was made from."""
+    notes = []
+    if facts.tiny_base:
+        notes.append("**The base is Shelftalk's embedded tiny model**, made so that the pipeline runs anywhere.")
+    if facts.synthetic_data:
+        notes.append(
+            "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products."
+        )
+    made_from = (
+        f"- Base model: {facts.base}\n- Data: {facts.data}\n- Template: {facts.template}\n"
+        f"- Method: {'QLoRA, the base in 4-bit NF4' if facts.four_bit else 'LoRA'}"
     )
+    return "\n\n".join(["# A model that describes a product from its title", *notes, made_from])
 
 
-def training_section(metrics: dict[str, Any]) -> str:
-    """How it was trained, and that it was."""
-    audit, train = metrics["audit"], metrics["train"]
+def training_section(audit: dict[str, Any], train: dict[str, Any]) -> str:
+    """How it was trained, and that it was.
+
+    Args:
+        audit: metrics of the audit stage.
+        train: metrics of the train stage.
+    """
     return (
         "## Training\n\n"
         f"{train['records']:,} records in {train['steps']:,} steps; the loss is on the answers alone "
@@ -90,11 +92,22 @@ def evaluation_section(scores: dict[str, Any]) -> str:
     return f"## Evaluation\n\n{scores['records']} held-out records, greedy answers.\n\n" + "\n".join(rows)
 
 
-def usage_section(recipe: CardFacts) -> str:
+def parity_section(export: dict[str, Any]) -> str:
+    """How the exported forms answer beside the adapter."""
+    shares = [f"- GGUF in {name}: {export[f'gguf_{key}_agreement']:.0%}" for key, name in GGUF_NAMES.items()]
+    return (
+        "## Exported forms\n\n"
+        f"Checked on {export['prompts']} held-out prompts. Merging changed the loss of an answer by "
+        f"{export['merged_loss_difference']:.6f} nats a token at most. Answers that llama.cpp gives with the merged "
+        "model's very tokens; the others part where the merged model sees a tie, or nearly:\n\n" + "\n".join(shares)
+    )
+
+
+def usage_section(facts: ModelFacts) -> str:
     """How to ask it."""
     return (
         "## Use\n\n"
         '`ollama create shelftalk -f Modelfile`, then `ollama run shelftalk "TITLE"`. In a library, the chat template '
-        f"in the files renders the prompt it was trained on: system turn `{recipe.instruction}`, user turn "
-        f"`{recipe.question}`."
+        f"in the files renders the prompt it was trained on: system turn `{facts.instruction}`, user turn "
+        f"`{facts.question}`."
     )

@@ -1,73 +1,137 @@
 """Whether an exported form answers as the model it was made from.
 
-Covers prompts byte by byte, greedy answers token by token, and the loss of given answers. Does not judge how good an
-answer is.
+Covers prompts byte by byte, greedy answers token by token, and the loss of given answers. Does not measure how good an
+answer is: src/scoring does.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from src.errors import UserError
+from src.export import refusals
+from src.inference.engine import Answer, Sampling
+from src.inference.llama_cpp import LlamaCppEngine
+from src.inference.reference_loss import ReferenceLoss
+from src.inference.transformers_engine import TransformersEngine
+from src.prompts.encoding import encode_prompt, render_prompt
+from src.prompts.rendering import FormattedRecord, Prompt, Turns, prompt_turns
+from src.prompts.tokenizers import end_of_turn_id, without_bos
 
 # By precision: nats by which the original may prefer its own token where an answer parts, since rounding swaps ties.
 TOLERANCE = {"f16": 0.02, "q8_0": 0.3}
 LOSS_DIFFERENCE = 0.01  # nats a token that merging may change the loss of an answer by
 
 
-def check_prompts_equal(name: str, rendered: list[str], trained: list[str]) -> None:
-    """Refuses an export whose own template renders another prompt than training did.
+class PromptCheck(NamedTuple):
+    """A prompt that an exported form has to render and to answer as the merged model does."""
 
-    Raises:
-        UserError: quoting the first difference.
-    """
-    for ours, theirs in zip(trained, rendered, strict=True):
-        if ours != theirs:
-            raise UserError(f"{name} renders the prompt {theirs!r}, and training saw {ours!r}: not exported.")
+    prompt: Prompt
+    """As training saw it."""
+    turns: Turns
+    """The same question as a program asks it, for the chat template inside the exported form to render."""
+    answer: Answer
+    """The merged model's."""
 
 
-def check_losses_close(name: str, losses: list[tuple[float, int]], expected: list[tuple[float, int]]) -> float:
+def check_losses(name: str, losses: Sequence[ReferenceLoss], expected: Sequence[ReferenceLoss]) -> float:
     """The largest difference between two models' losses of the same answers, in nats a token.
+
+    Args:
+        name: the form, as a refusal names it.
+        losses: its losses.
+        expected: those of the model it was made from.
 
     Raises:
         UserError: if it is more than merging into 16 bits explains.
     """
-    largest = max(abs(a - b) / tokens for (a, tokens), (b, _) in zip(losses, expected, strict=True))
-    if largest > LOSS_DIFFERENCE:
-        raise UserError(f"{name} finds an answer {largest:.3f} nats a token more or less likely: not exported.")
+    pairs = zip(losses, expected, strict=True)
+    largest = max(abs(loss.nats - other.nats) / loss.tokens for loss, other in pairs)
+    refusals.refuse_other_loss(name, largest, LOSS_DIFFERENCE)
     return round(largest, 6)
 
 
-def answer_agreement(answers: list[list[int]], expected: list[list[int]]) -> float:
-    """The share of answers that are the same to the last token."""
-    return round(sum(a == b for a, b in zip(answers, expected, strict=True)) / len(expected), 6)
+def prompt_checks(
+    merged: TransformersEngine, records: Sequence[FormattedRecord], instruction: str, question: str, sampling: Sampling
+) -> list[PromptCheck]:
+    """What every GGUF is compared with, for each record.
+
+    Args:
+        merged: the merged model.
+        records: formatted records with a title.
+        instruction: format.instruction.
+        question: format.question.
+        sampling: how the merged model answers, and every GGUF after it.
+    """
+    answers = merged.answer([record["prompt"] for record in records], sampling)
+    return [
+        PromptCheck(record["prompt"], prompt_turns(instruction, question, record["title"]), answer)
+        for record, answer in zip(records, answers, strict=True)
+    ]
 
 
-def token_preference(model: Any, prompt: list[int], ours: list[int], theirs: list[int], stop: int) -> float:
-    """How much likelier `model` finds its own greedy answer's token than another answer's where the two part, in nats.
+def check_gguf(
+    path: Path, precision: str, merged: TransformersEngine, checks: Sequence[PromptCheck], sampling: Sampling
+) -> float:
+    """The share of prompts that llama.cpp answers from a GGUF with the merged model's very tokens.
+
+    Args:
+        path: the GGUF file.
+        precision: its precision, one of TOLERANCE.
+        merged: the model it was made from.
+        checks: the prompts, with that model's answers.
+        sampling: how it answered.
+
+    Raises:
+        UserError: if the file renders another prompt, or gives an answer that the merged model does not see as a tie.
+    """
+    engine = LlamaCppEngine(path)
+    for check in checks:
+        trained = without_bos(merged.tokenizer, render_prompt(merged.tokenizer, check.prompt))
+        refusals.refuse_other_prompt(path.name, engine.render_prompt(check.turns), trained)
+    answers = engine.answer([check.turns for check in checks], sampling)
+    preferences = [answer_preference(merged, check, answer) for check, answer in zip(checks, answers, strict=True)]
+    refusals.refuse_other_answers(path.name, preferences, TOLERANCE[precision])
+    return answer_agreement(answers, [check.answer for check in checks])
+
+
+def answer_agreement(answers: Sequence[Answer], expected: Sequence[Answer]) -> float:
+    """The share of answers that are the same to the last token.
+
+    Args:
+        answers: those of one model.
+        expected: those of another, to the same prompts.
+    """
+    same = sum(answer.token_ids == other.token_ids for answer, other in zip(answers, expected, strict=True))
+    return round(same / len(expected), 6)
+
+
+def answer_preference(engine: TransformersEngine, check: PromptCheck, other: Answer) -> float:
+    """How much likelier a model finds its own greedy answer's token than another answer's where the two part, in nats.
 
     0 where the answers are the same. An answer that ended earlier chose the stop token there.
+
+    Args:
+        engine: the model.
+        check: the prompt and the model's own answer.
+        other: the answer that it is compared with.
     """
     import torch
 
-    if ours == theirs:
+    tokenizer, own, others = engine.tokenizer, check.answer.token_ids, other.token_ids
+    if own == others:
         return 0.0
-    same = next(
-        (at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
-    )
+    same = shared_tokens(own, others)
+    prefix = encode_prompt(tokenizer, check.prompt) + own[:same]
     with torch.no_grad():
-        logits = model(torch.tensor([prompt + ours[:same]], device=model.device)).logits[0, -1].float()
-    chosen, other = ((*answer, stop)[same] for answer in (ours, theirs))
-    return float(logits[chosen] - logits[other])
+        logits = engine.model(torch.tensor([prefix], device=engine.model.device)).logits[0, -1].float()
+    stop = end_of_turn_id(tokenizer) or tokenizer.eos_token_id
+    chosen, instead = ((*token_ids, stop)[same] for token_ids in (own, others))
+    return float(logits[chosen] - logits[instead])
 
 
-def check_answers_agree(name: str, preferences: list[float], tolerance: float) -> None:
-    """Refuses an export that answers otherwise than the model it was made from, unless that one hardly cares.
-
-    Raises:
-        UserError: naming the first prompt whose answers differ.
-    """
-    for prompt, nats in enumerate(preferences, start=1):
-        if nats > tolerance:
-            raise UserError(
-                f"{name} answers check prompt {prompt} otherwise than the merged model, which prefers its own answer "
-                f"by {nats:.3f} nats where they part: not exported."
-            )
+def shared_tokens(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two answers begin with in common."""
+    return next(
+        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )

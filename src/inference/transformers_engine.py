@@ -1,91 +1,98 @@
-"""Greedy answers of a model, and the loss of the answers it should have given.
+"""Answers of a model that transformers runs in this process, on whatever device the model is on."""
 
-Covers batches of prompts and references on whatever device the model is on. Does not score text: src/scoring does.
-"""
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from src.inference.batches import progress_batches
+from src.inference.engine import Answer, Sampling
+from src.prompts.encoding import encode_prompt
+from src.prompts.rendering import Prompt
+from src.prompts.tokenizers import stop_token_ids
 
-from src.models.collation import collate_padded
-from src.prompts.encoding import IGNORE_INDEX, encode_prompt, encode_record, stop_token_ids
-
-Record = dict[str, Any]
-
-LOSS_BATCH = 8  # the logits of more records over a large vocabulary do not fit a small GPU
-
-
-class Answer(NamedTuple):
-    """What a model said: the text, its tokens without the stop token, and whether it stopped by itself."""
-
-    text: str
-    tokens: list[int]
-    stopped: bool
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
-def progress_batches(records: list[Record], size: int, label: str) -> Iterator[list[Record]]:
-    """Records in batches, with a progress bar."""
-    from tqdm import tqdm
+class TransformersEngine(NamedTuple):
+    """A loaded model and its tokenizer as an engine."""
 
-    for start in tqdm(range(0, len(records), size), desc=label, mininterval=5):
-        yield records[start : start + size]
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    batch_size: int
+    """Prompts answered at once."""
+
+    def answer(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
+        """An answer to each prompt, as `Engine.answer` has it."""
+        batches = progress_batches(prompts, self.batch_size, "Answering")
+        return [answer for batch in batches for answer in self.answer_batch(batch, sampling)]
+
+    def answer_batch(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
+        """Answers to prompts that are answered at once."""
+        config = generation_config(self.tokenizer, sampling)
+        self.model.generation_config = config  # else generate() fills what is not set from the base model's own
+        encoded = {"input_ids": [encode_prompt(self.tokenizer, prompt) for prompt in prompts]}
+        inputs = self.tokenizer.pad(encoded, padding_side="left", return_tensors="pt").to(self.model.device)
+        output = self.model.generate(**inputs, generation_config=config)  # type: ignore[operator]  # typed as a Tensor
+        generated = output.sequences[:, inputs["input_ids"].shape[1] :]
+        logprobs = token_logprobs(output.logits, generated) if sampling.logprobs else [None] * len(generated)
+        stops = stop_token_ids(self.tokenizer)
+        return [
+            read_answer(self.tokenizer, token_ids, scores, stops)
+            for token_ids, scores in zip(generated.tolist(), logprobs, strict=True)
+        ]
 
 
-def greedy_answers(
-    model: Any, tokenizer: Any, records: list[Record], max_new_tokens: int, batch_size: int
-) -> list[Answer]:
-    """The most likely answer to each formatted record's prompt, token by token, in the order of the records."""
-    answered: list[Answer] = []
-    decoding = model.generation_config = greedy_config(tokenizer, max_new_tokens)
-    for batch in progress_batches(records, batch_size, "Answering"):
-        prompts = [encode_prompt(tokenizer, record) for record in batch]
-        inputs = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(model.device)
-        output = model.generate(**inputs, generation_config=decoding)
-        width = inputs["input_ids"].shape[1]
-        answered += [read_answer(tokenizer, row[width:].tolist(), decoding.eos_token_id) for row in output]
-    return answered
+def generation_config(tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) -> "GenerationConfig":
+    """transformers' settings for greedy decoding up to the template's stop tokens.
 
-
-def greedy_config(tokenizer: Any, max_new_tokens: int) -> Any:
-    """Greedy decoding up to the template's stop tokens; whatever sampling the base model suggests is left aside."""
+    Args:
+        tokenizer: with a pad token that is no stop token.
+        sampling: what is asked for; anything that the base model's own settings suggest is left aside.
+    """
     from transformers import GenerationConfig
 
     return GenerationConfig(
         do_sample=False,
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=sampling.max_new_tokens,
         eos_token_id=stop_token_ids(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
+        return_dict_in_generate=True,
+        output_logits=sampling.logprobs,  # [prompts, vocabulary] for each token: gigabytes over a large vocabulary
     )
 
 
-def read_answer(tokenizer: Any, tokens: list[int], stops: list[int]) -> Answer:
-    """The answer in generated tokens, up to the first stop token."""
-    end = next((index for index, token in enumerate(tokens) if token in stops), None)
-    said = tokens[:end]
-    return Answer(tokenizer.decode(said, skip_special_tokens=True).strip(), said, end is not None)
+def token_logprobs(logits: Sequence["Tensor"], generated: "Tensor") -> list[list[float]]:
+    """The log-probability of each generated token, in nats.
 
-
-def reference_losses(model: Any, tokenizer: Any, records: list[Record], max_length: int) -> list[tuple[float, int]]:
-    """For each record the negative log-likelihood of its reference answer, summed in nats, and its number of tokens.
-
-    The end-of-turn token counts; the prompt does not. Records are cut off at `max_length` tokens, as in training.
+    Args:
+        logits: for each step what its token was chosen from, [answers, vocabulary].
+        generated: token ids, [answers, steps].
     """
     import torch
 
-    losses: list[tuple[float, int]] = []
-    for batch in progress_batches(records, LOSS_BATCH, "Measuring the loss"):
-        with torch.no_grad():
-            losses += batch_losses(model, tokenizer, batch, max_length)
-    return losses
+    columns = [
+        step.float().log_softmax(-1).gather(1, chosen[:, None])
+        for step, chosen in zip(logits, generated.unbind(1), strict=True)
+    ]
+    return torch.cat(columns, dim=1).tolist()
 
 
-def batch_losses(model: Any, tokenizer: Any, records: list[Record], max_length: int) -> list[tuple[float, int]]:
-    """The losses of one batch, as `reference_losses` gives them."""
-    from torch.nn.functional import cross_entropy
+def read_answer(
+    tokenizer: "PreTrainedTokenizerBase", generated: list[int], logprobs: list[float] | None, stops: list[int]
+) -> Answer:
+    """The answer in generated tokens.
 
-    encoded = [encode_record(tokenizer, record, max_length)._asdict() for record in records]
-    rows = [{**row, "seq_lengths": [len(row["input_ids"])]} for row in encoded]
-    batch = {name: tensor.to(model.device) for name, tensor in collate_padded(rows, tokenizer.pad_token_id).items()}
-    labels = batch.pop("labels")[:, 1:]
-    logits = model(**batch, use_cache=False).logits[:, :-1].float()
-    losses = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE_INDEX, reduction="none").sum(1)
-    return list(zip(losses.tolist(), (labels != IGNORE_INDEX).sum(1).tolist(), strict=True))
+    Args:
+        tokenizer: what the tokens are of.
+        generated: token ids; those behind the first stop token are padding.
+        logprobs: one for each token, if they were asked for.
+        stops: the token ids that end an answer.
+    """
+    end = next((index for index, token in enumerate(generated) if token in stops), None)
+    return Answer(
+        text=str(tokenizer.decode(generated[:end], skip_special_tokens=True)).strip(),
+        token_ids=generated[:end],
+        finish_reason="length" if end is None else "stop",
+        logprobs=None if logprobs is None else logprobs[:end],
+    )

@@ -1,7 +1,7 @@
-"""The trained adapter on disk, and merged into its base.
+"""The trained adapter on disk.
 
 Covers the trained weights in memory, also where each process has a part of them; saving an adapter so that equal
-weights give equal files; merging it. Does not train.
+weights give equal files. Does not train, nor merge: src/export/merge.py does.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from src.files import read_json, write_json
-from src.models.backends.transformers import load_base, record_base, refuse_other_base
+from src.models.backends.transformers import record_base
 
 
 def save_adapter(model: Any, tokenizer: Any, folder: Path, weights: dict[str, Any] | None = None) -> None:
@@ -19,7 +19,7 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path, weights: dict[str, An
     """
     model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
-    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card: export writes a true one
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card: the model_card stage writes one
     config = read_json(folder / "adapter_config.json")
     config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, whose order changes
     write_json(folder / "adapter_config.json", config)
@@ -51,20 +51,3 @@ def restore_trained_weights(model: Any, weights: dict[str, Any]) -> None:
             new = weights[name].to(weight.device)
             cut = isinstance(weight, DTensor)
             weight.copy_(distribute_tensor(new, weight.device_mesh, weight.placements) if cut else new)
-
-
-def merge_adapter(base: Path, adapter: Path, four_bit: bool) -> Any:
-    """The base with the adapter added into its weights, in 16 bits.
-
-    An adapter trained on a 4-bit base corrects that base, so it is merged into the 4-bit weights, dequantised: merged
-    into the original ones it would answer differently.
-
-    Raises:
-        UserError: if the adapter was trained on another base.
-    """
-    import torch
-    from peft import PeftModel
-
-    refuse_other_base(base, adapter)
-    model = load_base(base, four_bit, exact=True)
-    return PeftModel.from_pretrained(model, adapter).merge_and_unload().to(torch.float16)

@@ -1,18 +1,30 @@
-"""Prompt and completion of a record, in the template chosen, as text.
+"""Prompts and completions as text, in the template chosen.
 
 Covers the three templates, the pinned date and the template that travels with an adapter. Every template is a Jinja
 chat template, so that training, generation, llama.cpp and Ollama render the same bytes: `chat` is the base model's own,
-`alpaca` and `plain` are files beside this one. Does not cover tokens: encoding.py does.
+`alpaca` and `plain` are files beside this one. Does not cover tokens: tokenizers.py and encoding.py do.
 """
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from src.errors import UserError
+from src.prompts import refusals
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TemplateName = Literal["chat", "alpaca", "plain"]
+
+# A conversation, one {"role": …, "content": …} a turn, as chat templates and OpenAI's API take it.
 Turns = list[dict[str, str]]
+
+# What a model is asked, without an answer: turns that a chat template is still to render, or text that is rendered but
+# for the begin-of-text token, which only a tokenizer knows.
+Prompt = Turns | str
+
+# A line of data/prompts/*.jsonl: "prompt" and "completion", each turns or text, beside "uid" and "title".
+FormattedRecord = dict[str, Any]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -23,46 +35,64 @@ DATE_PIN = f'{{%- set date_string = "{PINNED_DATE}" -%}}\n'
 
 
 def prompt_turns(instruction: str, question: str, title: str) -> Turns:
-    """The system and user turns that ask for the description of `title`; `question` holds {title} once."""
+    """The system and user turns that ask for the description of a title.
+
+    Args:
+        instruction: the system turn.
+        question: the user turn, which holds {title} once.
+        title: what takes that place, as it is: braces in it mean nothing.
+    """
     return [
         {"role": "system", "content": instruction},
         {"role": "user", "content": question.replace("{title}", title)},
     ]
 
 
-def prompt_and_completion(template: TemplateName, asked: Turns, answer: str) -> dict[str, Any]:
-    """A record in the form that trl and `datasets` call prompt-completion: lists of turns for `chat`, else strings.
+def prompt_and_completion(template: TemplateName, turns: Turns, answer: str) -> FormattedRecord:
+    """A record in the form that trl and `datasets` call prompt-completion.
 
-    The strings lack the begin and end tokens, which only a tokenizer knows.
+    Args:
+        template: the format; turns stay turns for `chat`, whose template only the base model's tokenizer has.
+        turns: what is asked.
+        answer: the text of the assistant's turn.
+
+    Returns:
+        "prompt" and "completion" as lists of turns for `chat`, else as strings without begin and end tokens.
     """
     answered = [{"role": "assistant", "content": answer}]
     if template == "chat":
-        return {"prompt": asked, "completion": answered}
-    prompt = render_file(template, asked, add_generation_prompt=True)
-    return {"prompt": prompt, "completion": render_file(template, asked + answered).removeprefix(prompt)}
+        return {"prompt": turns, "completion": answered}
+    prompt = render_file(template, turns, add_generation_prompt=True)
+    return {"prompt": prompt, "completion": render_file(template, turns + answered).removeprefix(prompt)}
 
 
-def reference_text(record: dict[str, Any]) -> str:
+def reference_text(record: FormattedRecord) -> str:
     """The answer that a formatted record holds, as text."""
     completion = record["completion"]
     return completion if isinstance(completion, str) else completion[0]["content"]
 
 
-def text_contents(record: dict[str, Any]) -> list[str]:
+def text_contents(record: FormattedRecord) -> list[str]:
     """All text of a formatted record: what its turns hold, or prompt and completion where those are text."""
     prompt, completion = record["prompt"], record["completion"]
     return [prompt, completion] if isinstance(prompt, str) else [turn["content"] for turn in prompt + completion]
 
 
-def render_file(template: TemplateName, messages: Turns, add_generation_prompt: bool = False) -> str:
-    """Turns rendered by one of the template files, without begin and end tokens."""
+def render_file(template: TemplateName, turns: Turns, add_generation_prompt: bool = False) -> str:
+    """Turns rendered by one of the template files, without begin and end tokens.
+
+    Args:
+        template: alpaca or plain.
+        turns: what is rendered.
+        add_generation_prompt: whether the text ends where an answer begins, as in transformers.
+    """
     return compile_template(template).render(
-        messages=messages, add_generation_prompt=add_generation_prompt, bos_token="", eos_token=""
+        messages=turns, add_generation_prompt=add_generation_prompt, bos_token="", eos_token=""
     )
 
 
 @cache
-def compile_template(template: TemplateName) -> Any:
+def compile_template(template: TemplateName) -> "Template":
     """A template file, compiled with the settings that transformers compiles chat templates with."""
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -77,25 +107,15 @@ def template_source(template: TemplateName) -> str:
 def saved_chat_template(template: TemplateName, base_template: str | None) -> str:
     """The Jinja chat template that goes with the adapter and into the GGUF, its date pinned.
 
+    Args:
+        template: the format.
+        base_template: the base model's own chat template, if it has one.
+
     Raises:
         UserError: if `chat` is asked of a base model that has no chat template.
     """
     if template != "chat":
         return template_source(template)
     if not base_template:
-        raise UserError(
-            "format.template is 'chat', and the base model has no chat template: "
-            "set format.template to alpaca or plain, or choose an Instruct model as the base."
-        )
+        raise refusals.missing_chat_template()
     return base_template if base_template.startswith(DATE_PIN) else DATE_PIN + base_template
-
-
-def ollama_template(tokenizer: Any, question: str) -> str:
-    """The Go template that makes Ollama render the prompt a model was trained on; the user types the title alone.
-
-    Ollama adds the begin-of-text token itself, so it is left out.
-    """
-    from src.prompts.encoding import render_turns
-
-    asked = prompt_turns("{{ .System }}", question, "{{ .Prompt }}")
-    return render_turns(tokenizer, asked, add_generation_prompt=True).removeprefix(tokenizer.bos_token or "")

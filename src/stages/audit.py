@@ -11,7 +11,8 @@ import sys
 from src.files import read_json, read_jsonl, write_json, write_tsv
 from src.models.processes import launcher_world_size
 from src.params import Params
-from src.prompts.encoding import encode_record, load_tokenizer
+from src.prompts.encoding import encode_record
+from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import run_stage
 from src.training.label_audit import audit_labels, check_prompts
 from src.training.memory import estimate_memory

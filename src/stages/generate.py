@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from src.files import read_jsonl, write_jsonl
-from src.inference.transformers_engine import greedy_answers, reference_losses
+from src.inference.engine import Answer, Sampling
+from src.inference.reference_loss import ReferenceLoss, reference_losses
+from src.inference.transformers_engine import TransformersEngine
 from src.models.backends.transformers import load_adapted
 from src.numerics import seed_everything
 from src.params import Params
-from src.prompts.encoding import load_tokenizer
-from src.prompts.rendering import reference_text
+from src.prompts.rendering import FormattedRecord, reference_text
+from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import run_stage
 
 BASE, ADAPTERS = Path("models/base"), {"base": None, "tuned": Path("models/adapter")}
@@ -27,27 +29,28 @@ def main(params: Params, variant: str) -> dict[str, Any]:
     tokenizer = load_tokenizer(adapter or BASE, params.format.template)
     model = load_adapted(BASE, adapter, params.train.four_bit)
 
-    answers = greedy_answers(model, tokenizer, records, generate.max_new_tokens, generate.batch_size)
+    engine = TransformersEngine(model, tokenizer, generate.batch_size)
+    answers = engine.answer([record["prompt"] for record in records], Sampling(generate.max_new_tokens))
     losses = reference_losses(model, tokenizer, records, params.train.max_length)
-    write_jsonl(
-        f"data/generations/{variant}.jsonl",
-        (
-            {
-                "uid": record["uid"],
-                "title": record["title"],
-                "answer": answer.text,
-                "reference": reference_text(record),
-                "tokens": len(answer.tokens),
-                "stopped": answer.stopped,
-                "loss": round(loss, 6),
-                "loss_tokens": loss_tokens,
-            }
-            for record, answer, (loss, loss_tokens) in zip(records, answers, losses, strict=True)
-        ),
-    )
-    stopped = sum(answer.stopped for answer in answers)
+    write_jsonl(f"data/generations/{variant}.jsonl", map(generation_row, records, answers, losses))
+
+    stopped = sum(answer.finish_reason == "stop" for answer in answers)
     print(f"{len(records)} answers of the {variant} model, {stopped} ended by themselves")
-    return {"answer_tokens": sum(len(answer.tokens) for answer in answers)}
+    return {"answer_tokens": sum(len(answer.token_ids) for answer in answers)}
+
+
+def generation_row(record: FormattedRecord, answer: Answer, loss: ReferenceLoss) -> dict[str, Any]:
+    """A line of data/generations/*.jsonl: an answer beside the reference it is compared with."""
+    return {
+        "uid": record["uid"],
+        "title": record["title"],
+        "answer": answer.text,
+        "reference": reference_text(record),
+        "tokens": len(answer.token_ids),
+        "stopped": answer.finish_reason == "stop",
+        "loss": round(loss.nats, 6),
+        "loss_tokens": loss.tokens,
+    }
 
 
 if __name__ == "__main__":

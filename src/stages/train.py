@@ -16,7 +16,9 @@ from src.models.adapter import copy_trained_weights, save_adapter
 from src.models.backends.transformers import weights_digest
 from src.numerics import seed_everything
 from src.params import BaseParams, Params, TrainParams
-from src.prompts.encoding import encode_record, load_tokenizer, make_rows
+from src.prompts.encoding import encode_record
+from src.prompts.packing import make_rows
+from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import run_stage
 from src.training.checkpoints import training_fingerprint
 from src.training.evidence import throughput, training_evidence

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from src.export.gguf import LLAMA_3_SPLIT
+from src.prompts.llama_3 import LLAMA_3_SPLIT
 from src.synthetic import raw_file
 from src.synthetic.catalogue import Product, draw_outline, write_product
 

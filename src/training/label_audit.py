@@ -12,16 +12,10 @@ import numpy
 
 from src.errors import UserError
 from src.params import AuditParams, TrainParams
-from src.prompts.encoding import (
-    IGNORE_INDEX,
-    EncodedRecord,
-    encode_record,
-    end_of_turn_id,
-    find_special_token,
-    make_rows,
-    stop_token_ids,
-)
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_record, find_special_token
+from src.prompts.packing import make_rows
 from src.prompts.rendering import reference_text
+from src.prompts.tokenizers import end_of_turn_id, stop_token_ids
 from src.training.schedule import predict_steps, split_rounds
 
 PERCENTILES = (5, 25, 50, 75, 95, 99)

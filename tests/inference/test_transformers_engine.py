@@ -7,7 +7,8 @@ import torch
 
 from src.inference.transformers_engine import greedy_answers, greedy_config, read_answer, reference_losses
 from src.models.loss import answer_loss
-from src.prompts.encoding import encode_prompt, encode_record, stop_token_ids
+from src.prompts.encoding import encode_prompt, encode_record
+from src.prompts.tokenizers import stop_token_ids
 
 TITLES = ["Brass Desk Lamp", "Owl", "A Field Guide to the Owls of the Northern Woods, Second Edition"]
 
@@ -33,7 +34,7 @@ def test_decoding_is_greedy_and_never_stops_at_padding(chat_tokenizer: Any) -> N
 
 
 def test_answers_are_the_most_likely_tokens_one_by_one(model: Any, chat_tokenizer: Any, records: list[Any]) -> None:
-    prompt = encode_prompt(chat_tokenizer, records[0])
+    prompt = encode_prompt(chat_tokenizer, records[0]["prompt"])
     expected: list[int] = []
     for _ in range(5):
         with torch.no_grad():

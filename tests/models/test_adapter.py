@@ -11,8 +11,8 @@ from src.models.adapter import merge_adapter, save_adapter
 from src.models.backends.transformers import LINEAR_LAYERS, load_adapted, load_base, load_trainable
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import load_tokenizer
 from src.prompts.rendering import DATE_PIN
+from src.prompts.tokenizers import load_tokenizer
 
 
 def adapted(base: Path, train: TrainParams) -> Any:

@@ -15,7 +15,8 @@ from src.models.collation import collate_padded
 from src.models.loss import answer_loss, batches_by_length, trained_logits_only
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import IGNORE_INDEX, encode_record, make_rows
+from src.prompts.encoding import IGNORE_INDEX, encode_record
+from src.prompts.packing import make_rows
 
 LONGEST, PAD = 256, 2
 

@@ -17,16 +17,13 @@ from src.models.collation import collate_padded
 from src.prompts.encoding import (
     IGNORE_INDEX,
     EncodedRecord,
-    choose_pad_token,
     encode_prompt,
     encode_record,
-    end_of_turn_id,
     find_special_token,
-    load_tokenizer,
-    make_rows,
     render_record,
-    stop_token_ids,
 )
+from src.prompts.packing import make_rows
+from src.prompts.tokenizers import choose_pad_token, end_of_turn_id, load_tokenizer, stop_token_ids
 
 TITLES = ["Brass Desk Lamp", "", "<b> Owls", "Ünï é 日本 7"]
 ANSWER = "A lamp made of brass. It is 9 inches high."
@@ -44,7 +41,7 @@ def test_tokens_are_the_texts_tokens(tokenizer: Any, formatted: Any) -> None:
 
 
 def test_training_and_generation_meet_at_the_same_token(tokenizer: Any, formatted: Any) -> None:
-    prompt = encode_prompt(tokenizer, formatted)
+    prompt = encode_prompt(tokenizer, formatted["prompt"])
     ids, labels = encode_record(tokenizer, formatted)
     assert ids[: len(prompt)] == prompt
     assert [label != IGNORE_INDEX for label in labels].index(True) == len(prompt)
@@ -172,4 +169,4 @@ def test_special_tokens_in_a_records_own_words_are_found(tokenizer: Any, record:
     assert find_special_token(tokenizer, record(template, "Lamp", "Brass.<|eot_id|> Ignore.")) == "<|eot_id|>"
     titled = record(template, "<|end_of_text|>", ANSWER)
     assert find_special_token(tokenizer, titled) == "<|end_of_text|>"
-    assert tokenizer.convert_tokens_to_ids("<|end_of_text|>") in encode_prompt(tokenizer, titled)
+    assert tokenizer.convert_tokens_to_ids("<|end_of_text|>") in encode_prompt(tokenizer, titled["prompt"])

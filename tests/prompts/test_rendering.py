@@ -11,17 +11,18 @@ from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
 from src.errors import UserError
-from src.prompts.encoding import render_record, render_turns
+from src.prompts.encoding import render_record
+from src.prompts.ollama import ollama_template
 from src.prompts.rendering import (
     DATE_PIN,
     TemplateName,
-    ollama_template,
     prompt_and_completion,
     prompt_turns,
     reference_text,
     saved_chat_template,
     template_source,
 )
+from src.prompts.tokenizers import render_turns
 
 INSTRUCTION, QUESTION = "Describe it.", "Title: {title}"
 TITLE, ANSWER = "Kerr's {Lamp} & 3\" Shade", "Brass.\n\n### Nice é"

@@ -7,7 +7,7 @@ import pytest
 
 from src.errors import UserError
 from src.params import BaseParams, Params
-from src.prompts.encoding import load_tokenizer
+from src.prompts.tokenizers import load_tokenizer
 from src.stages import base
 from src.synthetic import tiny_model
 

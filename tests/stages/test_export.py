@@ -14,8 +14,8 @@ from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_base, load_trainable
 from src.numerics import seed_everything
 from src.params import Params
-from src.prompts.encoding import load_tokenizer
 from src.prompts.rendering import prompt_and_completion, prompt_turns
+from src.prompts.tokenizers import load_tokenizer
 from src.stages import export
 
 TITLES = ("Oak Desk Lamp, 30 cm", "Kerr's Brass Kettle")

@@ -15,7 +15,8 @@ from src.models.attention import choose_attention
 from src.models.backends.transformers import load_trainable
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import EncodedRecord, encode_record, make_rows
+from src.prompts.encoding import EncodedRecord, encode_record
+from src.prompts.packing import make_rows
 from src.training.rounds import TrainingContext, build_trainer
 
 TRACES = Path(__file__).parents[1] / "golden/training.json"

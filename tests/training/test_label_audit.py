@@ -41,7 +41,7 @@ def splits(template: Any, record: Any) -> dict[str, list[Any]]:
 def lengths(tokenizer: Any, splits: dict[str, list[Any]]) -> tuple[int, int, int]:
     """Tokens of the training records' prompt, of the short answer and of the long one, each with its stop token."""
     short, long = (len(tokenizer.tokenize(f"{answer}<|eot_id|>")) for answer in (SHORT, LONG))
-    return len(encode_prompt(tokenizer, splits[TRAIN][0])), short, long
+    return len(encode_prompt(tokenizer, splits[TRAIN][0]["prompt"])), short, long
 
 
 def refused(tokenizer: Any, splits: dict[str, list[Any]], train: TrainParams, share: float = 1.0) -> list[str]:
@@ -178,7 +178,7 @@ def test_a_prompt_that_leaves_no_room_is_refused_on_every_side(
     tokenizer: Any, splits: Any, record: Any, template: Any, train_params: TrainParams, path: str
 ) -> None:
     long = record(template, "Lamp " * 40 + "Lamp", SHORT)
-    tokens = len(encode_prompt(tokenizer, long))
+    tokens = len(encode_prompt(tokenizer, long["prompt"]))
     more = {**splits, path: [*splits[path], long]}
     train = train_params.model_copy(update={"max_length": tokens})
     assert refused(tokenizer, more, train) == [

@@ -16,7 +16,8 @@ from src.models.attention import Attention, choose_attention
 from src.models.backends.transformers import load_trainable
 from src.numerics import seed_everything
 from src.params import TrainParams
-from src.prompts.encoding import encode_record, make_rows
+from src.prompts.encoding import encode_record
+from src.prompts.packing import make_rows
 from src.training import rounds, trainer
 from src.training.evidence import training_evidence
 from src.training.rounds import TrainingContext, TrainingRun, explain_failures, loss_curve, memory_advice, train_rounds

@@ -27,7 +27,7 @@ def test_runs_are_the_record_in_its_states(tokenizer: Any, record: Any, template
 
 def test_what_train_max_length_cuts_off_is_shown(tokenizer: Any, record: Any, template: Any) -> None:
     formatted = record(template, "Lamp", ANSWER)
-    prompt, whole = len(encode_prompt(tokenizer, formatted)), encode_record(tokenizer, formatted)
+    prompt, whole = len(encode_prompt(tokenizer, formatted["prompt"])), encode_record(tokenizer, formatted)
     found = token_runs(tokenizer, whole, prompt + 2)
     [kept] = [run.text for run in found if run.state == "trained"]
     assert kept == tokenizer.decode(whole.input_ids[prompt : prompt + 2])

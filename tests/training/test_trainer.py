@@ -14,7 +14,8 @@ from torch.distributed.fsdp.wrap import size_based_auto_wrap_policy, transformer
 from src.models.attention import Attention
 from src.models.backends.transformers import load_trainable
 from src.params import TrainParams
-from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, make_rows
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord
+from src.prompts.packing import make_rows
 from src.training.rounds import TrainingContext, build_trainer
 from src.training.trainer import LengthGroupedSampler, configure_fsdp, shard_batches
 

@@ -1,0 +1,64 @@
+"""Why a model is not exported, in words.
+
+Covers the refusals of this folder. They measure nothing, so that no model is merged and converted again for another
+wording.
+"""
+
+from src.errors import UserError
+
+
+def unknown_architecture(architecture: str) -> UserError:
+    """llama.cpp's converter has no class for the base model."""
+    return UserError(
+        f"the base model is a {architecture}, which llama.cpp's converter does not know: "
+        "choose a base of the Llama family."
+    )
+
+
+def refuse_other_prompt(name: str, rendered: str, trained: str) -> None:
+    """Refuses an exported form whose own template renders another prompt than training did.
+
+    Args:
+        name: the form, as the message names it.
+        rendered: the prompt by the form's own template.
+        trained: the same prompt as the model was trained on it.
+
+    Raises:
+        UserError: quoting both.
+    """
+    if rendered != trained:
+        raise UserError(f"{name} renders the prompt {rendered!r}, and training saw {trained!r}: not exported.")
+
+
+def refuse_other_loss(name: str, difference: float, limit: float) -> None:
+    """Refuses an exported form that finds an answer more or less likely than the model it was made from.
+
+    Args:
+        name: the form, as the message names it.
+        difference: the largest difference of an answer's loss, in nats a token.
+        limit: what the form's rounding explains, in nats a token.
+
+    Raises:
+        UserError: naming the difference.
+    """
+    if difference > limit:
+        raise UserError(f"{name} finds an answer {difference:.3f} nats a token more or less likely: not exported.")
+
+
+def refuse_other_answers(name: str, preferences: list[float], tolerance: float) -> None:
+    """Refuses an exported form that answers otherwise than the model it was made from, unless that sees a tie.
+
+    Args:
+        name: the form, as the message names it.
+        preferences: for each prompt how much that model prefers its own answer, in nats.
+        tolerance: what the form's rounding explains, in nats.
+
+    Raises:
+        UserError: naming the first prompt whose answers differ by more.
+    """
+    for prompt, nats in enumerate(preferences, start=1):
+        if nats > tolerance:
+            raise UserError(
+                f"{name} answers check prompt {prompt} otherwise than the merged model, which prefers its own answer "
+                f"by {nats:.3f} nats where they part: not exported."
+            )

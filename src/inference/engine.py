@@ -1,0 +1,50 @@
+"""What every engine that answers prompts offers: prompts and sampling in, answers out.
+
+Covers the types alone. An engine is one module beside this one: transformers_engine.py runs a model in this process,
+llama_cpp.py a GGUF file. Does not score answers: src/scoring does.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from src.prompts.rendering import Prompt
+
+FinishReason = Literal["stop", "length"]  # OpenAI's words, which llama.cpp's server uses too
+
+
+class Sampling(NamedTuple):
+    """How answers are drawn from a model: greedily, the most likely token each time."""
+
+    max_new_tokens: int
+    """Tokens after which an answer is cut off, its stop token among them."""
+    logprobs: bool = False
+    """Whether the answers' log-probabilities are wanted."""
+
+
+class Answer(NamedTuple):
+    """What a model answered, in the same terms whatever engine ran it."""
+
+    text: str
+    """Without special tokens and without white space at its ends."""
+    token_ids: list[int]
+    """As they were generated, without the token that the answer stopped at."""
+    finish_reason: FinishReason
+    """stop where the model ended the answer by a stop token, length where it was cut off."""
+    logprobs: list[float] | None = None
+    """The log-probability of each of `token_ids`, in nats, where it was asked for."""
+
+
+class Engine(Protocol):
+    """A model that is ready to answer."""
+
+    def answer(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
+        """An answer to each prompt, in their order.
+
+        Args:
+            prompts: turns, which the engine renders by the model's chat template, or text without the begin-of-text
+                token, which the engine adds.
+            sampling: how the answers are drawn.
+
+        Raises:
+            UserError: if the model's chat template refuses the turns.
+        """

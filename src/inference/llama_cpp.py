@@ -1,0 +1,78 @@
+"""Answers of a GGUF file that llama.cpp runs in this process.
+
+Covers llama.cpp's own server, as xllamacpp carries it: no compiler, no network. Does not write GGUF files:
+src/export/gguf.py does.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from src.inference.engine import Answer, Sampling
+from src.prompts.rendering import Prompt, Turns
+
+CONTEXT = 2048  # tokens of prompt and answer together, which a description needs at most
+TIMEOUT = 60  # seconds; rendering a prompt takes none
+
+
+class LlamaCppEngine:
+    """A GGUF file as an engine; its server stops with the object."""
+
+    def __init__(self, gguf: Path) -> None:
+        """Loads a GGUF file."""
+        import xllamacpp
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(gguf)
+        params.n_ctx = CONTEXT
+        params.use_jinja = True  # turns are rendered by the chat template inside the file
+        params.verbosity = -1
+        # As exact as the model's products; 16 bits, the default, add a difference that is not the file's.
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        self.server = xllamacpp.Server(params)
+
+    def answer(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
+        """An answer to each prompt, as `Engine.answer` has it."""
+        return [read_answer(self.complete(prompt, sampling), sampling.logprobs) for prompt in prompts]
+
+    def complete(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
+        """llama.cpp's answer to one prompt, in the form of OpenAI's `choices`."""
+        # The log-probabilities are asked for in any case: the ids of the tokens come with them, and nowhere else.
+        options = {"max_tokens": sampling.max_new_tokens, "temperature": 0, "cache_prompt": False}
+        if isinstance(prompt, str):
+            response = self.server.handle_completions({"prompt": prompt, "logprobs": 1, **options})
+        else:
+            response = self.server.handle_chat_completions({"messages": prompt, "logprobs": True, **options})
+        return response["choices"][0]
+
+    def render_prompt(self, turns: Turns) -> str:
+        """Turns as the chat template inside the file renders them, without the begin-of-text token."""
+        request = Request(
+            f"{self.server.listening_address}/apply-template",
+            data=json.dumps({"messages": turns}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urlopen(request, timeout=TIMEOUT) as response:
+            return str(json.load(response)["prompt"])
+
+
+def read_answer(choice: dict[str, Any], logprobs: bool) -> Answer:
+    """The answer in one of OpenAI's `choices`.
+
+    Args:
+        choice: as llama.cpp's server gives it, with log-probabilities.
+        logprobs: whether the answer holds them too.
+    """
+    stopped = choice["finish_reason"] == "stop"
+    generated = choice["logprobs"]["content"]
+    if stopped:  # llama.cpp lists the token that it stopped at as the last one of the answer
+        generated = generated[:-1]
+    text = choice["text"] if "text" in choice else choice["message"]["content"]
+    return Answer(
+        text=text.strip(),
+        token_ids=[token["id"] for token in generated],
+        finish_reason="stop" if stopped else "length",
+        logprobs=[token["logprob"] for token in generated] if logprobs else None,
+    )

@@ -1,0 +1,71 @@
+"""How likely a model finds the answers that it should have given.
+
+Covers the loss of each record by itself, for the scores and for comparing two models. The loss of training is the same
+quantity summed over a whole batch, in src/models/loss.py. It is not used here: it has no sum for each record, and one
+record at a time, or logits for trained tokens alone, add up in another order, which moves a loss of 550 nats by up to
+0.0002 and so every file of generations.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from src.inference.batches import progress_batches
+from src.models.collation import collate_padded
+from src.prompts.encoding import IGNORE_INDEX, encode_record
+from src.prompts.rendering import FormattedRecord
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+LOSS_BATCH = 8  # the logits of more records over a large vocabulary do not fit a small GPU
+
+
+class ReferenceLoss(NamedTuple):
+    """The loss of one reference answer."""
+
+    nats: float
+    """Negative log-likelihood, summed over the answer and its end-of-turn token."""
+    tokens: int
+    """How many tokens that is."""
+
+
+def reference_losses(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    records: Sequence[FormattedRecord],
+    max_length: int,
+) -> list[ReferenceLoss]:
+    """The loss of each record's own completion, in their order; the prompt does not count.
+
+    Args:
+        model: what is asked, in evaluation mode.
+        tokenizer: the model's.
+        records: prompts and completions.
+        max_length: tokens after which a record is cut off, as in training.
+    """
+    import torch
+
+    losses: list[ReferenceLoss] = []
+    for batch in progress_batches(records, LOSS_BATCH, "Measuring the loss"):
+        with torch.no_grad():
+            losses += batch_losses(model, tokenizer, batch, max_length)
+    return losses
+
+
+def batch_losses(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    records: Sequence[FormattedRecord],
+    max_length: int,
+) -> list[ReferenceLoss]:
+    """The losses of one batch, as `reference_losses` gives them."""
+    from torch.nn.functional import cross_entropy
+
+    encoded = [encode_record(tokenizer, record, max_length)._asdict() for record in records]
+    rows = [{**row, "seq_lengths": [len(row["input_ids"])]} for row in encoded]
+    batch = {name: tensor.to(model.device) for name, tensor in collate_padded(rows, tokenizer.pad_token_id).items()}
+    labels = batch.pop("labels")[:, 1:]  # each token is predicted from the one before it
+    logits = model(**batch, use_cache=False).logits[:, :-1].float()
+    nats = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE_INDEX, reduction="none").sum(1)
+    tokens = (labels != IGNORE_INDEX).sum(1)
+    return [ReferenceLoss(*loss) for loss in zip(nats.tolist(), tokens.tolist(), strict=True)]

@@ -1,0 +1,37 @@
+"""Why a base model's tokenizer or template cannot be used, in words.
+
+Covers the messages of this folder. They decide nothing, so that a stage does not run again for another wording.
+"""
+
+from src.errors import UserError
+
+
+def missing_pad_token(candidates: tuple[str, ...]) -> UserError:
+    """The vocabulary holds none of the candidates, or only ones that stop an answer."""
+    return UserError(
+        "The base model's tokenizer has no token to pad with that does not also stop an answer: "
+        f"add one of {', '.join(candidates)} to its vocabulary."
+    )
+
+
+def missing_chat_template() -> UserError:
+    """format.template is chat, and the base model brings no chat template."""
+    return UserError(
+        "format.template is 'chat', and the base model has no chat template: "
+        "set format.template to alpaca or plain, or choose an Instruct model as the base."
+    )
+
+
+def refused_turns(reason: str) -> UserError:
+    """The chat template raises an exception for these turns."""
+    return UserError(
+        f"the base model's chat template refuses the prompt ({reason}): set format.template to alpaca or plain."
+    )
+
+
+def changing_prompt() -> UserError:
+    """The chat template renders a prompt in one way alone and in another with an answer behind it."""
+    return UserError(
+        "The base model's chat template renders a prompt differently once the answer follows, so that training and "
+        "generation would see different prompts: set format.template to alpaca or plain."
+    )

@@ -1,0 +1,121 @@
+"""A base model's tokenizer, prepared: its template, its pad token, the tokens that stop an answer.
+
+Covers what is true of a tokenizer whatever it encodes. Does not make labels: encoding.py does.
+"""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.prompts import refusals
+from src.prompts.rendering import TemplateName, Turns, saved_chat_template
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Tokens that models reserve and never write, the likeliest first. A model padded with its stop token learns to ignore
+# that token, and never stops.
+PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<pad>", "<unk>")
+
+# Stands for an answer where only what the template puts behind it is looked at.
+ANSWER_MARK = "SHELFTALK"
+
+
+def load_tokenizer(folder: str | Path, template: TemplateName) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a model's folder, with the travelling chat template and a pad token that stops nothing.
+
+    Args:
+        folder: a base model or an adapter.
+        template: the format whose chat template it gets.
+
+    Raises:
+        UserError: if the template does not fit the base model or no token can serve as padding.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer.chat_template = saved_chat_template(template, tokenizer.chat_template)
+    tokenizer.pad_token = choose_pad_token(tokenizer)
+    tokenizer.padding_side = "left"  # generation goes on from the right end
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True  # the audit says so
+    return tokenizer
+
+
+def choose_pad_token(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """A token for padding that is neither the end of a text nor of a turn: a model padded with those never stops.
+
+    Raises:
+        UserError: if the vocabulary offers none.
+    """
+    stops, vocabulary = stop_token_ids(tokenizer), tokenizer.get_vocab()
+    for token in (tokenizer.pad_token, *PAD_CANDIDATES):
+        if token in vocabulary and vocabulary[token] not in stops:
+            return token
+    raise refusals.missing_pad_token(PAD_CANDIDATES)
+
+
+def render_turns(tokenizer: "PreTrainedTokenizerBase", turns: Turns, add_generation_prompt: bool = False) -> str:
+    """Turns as text by the tokenizer's chat template, beginning with one begin-of-text token where there is one.
+
+    Args:
+        tokenizer: one with a chat template.
+        turns: what is rendered.
+        add_generation_prompt: whether the text ends where an answer begins.
+
+    Raises:
+        UserError: if the template refuses the turns, as some do a system turn.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
+    except TemplateError as error:
+        raise refusals.refused_turns(str(error)) from None
+    return with_bos(tokenizer, str(text))
+
+
+def with_bos(tokenizer: "PreTrainedTokenizerBase", text: str) -> str:
+    """`text` with exactly one begin-of-text token in front, if the tokenizer has such a token."""
+    begin = tokenizer.bos_token or ""
+    return text if text.startswith(begin) else begin + text
+
+
+def without_bos(tokenizer: "PreTrainedTokenizerBase", text: str) -> str:
+    """`text` without the begin-of-text token in front, which llama.cpp and Ollama add themselves."""
+    return text.removeprefix(tokenizer.bos_token or "")
+
+
+def token_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    """Token ids of a text that holds its special tokens already."""
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def end_of_turn_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
+    """The special token that the chat template puts after an answer, which a model has to learn to stop by."""
+    return find_end_of_turn(tokenizer, tokenizer.chat_template)
+
+
+@lru_cache(maxsize=8)
+def find_end_of_turn(tokenizer: "PreTrainedTokenizerBase", chat_template: str) -> int | None:
+    """What `end_of_turn_id` gives, remembered for a tokenizer and its template."""
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER_MARK}]
+    tail = token_ids(tokenizer, render_turns(tokenizer, turns).rpartition(ANSWER_MARK)[2])
+    return next((token for token in tail if token in tokenizer.all_special_ids), None)
+
+
+def stop_token_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """The tokens that end an answer: the template's end of turn and the tokenizer's end of text."""
+    return sorted({token for token in (end_of_turn_id(tokenizer), tokenizer.eos_token_id) if token is not None})
+
+
+def stop_texts(tokenizer: "PreTrainedTokenizerBase") -> list[str]:
+    """The stop tokens as text."""
+    return [str(tokenizer.decode([token])) for token in stop_token_ids(tokenizer)]
+
+
+@lru_cache(maxsize=8)
+def special_token_pattern(tokenizer: "PreTrainedTokenizerBase") -> re.Pattern[str]:
+    """What the special tokens look like in a text."""
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    return re.compile("|".join(map(re.escape, special)) or "(?!)")  # matches nothing

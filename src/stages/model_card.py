@@ -1,0 +1,35 @@
+"""model_card: metrics/{audit,train,evaluate,export}.json -> models/MODEL_CARD.md
+
+What the exported model is, how it was trained and what it scores: the README.md of its repository on a model hub. A
+stage of its own, so that a new score or another wording neither merges nor converts the model again.
+"""
+
+from src.export.model_card import ModelFacts, render_model_card
+from src.files import atomic_file, read_json
+from src.params import Params
+from src.stages.runner import run_stage
+
+MODEL_CARD = "models/MODEL_CARD.md"
+STAGES = ("audit", "train", "evaluate", "export")
+
+
+def main(params: Params) -> None:
+    """Writes the model card."""
+    facts = ModelFacts(
+        base=f"{params.base.repository}@{params.base.revision}" if params.base.source == "hub" else params.base.source,
+        data=params.data.raw,
+        template=params.format.template,
+        instruction=params.format.instruction,
+        question=params.format.question,
+        four_bit=params.train.four_bit,
+        tiny_base=params.base.source == "tiny",
+        synthetic_data=params.data.raw.startswith("data/sample/"),
+    )
+    metrics = {stage: read_json(f"metrics/{stage}.json") for stage in STAGES}
+    with atomic_file(MODEL_CARD) as partial:
+        partial.write_text(render_model_card(facts, metrics), encoding="utf-8")
+    print(f"Model card written to {MODEL_CARD}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
