@@ -68,7 +68,7 @@ def test_a_copy_holds_the_model_and_no_code(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"base\.folder is 'no/such', which is no folder"):
+    with pytest.raises(UserError, match=r"base\.folder is 'no/such', which is not a folder"):
         copy_model(Path("no/such"), tmp_path)
 
 
