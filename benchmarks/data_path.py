@@ -1,7 +1,7 @@
 """Measures the data path at full size: decompress, clean, sample and format, run as dvc.yaml runs them.
 
-Beside them, in the same run, `gzip -dc` of the raw file and a straightforward pandas program with the same rules, on
-a slice. The raw file is made by src/synthetic/large_file.py. Does not measure DVC itself, nor what comes after format.
+Beside them, in the same session, `gzip -dc` of the raw file, and a straightforward pandas program with the same rules
+on a slice. The raw file is made by benchmarks/large_file.py. Does not measure DVC itself, nor the stages behind format.
 
     python -m benchmarks.data_path --records 2248619             # as many lines as the published file has
     python -m benchmarks.data_path --records 2248619 --twice     # then twice as many, for the memory
@@ -14,19 +14,18 @@ import sys
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
+from benchmarks import large_file
+from benchmarks.data_path_report import RESULTS, Results, StageUsage, render_table
 from benchmarks.process_usage import ProcessUsage, describe_machine, measure_command
 from src.errors import UserError
 from src.files import atomic_file, read_json, write_json
 from src.params import PARAMS, PIPELINE, dump_yaml, read_yaml
-from src.synthetic import large_file
 
-RESULTS = Path("metrics/bench/data.json")
 STAGES = ("decompress", "clean", "sample", "format")
-PROJECT = ("src", "dvc.yaml", "params.yaml")
+MAX_REJECTED_SHARE = 0.01  # of the raw file's lines, more than the 0.3% that large_file.py makes malformed
 
 
 def main() -> None:
@@ -37,7 +36,7 @@ def main() -> None:
         results = run_benchmark(folder, arguments.records, arguments.sample, arguments.slice)
         if arguments.twice:
             stages = run_stages(folder, make_raw(folder, 2 * arguments.records), arguments.sample)
-            results |= {"twice": stages, "memory_growth": relative_growth(results["stages"], stages)}
+            results |= {"twice": stages, "memory_growth": memory_growth(results["stages"], stages)}
     except UserError as error:
         sys.exit(str(error))
     write_json(arguments.results, results)
@@ -58,32 +57,54 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_benchmark(folder: Path, records: int, sample: int, slice_lines: int) -> dict[str, Any]:
-    """Everything that is measured on `records` lines; gzip at both ends of the run, since the machine may be shared."""
-    raw = make_raw(folder, records)
-    before = measure_command(f"gzip -dc {raw}", folder)
+def run_benchmark(folder: Path, records: int, sample: int, slice_lines: int) -> Results:
+    """Measures gzip, the stages and the pandas program.
+
+    Args:
+        folder: for the raw file and the results of the stages.
+        records: lines of the raw file.
+        sample: records that the sample stage draws, at most.
+        slice_lines: lines that the pandas program reads, at most.
+
+    Returns:
+        All figures, as RESULTS holds them.
+    """
+    raw, slice_lines = make_raw(folder, records), min(slice_lines, records)
+    gzip_before = measure_command(f"gzip -dc {raw}", folder)
     stages = run_stages(folder, raw, sample)
-    reference, equal = run_reference(folder, raw, min(slice_lines, records))
-    after = measure_command(f"gzip -dc {raw}", folder)
+    pandas = run_pandas(folder, raw, slice_lines)
+    gzip_after = measure_command(f"gzip -dc {raw}", folder)  # again: other users' load may have changed meanwhile
     return {
         "machine": describe_machine(),
         "lines": records,
         "raw_gb": round(raw.stat().st_size / 1e9, 3),
-        "gzip": [asdict(before), asdict(after)],
+        "gzip": [asdict(gzip_before), asdict(gzip_after)],
         "stages": stages,
-        "pandas": {"lines": min(slice_lines, records), **asdict(reference), "equal_texts": equal},
-        "ratios": compute_ratios(records, [before, after], stages, min(slice_lines, records), reference),
+        "pandas": {"lines": slice_lines, **asdict(pandas), "equal_texts": equal_text_share(folder)},
+        "ratios": compute_ratios(
+            stages,
+            seconds_per_line=pandas.wall_s / slice_lines,
+            lines=records,
+            gzip_seconds=(gzip_before.wall_s + gzip_after.wall_s) / 2,
+        ),
     }
 
 
 def make_raw(folder: Path, records: int) -> Path:
-    """The raw file of so many lines, made by the first call and kept in `folder`."""
+    """Makes the raw file, or takes the one that an earlier call has left.
+
+    Args:
+        folder: where it is kept.
+        records: its lines.
+
+    Returns:
+        Its path.
+    """
     raw = folder / f"{records}.json.gz"
     if not raw.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        progress = tqdm(
-            large_file.generate_lines(records), "raw file", total=-(-records // large_file.CHUNK), unit="chunk"
-        )
+        chunks = -(-records // large_file.CHUNK)
+        progress = tqdm(large_file.generate_lines(records), "raw file", total=chunks, unit="chunk")
         with atomic_file(raw) as partial, partial.open("wb") as file:
             gzip = subprocess.Popen(["gzip", "-6"], stdin=subprocess.PIPE, stdout=file)
             assert gzip.stdin
@@ -93,8 +114,17 @@ def make_raw(folder: Path, records: int) -> Path:
     return raw
 
 
-def run_stages(folder: Path, raw: Path, sample: int) -> dict[str, dict[str, float]]:
-    """Each stage's measures, run in a copy of the project by the command that dvc.yaml has for it."""
+def run_stages(folder: Path, raw: Path, sample: int) -> dict[str, StageUsage]:
+    """Runs each stage in a copy of the project by the command that dvc.yaml has for it.
+
+    Args:
+        folder: where the copy is made.
+        raw: the raw file.
+        sample: sample.records.
+
+    Returns:
+        What each stage used, and the seconds that clean spent on near duplicates.
+    """
     project = copy_project(folder / "project", raw, sample)
     commands = {name: read_yaml(PIPELINE)["stages"][name]["cmd"] for name in STAGES}
     measured = {name: asdict(measure_command(command, project)) for name, command in tqdm(commands.items(), "stages")}
@@ -103,107 +133,107 @@ def run_stages(folder: Path, raw: Path, sample: int) -> dict[str, dict[str, floa
 
 
 def copy_project(project: Path, raw: Path, sample: int) -> Path:
-    """A folder with the project's code, and parameters for the benchmark."""
+    """Copies the project's code and parameters, set for the benchmark.
+
+    Args:
+        project: the copy's folder, which is emptied before.
+        raw: the raw file.
+        sample: sample.records.
+
+    Returns:
+        The copy's folder.
+    """
     shutil.rmtree(project, ignore_errors=True)
     shutil.copytree("src", project / "src")
     shutil.copyfile(PIPELINE, project / PIPELINE)
     parameters = read_yaml(PARAMS)
-    parameters["data"].update(raw=str(raw), max_rejected_share=0.01)
+    parameters["data"].update(raw=str(raw), max_rejected_share=MAX_REJECTED_SHARE)
     parameters["sample"].update(records=sample)
     (project / PARAMS).write_text(dump_yaml(parameters), encoding="utf-8")
     return project
 
 
-def run_reference(folder: Path, raw: Path, lines: int) -> tuple[ProcessUsage, float]:
-    """The measures of the pandas program on the first lines, and the share of its texts that equal the stages' ones."""
-    result = folder / "reference.parquet"
-    measured = measure_command(f"{sys.executable} -m benchmarks.pandas_cleaning {raw} {lines} {result}", Path.cwd())
-    with get_context("spawn").Pool(1) as pool:  # else the commands measured later would start with its memory
-        return measured, pool.apply(equal_texts, (folder / "project/data/clean.parquet", result))
+def run_pandas(folder: Path, raw: Path, lines: int) -> ProcessUsage:
+    """Runs the pandas program on the first lines of the raw file.
+
+    Args:
+        folder: where its result is written.
+        raw: the raw file.
+        lines: how many are read.
+
+    Returns:
+        What it used.
+    """
+    result = pandas_result(folder)
+    return measure_command(f"{sys.executable} -m benchmarks.pandas_cleaning {raw} {lines} {result}", Path.cwd())
 
 
-def equal_texts(ours: Path, theirs: Path) -> float:
-    """The share of records with equal title and content, of those that are in both files."""
+def pandas_result(folder: Path) -> Path:
+    """The Parquet file that the pandas program writes."""
+    return folder / "reference.parquet"
+
+
+def equal_text_share(folder: Path) -> float:
+    """The share of the pandas program's texts that equal those of the stages."""
+    # In a process of its own, else the commands measured later would start with the memory that this one has taken.
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(equal_texts, (folder / "project/data/clean.parquet", pandas_result(folder)))
+
+
+def equal_texts(stages: Path, pandas: Path) -> float:
+    """Compares two Parquet files of records.
+
+    Args:
+        stages: with uid, title and content.
+        pandas: likewise.
+
+    Returns:
+        The share of records with equal title and content, of those that are in both files.
+    """
     import polars as pl
 
-    there = pl.scan_parquet(theirs).select("uid", title_there="title", content_there="content")
-    both = pl.scan_parquet(ours).select("uid", "title", "content").join(there, on="uid")
-    same = (pl.col("title") == pl.col("title_there")) & (pl.col("content") == pl.col("content_there"))
+    others = pl.scan_parquet(pandas).select("uid", other_title="title", other_content="content")
+    both = pl.scan_parquet(stages).select("uid", "title", "content").join(others, on="uid")
+    same = (pl.col("title") == pl.col("other_title")) & (pl.col("content") == pl.col("other_content"))
     return round(both.select(same.mean()).collect().item(), 4)
 
 
 def compute_ratios(
-    lines: int, gzip: list[ProcessUsage], stages: dict[str, dict[str, float]], slice_lines: int, reference: ProcessUsage
+    stages: dict[str, StageUsage], *, lines: int, gzip_seconds: float, seconds_per_line: float
 ) -> dict[str, float]:
-    """The figures that the goals are about."""
+    """Computes the figures that the goals are about.
+
+    Args:
+        stages: what each stage used.
+        lines: that the stages read.
+        gzip_seconds: that `gzip -dc` takes for the raw file.
+        seconds_per_line: that the pandas program takes.
+
+    Returns:
+        Ratios without a unit, seconds (_s) and GB of 2^30 bytes (_gb).
+    """
     near = stages["clean"]["near_duplicates_s"]
     cleaned = stages["decompress"]["wall_s"] + stages["clean"]["wall_s"] - near
     return {
-        "decompress_and_clean_to_gzip": round(cleaned * len(gzip) / sum(run.wall_s for run in gzip), 2),
-        "pandas_to_decompress_and_clean": round(reference.wall_s / slice_lines / (cleaned / lines), 1),
+        "decompress_and_clean_to_gzip": round(cleaned / gzip_seconds, 2),
+        "pandas_to_decompress_and_clean": round(seconds_per_line / (cleaned / lines), 1),
         "near_duplicates_s": near,
         "sample_and_format_s": round(stages["sample"]["wall_s"] + stages["format"]["wall_s"], 1),
         "peak_gb": round(max(stage["peak_mb"] for stage in stages.values()) / 1024, 2),
     }
 
 
-def relative_growth(once: dict[str, dict[str, float]], twice: dict[str, dict[str, float]]) -> dict[str, float]:
-    """The peak memory of each stage at twice the lines, as a multiple of that at once."""
+def memory_growth(once: dict[str, StageUsage], twice: dict[str, StageUsage]) -> dict[str, float]:
+    """Compares the stages' peak memory on two files.
+
+    Args:
+        once: what each stage used.
+        twice: the same on twice the lines.
+
+    Returns:
+        The factor by which each stage's memory grew.
+    """
     return {name: round(twice[name]["peak_mb"] / once[name]["peak_mb"], 2) for name in once}
-
-
-def render_table(results: dict[str, Any]) -> str:
-    """What was measured, and how it stands to the goals, as Markdown."""
-    machine = results["machine"]
-    return (
-        f"{results['lines']:,} lines, {results['raw_gb']} GB compressed; {machine['cores']} cores of "
-        f"{machine['processor']}, Python {machine['python']}, Polars {machine['polars']}.\n\n"
-        f"{measure_rows(results)}\n\n{goal_rows(results)}"
-    )
-
-
-def measure_rows(results: dict[str, Any]) -> str:
-    """One row for each program that was measured."""
-    first, last = results["gzip"]
-    growth = results.get("memory_growth", {})
-    rows = ["| | wall | CPU | peak memory | the same at twice the lines |", "|---|---:|---:|---:|---:|"]
-    rows += [
-        table_row(name, run, "–", "–") for name, run in (("`gzip -dc`, before", first), ("`gzip -dc`, after", last))
-    ]
-    for name, run in results["stages"].items():
-        rows.append(
-            table_row(f"`{name}`", run, f"{run['peak_mb']:,} MB", f"× {growth[name]}" if name in growth else "–")
-        )
-    pandas = results["pandas"]
-    rows.append(table_row(f"pandas, {pandas['lines']:,} lines", pandas, f"{pandas['peak_mb']:,} MB", "–"))
-    return "\n".join(rows)
-
-
-def table_row(name: str, run: dict[str, float], memory: str, growth: str) -> str:
-    """A row of the table of measures."""
-    return f"| {name} | {run['wall_s']:.1f} s | {run['cpu_s']:.1f} s | {memory} | {growth} |"
-
-
-def goal_rows(results: dict[str, Any]) -> str:
-    """One row for each goal."""
-    ratios = results["ratios"]
-    goals = [
-        (
-            "decompress and clean without near duplicates, to `gzip -dc`",
-            "decompress_and_clean_to_gzip",
-            "at most 3",
-            "×",
-        ),
-        ("pandas to the same, per line", "pandas_to_decompress_and_clean", "at least 12", "×"),
-        ("near duplicates", "near_duplicates_s", "at most 180", "s"),
-        ("sample and format", "sample_and_format_s", "at most 60", "s"),
-        ("peak memory of any stage", "peak_gb", "less than 3", "GB"),
-    ]
-    rows = ["| goal | measured | wanted |", "|---|---:|---:|"]
-    rows += [f"| {name} | {ratios[key]} {unit} | {wanted} {unit} |" for name, key, wanted, unit in goals]
-    if growth := results.get("memory_growth"):
-        rows.append(f"| peak memory at twice the lines | {max(growth.values())} × | at most 1.2 × |")
-    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Measures the training of the embedded run on this machine: the train stage as dvc.yaml runs it, and beside it, in the
-same run, ours and plain trl for some seconds each, on the same model, prompts and settings.
+"""Measures the training of the tiny model on this machine: the train stage as dvc.yaml runs it, ours and plain trl.
 
-Needs the results of `dvc repro` up to the audit. Does not measure other stages.
+The compared trainers run for some seconds each, in the same session, on the same model, prompts and settings. Needs the
+results of `dvc repro audit` with the parameters as they are committed. Does not measure other stages.
 
     python -m benchmarks.embedded_run
 """
@@ -13,28 +13,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import trainers
 from benchmarks.process_usage import describe_machine, measure_command
+from benchmarks.training_speed import TrainingTask
 from src.errors import UserError
 from src.files import read_json, write_json
 from src.params import PARAMS, PIPELINE, load_params, read_yaml
 
 RESULTS = Path("metrics/bench/embedded.json")
 INPUTS = [*map(Path, ("src", "data/prompts", "models/base", "metrics/audit.json")), PIPELINE, PARAMS]
-COMPARED = ("ours", "plain")
+COMPARED = ("ours", "plain")  # keys of trainers.TRAINERS
+SECONDS = 20  # for each compared trainer, after its warm-up
+
+Results = dict[str, Any]  # the JSON object of RESULTS
 
 
 def main() -> None:
     """Measures, prints a table, writes RESULTS."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.embedded_run",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--seconds", type=float, default=20, help="for each contender (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, default=Path(".bench/embedded"), help="for copies and checkpoints")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the JSON file (default: %(default)s)")
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
     try:
         results = run_benchmark(arguments.folder.absolute(), arguments.seconds)
     except UserError as error:
@@ -43,15 +38,35 @@ def main() -> None:
     print(render_table(results))
 
 
-def run_benchmark(folder: Path, seconds: float) -> dict[str, Any]:
-    """Everything measured, one after the other."""
-    project = copy_project(folder)
-    rates = {name: compare_trainers(folder, project, name, seconds) for name in COMPARED}
-    whole = measure_command(
-        read_yaml(PIPELINE)["stages"]["train"]["cmd"].replace("${train.launcher}", "python -m"), project
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.embedded_run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for each trainer (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, default=Path(".bench/embedded"), help="for copies and checkpoints")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the JSON file (default: %(default)s)")
+    return parser.parse_args()
+
+
+def run_benchmark(folder: Path, seconds: float) -> Results:
+    """Measures the compared trainers, then the train stage.
+
+    Args:
+        folder: for copies and checkpoints.
+        seconds: of training, for each compared trainer.
+
+    Returns:
+        All figures, as RESULTS holds them.
+    """
+    project = copy_project(folder)
+    rates = {name: measure_trainer(folder, project, name, seconds) for name in COMPARED}
+    command = read_yaml(PIPELINE)["stages"]["train"]["cmd"].replace("${train.launcher}", "python -m")
+    usage = measure_command(command, project)
     runtime = read_json(project / "metrics/runtime.json")["train"]
-    return {"machine": describe_machine(), "stage": asdict(whole) | runtime, **rates}
+    return {"machine": describe_machine(), "stage": asdict(usage) | runtime, **rates}
 
 
 def copy_project(folder: Path) -> Path:
@@ -70,22 +85,32 @@ def copy_project(folder: Path) -> Path:
     return project
 
 
-def compare_trainers(folder: Path, project: Path, name: str, seconds: float) -> dict[str, Any]:
-    """What a contender did in so many seconds, with the parameters and the prompts of the project."""
-    entry, result = folder / f"{name}.entry.json", folder / f"{name}.json"
-    prompts = str(project / "data/prompts/train.jsonl")
+def measure_trainer(folder: Path, project: Path, name: str, seconds: float) -> Results:
+    """Measures one trainer with the parameters and the prompts of the project.
+
+    Args:
+        folder: for the task and its result.
+        project: the copy of the project.
+        name: a key of trainers.TRAINERS.
+        seconds: of training.
+
+    Returns:
+        Counts and rates.
+    """
+    base, prompts = str(project / "models/base"), str(project / "data/prompts/train.jsonl")
+    task, result = folder / f"{name}.task.json", folder / f"{name}.json"
     train = load_params().train.model_dump()
-    write_json(entry, asdict(trainers.Entry(name, str(project / "models/base"), train, seconds, prompts=prompts)))
-    measure_command(f"{sys.executable} -m benchmarks.trainers {entry} {result}", Path.cwd())
+    write_json(task, asdict(TrainingTask(name, base, train, seconds, prompts=prompts)))
+    measure_command(f"{sys.executable} -m benchmarks.training_speed {task} {result}", Path.cwd())
     return read_json(result)
 
 
-def render_table(results: dict[str, Any]) -> str:
+def render_table(results: Results) -> str:
     """What was measured, as Markdown."""
     stage, machine, ours, plain = (results[name] for name in ("stage", "machine", *COMPARED))
-    times = ours["trained_tokens_per_second"] / plain["trained_tokens_per_second"]
+    ratio = ours["trained_tokens_per_second"] / plain["trained_tokens_per_second"]
     rows = [
-        "| embedded run | tokens/s | trained tokens/s | records/s | padding |",
+        "| tiny model | tokens/s | trained tokens/s | records/s | padding |",
         "|---|---:|---:|---:|---:|",
         table_row("ours", ours),
         table_row("trl, peft and bitsandbytes, padded", plain),
@@ -94,15 +119,23 @@ def render_table(results: dict[str, Any]) -> str:
         f"{machine['cores']} cores of {machine['processor']}. The train stage trained for "
         f"{stage['training_seconds']:.1f} s (at most 90 are wanted) at {stage['tokens_per_second']:,} tokens a second, "
         f"{stage['samples_per_second']:,} records a second, {stage['wall_s']:.0f} s in all, and "
-        f"{stage['peak_mb']:,} MB. For {ours['seconds']:.0f} s each, ours against plain trl: {times:.1f} times the "
+        f"{stage['peak_mb']:,} MB. For {ours['seconds']:.0f} s each, ours against plain trl: {ratio:.1f} times the "
         "trained tokens a second.\n\n" + "\n".join(rows)
     )
 
 
-def table_row(name: str, part: dict[str, Any]) -> str:
-    """A row of the table."""
-    rates = " | ".join(f"{part[f'{unit}_per_second']:,.0f}" for unit in ("tokens", "trained_tokens", "records"))
-    return f"| {name} | {rates} | {part['padding_share']:.0%} |"
+def table_row(name: str, measured: Results) -> str:
+    """Renders the rates of one trainer.
+
+    Args:
+        name: as readers know it.
+        measured: its counts and rates.
+
+    Returns:
+        The row.
+    """
+    rates = " | ".join(f"{measured[f'{unit}_per_second']:,.0f}" for unit in ("tokens", "trained_tokens", "records"))
+    return f"| {name} | {rates} | {measured['padding_share']:.0%} |"
 
 
 if __name__ == "__main__":

@@ -1,184 +1,238 @@
-"""What the GPU check found, as Markdown: speeds, agreement of the backends, and how all stands to the goals.
+"""The results of the GPU check as Markdown: speeds, agreement of the backends, and how they compare to the goals.
 
-Covers the results that gpu.py writes, whole or with parts missing. Does not measure.
+Covers the results that gpu.py writes, complete or with parts missing. Does not measure.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from benchmarks.gpu_parts import BACKENDS, VARIANTS
 
 RESULTS = Path("metrics/bench/gpu.json")
-BACKENDS = ("transformers", "unsloth")
-WAYS: dict[str, dict[str, bool]] = {  # in which the backends are compared
-    "4-bit": {"four_bit": True},
-    "16-bit": {"four_bit": False},
-    "4-bit, packed": {"four_bit": True, "packing": True},
-}
-NAMES = {"plain": "trl, peft and bitsandbytes", "notebook": "Unsloth's notebook"}
+TRAINER_NAMES = {"plain": "trl, peft and bitsandbytes", "notebook": "Unsloth's notebook"}
+CURVES = ("training_loss", "validation_loss")
 PUBLISHED_RATE = 24.171  # records a second, experiment A on an A100
 
-Results = dict[str, Any]
+Results = dict[str, Any]  # figures by name: of one part, or of all parts by theirs
+
+
+class Goal(NamedTuple):
+    """A figure beside what is wanted of it; `value` is None where it was not measured."""
+
+    name: str
+    value: float | None
+    form: str
+    wanted: str
 
 
 def render_table(results: Results) -> str:
-    """What was measured, and how it stands to the goals, as Markdown."""
+    """What was measured, and how it compares to the goals."""
     device = results["device"]
-    text = [
-        f"{device['name']}, {device['matrix_tflops']:,} TFLOP/s in {device['matrix']}; {as_list(device['versions'])}.",
-        *(speed_table(results, shape) for shape in shapes_measured(results)),
+    versions = ", ".join(f"{package} {version}" for package, version in device["versions"].items())
+    paragraphs = [
+        f"{device['name']}, {device['matrix_tflops']:,} TFLOP/s in {device['matrix']}; {versions}.",
+        *(speed_table(results, shape) for shape in measured_shapes(results)),
         agreement_table(results),
         answering_table(results),
-        goal_rows(results),
+        goals_table(results),
     ]
-    return "\n\n".join(text)
+    return "\n\n".join(paragraphs)
 
 
-def as_list(versions: dict[str, str]) -> str:
-    """Packages and their versions in a sentence."""
-    return ", ".join(f"{package} {version}" for package, version in versions.items())
+def parts_named(results: Results, prefix: str) -> Iterator[tuple[str, Results]]:
+    """Finds the parts of one kind.
+
+    Args:
+        results: of all parts.
+        prefix: that their names begin with.
+
+    Yields:
+        The rest of each name, and the part's outcome.
+    """
+    for name, outcome in results.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), outcome
 
 
-def shapes_measured(results: Results) -> list[str]:
-    """The shapes whose speed was measured."""
-    return list(dict.fromkeys(name.split("/")[1] for name in results if name.startswith("speed/")))
+def measured_shapes(results: Results) -> list[str]:
+    """The shapes of the models that were trained for their speed."""
+    return list(dict.fromkeys(name.split("/")[0] for name, _ in parts_named(results, "speed/")))
 
 
 def speed_table(results: Results, shape: str) -> str:
-    """A row for each contender at one shape."""
+    """Renders a row for each trainer.
+
+    Args:
+        results: of all parts.
+        shape: of the model.
+
+    Returns:
+        The table.
+    """
     peak = results["device"]["matrix_tflops"]
     rows = [
         f"| {shape} | records/s | tokens/s | trained tokens/s | padding | useful TFLOP/s | utilisation | memory |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for name, part in results.items():
-        if name.startswith(f"speed/{shape}/"):
-            rows.append(f"| {NAMES.get(name.split('/')[2], name.split('/')[2])} | {speed_cells(part, peak)} |")
+    for trainer, outcome in parts_named(results, f"speed/{shape}/"):
+        rows.append(f"| {TRAINER_NAMES.get(trainer, trainer)} | {speed_cells(outcome, peak)} |")
     return "\n".join(rows)
 
 
-def speed_cells(part: Results, peak: float) -> str:
-    """The figures of one contender, or why there are none."""
-    if "steps" not in part:
-        return f"{missing_parts(part)} | | | | | |"
-    memory = f"{part['peak_reserved_gb']} GB" if "peak_reserved_gb" in part else "–"
+def speed_cells(outcome: Results, peak: float) -> str:
+    """Renders the figures of one trainer, or why there are none.
+
+    Args:
+        outcome: of its part.
+        peak: the device's rate in TFLOP/s.
+
+    Returns:
+        Seven cells.
+    """
+    if "steps" not in outcome:
+        return f"{missing_reason(outcome)} | | | | | |"
+    memory = f"{outcome['peak_reserved_gb']} GB" if "peak_reserved_gb" in outcome else "–"
+    utilisation = outcome["useful_tflops"] / peak
     return (
-        f"{part['records_per_second']:,} | {part['tokens_per_second']:,.0f} | {part['trained_tokens_per_second']:,.0f} "
-        f"| {part['padding_share']:.0%} | {part['useful_tflops']:,.3g} | {part['useful_tflops'] / peak:.0%} | {memory}"
+        f"{outcome['records_per_second']:,} | {outcome['tokens_per_second']:,.0f} "
+        f"| {outcome['trained_tokens_per_second']:,.0f} | {outcome['padding_share']:.0%} "
+        f"| {outcome['useful_tflops']:,.3g} | {utilisation:.0%} | {memory}"
     )
 
 
-def missing_parts(part: Results) -> str:
-    """Why a part has no figures, the last line of what it said where it failed; nothing where it has some."""
-    if failure := part.get("failed"):
+def missing_reason(outcome: Results) -> str:
+    """Why a part has no figures, by the last line of its output where it failed; empty where it has some."""
+    if failure := outcome.get("failed"):
         return f"failed: {failure.splitlines()[-1]}"
-    return part.get("not_run", "")
+    return outcome.get("not_run", "")
 
 
 def agreement_table(results: Results) -> str:
-    """A row for each backend and precision on the small model."""
+    """A row for each backend and variant on the small model."""
     rows = [
         "| small model | labels right | training loss | held-out loss | reloaded in plain peft | packed to single |",
         "|---|---|---:|---:|---:|---:|",
     ]
-    for name, part in results.items():
-        if name.startswith("agreement/"):
-            way = name.removeprefix("agreement/")
-            rows.append(f"| {way.replace('/', ', ')} | {agreement_cells(part, results.get(f'reload/{way}', {}))} |")
+    for name, outcome in parts_named(results, "agreement/"):
+        reloaded = results.get(f"reload/{name}", {})
+        rows.append(f"| {name.replace('/', ', ')} | {agreement_cells(outcome, reloaded)} |")
     return "\n".join(rows)
 
 
-def agreement_cells(part: Results, reloaded: Results) -> str:
-    """The figures of one backend in one precision, or why there are none."""
-    if "validation_loss" not in part:
-        return f"{missing_parts(part)} | | | |"
-    again = f"{reloaded['validation_loss']:.4f}" if "validation_loss" in reloaded else missing_parts(reloaded) or "–"
-    curves = (f"{part[curve][0]:.3f} to {part[curve][-1]:.4f}" for curve in ("training_loss", "validation_loss"))
-    apart = "–" if leak_figure(part) is None else format_outcome(leak_figure(part), "{:+.2%}")
-    return f"{'yes' if part['labels_right'] else 'NO'} | {' | '.join(curves)} | {again} | {apart}"
+def agreement_cells(outcome: Results, reloaded: Results) -> str:
+    """Renders the figures of one backend in one variant, or why there are none.
+
+    Args:
+        outcome: of its training.
+        reloaded: of its adapter in plain peft.
+
+    Returns:
+        Five cells.
+    """
+    if "validation_loss" not in outcome:
+        return f"{missing_reason(outcome)} | | | |"
+    labels = "yes" if outcome["labels_right"] else "NO"
+    curves = " | ".join(f"{outcome[curve][0]:.3f} to {outcome[curve][-1]:.4f}" for curve in CURVES)
+    reload_loss = reloaded.get("validation_loss")
+    reload_cell = missing_reason(reloaded) or "–" if reload_loss is None else f"{reload_loss:.4f}"
+    difference = packing_difference(outcome)
+    return f"{labels} | {curves} | {reload_cell} | {'–' if difference is None else f'{difference:+.2%}'}"
 
 
-def leak_figure(part: Results) -> float | None:
-    """How much the loss of records packed together differs from theirs one by one, relatively."""
-    together, alone = part.get("packed_loss"), part.get("single_loss")
-    return together / alone - 1 if together and alone else None
+def packing_difference(outcome: Results) -> float | None:
+    """How much the loss of packed records differs from that of single ones, relatively; None if not measured."""
+    packed_to_single = ratio(outcome.get("packed_loss"), outcome.get("single_loss"))
+    return None if packed_to_single is None else packed_to_single - 1
 
 
 def answering_table(results: Results) -> str:
     """A row for each precision of the base that answers."""
     rows = ["| answering | answers/s | tokens/s |", "|---|---:|---:|"]
-    for name, part in results.items():
-        if name.startswith("answering/"):
-            cells = (
-                f"{part['answers_per_second']:,} | {part['tokens_per_second']:,}"
-                if "answers" in part
-                else missing_parts(part) + " |"
-            )
-            rows.append(f"| base in {name.removeprefix('answering/')} | {cells} |")
+    for precision, outcome in parts_named(results, "answering/"):
+        rows.append(f"| base in {precision} | {answering_cells(outcome)} |")
     return "\n".join(rows)
 
 
-def answering_cells(part: Results) -> str:
-    """The figures of one precision, or why there are none."""
-    if "answers" not in part:
-        return f"{missing_parts(part)} |"
-    return f"{part['answers_per_second']:,} | {part['tokens_per_second']:,}"
+def answering_cells(outcome: Results) -> str:
+    """The figures of one precision in two cells, or why there are none."""
+    if "answers" not in outcome:
+        return f"{missing_reason(outcome)} |"
+    return f"{outcome['answers_per_second']:,} | {outcome['tokens_per_second']:,}"
 
 
-def goal_rows(results: Results) -> str:
-    """One row for each goal of issue and design: what was measured, what was wanted."""
+def goals_table(results: Results) -> str:
+    """A row for each goal: what was measured, what was wanted."""
     rows = ["| goal | measured | wanted |", "|---|---:|---:|"]
-    rows += [
-        f"| {name} | {format_outcome(value, form)} | {wanted} |" for name, value, form, wanted in goal_figures(results)
-    ]
+    for goal in measure_goals(results):
+        measured = "not measured" if goal.value is None else goal.form.format(goal.value)
+        rows.append(f"| {goal.name} | {measured} | {goal.wanted} |")
     return "\n".join(rows)
 
 
-def format_outcome(value: float | None, form: str) -> str:
-    """A value in a form, or that there is none."""
-    return "not measured" if value is None else form.format(value)
+def measure_goals(results: Results) -> list[Goal]:
+    """Each goal with its value, as far as it was measured."""
 
+    def figure(part: str, key: str) -> float | None:
+        return results.get(f"speed/{part}", {}).get(key)
 
-def goal_figures(results: Results) -> list[tuple[str, float | None, str, str]]:
-    """Each goal with its value, the value's form, and what is wanted."""
-    one_b, eight_b = "speed/Llama-3.2-1B", "speed/Llama-3-8B"
-    rate, useful = "records_per_second", "useful_tflops"
-    ours = find_figure(results, f"{one_b}/ours", rate)
-    memory = find_figure(results, f"{eight_b}/ours", "peak_reserved_gb")
-    used = find_ratio(find_figure(results, f"{one_b}/ours", useful), results["device"].get("matrix_tflops"))
-    leaks = [
-        abs(found) for part in results.values() if isinstance(part, dict) and (found := leak_figure(part)) is not None
-    ]
-    notebook, trl = (
-        find_ratio(ours, find_figure(results, f"{one_b}/{other}", rate)) for other in ("notebook", "plain")
+    ours, notebook, trl = (
+        figure(f"Llama-3.2-1B/{trainer}", "records_per_second") for trainer in ("ours", "notebook", "plain")
     )
+    useful, peak = figure("Llama-3.2-1B/ours", "useful_tflops"), results["device"].get("matrix_tflops")
+    memory = figure("Llama-3-8B/ours", "peak_reserved_gb")
+    backends, packing = largest_backend_difference(results), largest_packing_difference(results)
     return [
-        ("Llama-3.2-1B to the published 24.2 records/s", find_ratio(ours, PUBLISHED_RATE), "{:.1f} ×", "at least 10 ×"),
-        ("Llama-3.2-1B to Unsloth's notebook", notebook, "{:.2f} ×", "at least 1.3 ×"),
-        ("Llama-3.2-1B to plain trl", trl, "{:.2f} ×", "at least 2.5 ×"),
-        ("Llama-3.2-1B's utilisation", used, "{:.0%}", "at least 40%"),
-        ("Llama-3-8B's memory", memory, "{:.1f} GB", "at most 8 GB"),
-        ("largest difference of losses between the backends", find_difference(results), "{:.1%}", "at most 2%"),
-        ("largest difference of losses, packed to single", max(leaks, default=None), "{:.2%}", "about 0"),
+        Goal("Llama-3.2-1B to the published 24.2 records/s", ratio(ours, PUBLISHED_RATE), "{:.1f} ×", "at least 10 ×"),
+        Goal("Llama-3.2-1B to Unsloth's notebook", ratio(ours, notebook), "{:.2f} ×", "at least 1.3 ×"),
+        Goal("Llama-3.2-1B to plain trl", ratio(ours, trl), "{:.2f} ×", "at least 2.5 ×"),
+        Goal("Llama-3.2-1B's utilisation", ratio(useful, peak), "{:.0%}", "at least 40%"),
+        Goal("Llama-3-8B's memory", memory, "{:.1f} GB", "at most 8 GB"),
+        Goal("largest difference of losses between the backends", backends, "{:.1%}", "at most 2%"),
+        Goal("largest difference of losses, packed to single", packing, "{:.2%}", "about 0"),
     ]
 
 
-def find_figure(results: Results, name: str, key: str) -> float | None:
-    """A figure of a part, if it was measured."""
-    return results.get(name, {}).get(key)
+def ratio(value: float | None, other: float | None) -> float | None:
+    """Divides two figures.
 
+    Args:
+        value: None where it was not measured.
+        other: likewise.
 
-def find_ratio(value: float | None, other: float | None) -> float | None:
-    """One figure to another, if both were measured."""
+    Returns:
+        None unless both were measured.
+    """
     return value / other if value and other else None
 
 
-def find_difference(results: Results) -> float | None:
-    """The largest relative difference between the two backends' losses at the same step, in any way."""
+def largest_backend_difference(results: Results) -> float | None:
+    """The largest relative difference of the two backends' losses at one step, over all variants and both curves."""
     pairs = [
-        (one, other)
-        for way in WAYS
-        for curve in ("training_loss", "validation_loss")
-        for one, other in zip(
-            *(results.get(f"agreement/{backend}/{way}", {}).get(curve, []) for backend in BACKENDS), strict=False
-        )
+        pair
+        for variant in VARIANTS
+        for curve in CURVES
+        for pair in zip(*(backend_curve(results, backend, variant, curve) for backend in BACKENDS), strict=False)
     ]
     return max((abs(one - other) / one for one, other in pairs), default=None)
+
+
+def backend_curve(results: Results, backend: str, variant: str, curve: str) -> list[float]:
+    """Finds a loss curve.
+
+    Args:
+        results: of all parts.
+        backend: one of BACKENDS.
+        variant: a key of VARIANTS.
+        curve: one of CURVES.
+
+    Returns:
+        Losses in nats a token, none where it was not measured.
+    """
+    return results.get(f"agreement/{backend}/{variant}", {}).get(curve, [])
+
+
+def largest_packing_difference(results: Results) -> float | None:
+    """The largest relative difference, up or down, of packed records' loss to that of single ones."""
+    differences = (packing_difference(outcome) for _, outcome in parts_named(results, "agreement/"))
+    return max((abs(found) for found in differences if found is not None), default=None)

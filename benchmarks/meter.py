@@ -1,7 +1,7 @@
-"""Measures a Trainer, whoever's it is: seconds a step, tokens and records, memory.
+"""Measures any transformers Trainer: seconds, steps, tokens, records, memory.
 
-Covers the steps after a warm-up, up to a number of seconds. Import it late: transformers comes with it, and unsloth
-wants to be imported before.
+Covers the steps after a warm-up, for a number of seconds. Import it late: it imports transformers, and unsloth has to
+be imported before that.
 """
 
 import gc
@@ -9,31 +9,48 @@ import time
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from benchmarks.flops import synchronize
 from src.prompts.encoding import IGNORE_INDEX
 
-WARM_UP = 5  # steps: kernels are compiled in the first
-COUNTS = ("records", "tokens", "trained_tokens", "places")
+WARM_UP = 5  # steps: kernels are compiled in the first ones
+COUNTS = ("records", "tokens", "trained_tokens", "places")  # places: tokens and padding
 
 
 class Meter(TrainerCallback):
-    """Counts what goes through a trainer, and stops it some seconds after the warm-up."""
+    """Counts what goes through a trainer, and stops it some seconds after the warm-up.
 
-    def __init__(self, trainer: Any, pad_id: int, seconds: float) -> None:
+    Args:
+        trainer: its training_step is replaced by one that counts.
+        pad_id: the padding's token id.
+        seconds: of training to measure.
+    """
+
+    def __init__(self, trainer: Trainer, pad_id: int, seconds: float) -> None:
         self.pad_id, self.seconds = pad_id, seconds
         self.counts = torch.zeros(len(COUNTS), dtype=torch.int64, device=trainer.args.device)
-        self.marks: list[tuple[float, torch.Tensor]] = []
-        self.step = trainer.training_step
-        trainer.training_step = self.counted
-        trainer.callback_handler.callbacks.insert(0, self)  # before others, who may measure something themselves
-        if torch.cuda.is_available():  # what loading left behind is nobody's need
+        self.marks: list[tuple[float, Tensor]] = []
+        self.training_step = trainer.training_step
+        trainer.training_step = self.counted_step  # type: ignore[method-assign]
+        trainer.callback_handler.callbacks.insert(0, self)  # before others, whose own work is not to be measured
+        if torch.cuda.is_available():  # else the memory that loading needed for a moment would count as training's
             gc.collect()
             torch.cuda.empty_cache()
 
-    def counted(self, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
-        """A training step on a batch that is counted."""
+    def counted_step(self, model: nn.Module, inputs: dict[str, Tensor], *given: Any, **named: Any) -> Tensor:
+        """Runs a training step and counts its batch.
+
+        Args:
+            model: passed on.
+            inputs: the batch: input_ids and labels, [rows, tokens].
+            given: passed on.
+            named: passed on.
+
+        Returns:
+            The trainer's loss.
+        """
         self.counts += torch.stack(
             [
                 count_records(inputs),
@@ -42,10 +59,17 @@ class Meter(TrainerCallback):
                 torch.tensor(inputs["input_ids"].numel(), device=self.counts.device),
             ]
         )
-        return self.step(model, inputs, *given, **named)
+        return self.training_step(model, inputs, *given, **named)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        """Marks the time at which the device had done the step."""
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
+        """Notes the time and the counts after a step, and ends training when it was measured for long enough.
+
+        Args:
+            args: not used.
+            state: not used.
+            control: told to stop.
+            given: not used.
+        """
         synchronize()
         self.marks.append((time.perf_counter(), self.counts.clone()))
         if len(self.marks) == WARM_UP and torch.cuda.is_available():
@@ -60,15 +84,15 @@ class Meter(TrainerCallback):
         return {"steps": len(self.marks) - WARM_UP, "seconds": round(end - start, 3), **counts, **memory_figures()}
 
 
-def count_records(inputs: Any) -> torch.Tensor:
-    """How many records a batch holds: places where positions start again, or rows."""
-    if "position_ids" in inputs:
-        return (inputs["position_ids"] == 0).sum()
-    return torch.tensor(len(inputs["input_ids"]), device=inputs["input_ids"].device)
+def count_records(batch: dict[str, Tensor]) -> Tensor:
+    """How many records a batch holds: the positions that are 0, or its rows where it has no positions."""
+    if "position_ids" in batch:
+        return (batch["position_ids"] == 0).sum()
+    return torch.tensor(len(batch["input_ids"]), device=batch["input_ids"].device)
 
 
 def memory_figures() -> dict[str, float]:
-    """The GPU's memory in GB (2^30 bytes) that tensors took at most, and that was taken from the device."""
+    """The GPU's memory in GB (2^30 bytes) that tensors took at most, and that PyTorch took from the device for them."""
     if not torch.cuda.is_available():
         return {}
     taken = {"allocated": torch.cuda.max_memory_allocated(), "reserved": torch.cuda.max_memory_reserved()}

@@ -1,7 +1,7 @@
-"""The usual pandas program for the same work, to measure ours against: read, filter, clean each text rule by rule.
+"""The usual pandas program for the work of decompress and clean, to compare with: read, filter, clean text by text.
 
-Covers decompress and clean without duplicates, with the very expressions of src/records, applied by Python's `re` (by
-`regex` where `re` can't express them) to one text after the other until it changes no more. No part of the pipeline.
+Covers both stages without duplicates, with the same expressions as src/records, applied by Python's `re` (by `regex`
+where `re` can't express them) to one text after the other until it changes no more.
 
     python -m benchmarks.pandas_cleaning RAW LINES RESULT
 """
@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Protocol
 
 import pandas as pd
 import regex
@@ -22,52 +22,65 @@ import regex
 from src.records import markup, rules
 
 Transform = Callable[[str], str]
-Pattern = Any  # of re or of regex
+MIN_TITLE_CHARS, MIN_CONTENT_CHARS = 3, 40  # the defaults of data.min_title_chars and data.min_content_chars
+
+
+class Pattern(Protocol):
+    """What the patterns of re and of regex have in common."""
+
+    def sub(self, repl: str, string: str, /) -> str:
+        """Replaces every match in a string by a template."""
 
 
 def main(raw: str, lines: int, result: str) -> None:
-    """Cleans the first `lines` lines of a .json.gz into a Parquet file of uid, title and content."""
+    """Cleans the first lines of a raw file into a Parquet file of uid, title and content.
+
+    Args:
+        raw: a .json.gz.
+        lines: how many of its lines are read.
+        result: the Parquet file.
+    """
     with gzip.open(raw, "rt", encoding="utf-8", errors="replace") as file:
-        records = pd.DataFrame([record for line in islice(file, lines) if (record := parse_lines(line))])
+        records = pd.DataFrame([record for line in islice(file, lines) if (record := parse_line(line))])
     records = records[["uid", "title", "content"]]
     stripped = records[["title", "content"]].apply(lambda column: column.str.strip().str.len())
-    records = records[(stripped["title"] >= 3) & (stripped["content"] >= 40)].copy()
+    records = records[(stripped["title"] >= MIN_TITLE_CHARS) & (stripped["content"] >= MIN_CONTENT_CHARS)].copy()
     for column in ("title", "content"):
         records[column] = records[column].apply(apply_until_stable)
     records.to_parquet(result)
 
 
-def parse_lines(line: str) -> dict[str, str] | None:
+def parse_line(line: str) -> dict[str, str] | None:
     """A line's record, or None if it is malformed."""
     try:
         record = json.loads(line)
     except ValueError:
         return None
-    whole = isinstance(record, dict) and all(isinstance(record.get(key), str) for key in ("uid", "title", "content"))
-    return record if whole else None
+    complete = isinstance(record, dict) and all(isinstance(record.get(key), str) for key in ("uid", "title", "content"))
+    return record if complete else None
 
 
 def apply_until_stable(text: str) -> str:
     """The text after all rules, again and again until it changes no more."""
     for _ in range(rules.MAX_PASSES):
         before = text
-        for mend in MENDS:
-            text = mend(text)
+        for transform in TRANSFORMS:
+            text = transform(text)
         if text == before:
             break
     return text
 
 
 def replace_pattern(*replacements: tuple[str, str]) -> Transform:
-    """Replaces what matches, one expression after the other."""
+    """A transform that replaces what each expression matches, one after the other; all in Rust's syntax."""
     compiled = [(python_pattern(pattern), python_template(template)) for pattern, template in replacements]
 
-    def mend(text: str) -> str:
+    def transform(text: str) -> str:
         for pattern, template in compiled:
             text = pattern.sub(template, text)
         return text
 
-    return mend
+    return transform
 
 
 def python_pattern(rust: str) -> Pattern:
@@ -82,7 +95,7 @@ def python_template(rust: str) -> str:
     return re.sub(r"\$(\d)", r"\\\1", rust)
 
 
-MENDS: tuple[Transform, ...] = (
+TRANSFORMS: tuple[Transform, ...] = (
     replace_pattern((rules.LOST_AMPERSAND, "$1&$2")),
     rules.decode_entities,
     rules.repair_mojibake,

@@ -1,6 +1,6 @@
-"""Running a command and measuring it, and saying on what machine.
+"""Runs a command and measures it, and describes the machine it ran on.
 
-Covers wall time, CPU time and peak memory of a process and those it waits for. Does not know what is run.
+Covers wall time, CPU time and peak memory of a process and the processes it waits for. Does not know what is run.
 """
 
 import os
@@ -10,14 +10,15 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from src.errors import UserError
+
+ERROR_CHARS = 2000  # shown of a failed command's output: its end, where the reason is
 
 
 @dataclass(frozen=True)
 class ProcessUsage:
-    """Wall time and CPU time (user and system, all threads) in seconds, and peak memory in MB."""
+    """Wall time and CPU time (user and system, all threads) in seconds, and peak memory in MB (2^20 bytes)."""
 
     wall_s: float
     cpu_s: float
@@ -25,10 +26,17 @@ class ProcessUsage:
 
 
 def measure_command(command: str, folder: Path) -> ProcessUsage:
-    """Runs a shell command in a folder.
+    """Runs a shell command.
+
+    Args:
+        command: as typed into a shell.
+        folder: the working directory.
+
+    Returns:
+        What it used.
 
     Raises:
-        UserError: if it fails, with the end of what it wrote.
+        UserError: if it fails, with the end of its error output.
     """
     start = time.perf_counter()
     process = subprocess.Popen(
@@ -41,26 +49,27 @@ def measure_command(command: str, folder: Path) -> ProcessUsage:
         text=True,
     )
     assert process.stderr
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)  # unlike Popen.wait it gives the usage of this one process
     wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise UserError(f"`{command}` failed, so there is nothing to measure:\n{said[-2000:]}")
+        raise UserError(f"`{command}` failed, so there is nothing to measure:\n{errors[-ERROR_CHARS:]}")
     return ProcessUsage(round(wall, 2), round(usage.ru_utime + usage.ru_stime, 2), round(usage.ru_maxrss / 1024))
 
 
 def python_environment() -> dict[str, str]:
-    """The environment in which `python` is the one that runs this."""
+    """The environment in which `python` is the interpreter that runs this."""
     return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def describe_machine() -> dict[str, Any]:
-    """The processor, how many cores of it may be used, and the versions that matter."""
+def describe_machine() -> dict[str, str | int]:
+    """The processor, how many of its cores may be used, and the versions that matter."""
     import polars
 
-    information = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in information.splitlines() if line.startswith("model name")]
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),

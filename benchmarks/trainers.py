@@ -1,117 +1,77 @@
-"""Trains one contender for a while, in a process of its own, and writes what was measured as JSON.
+"""The compared trainers: ours, trl as its documentation has it, and Unsloth as its notebooks have it.
 
-Covers ours (either backend), trl with peft and bitsandbytes as their documentation has it, and Unsloth as its notebooks
-have it: on the same model, the same records and the same settings of train.*, as far as each knows them. Does not
-compare: gpu.py and embedded.py do.
-
-    python -m benchmarks.trainers ENTRY.json RESULT.json
+Covers building each of them for the same model, the same records and the same settings of train.*, as far as it knows
+them. Does not train or measure: training_speed.py does.
 """
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks import flops, workload
-from src import numerics
-from src.files import read_json, read_jsonl, write_json
-from src.models.backends.transformers import LINEAR_LAYERS, nf4_config
+from src.models.backends.transformers import nf4_config
 from src.params import TrainParams
-from src.prompts.encoding import EncodedRecord, encode_record
-from src.prompts.tokenizers import load_tokenizer
+from src.prompts.encoding import EncodedRecord
 
-MOST_STEPS = 1000  # the schedule's length; the clock ends training long before
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+    from trl import SFTConfig, SFTTrainer
+
+# The layers that Unsloth's notebooks give an adapter: all linear ones of a Llama.
+NOTEBOOK_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+NEVER = 1000  # steps between log lines: the measurement ends long before
 
 
-@dataclass(frozen=True)
-class Entry:
-    """Who trains, on which model and records, and for how many seconds after the warm-up.
+class BuiltTrainer(NamedTuple):
+    """A trainer that is ready to train, and the attention kernel it uses, in words."""
 
-    `prompts` is a file of formatted records; without one, `records` of them are drawn in random tokens.
+    trainer: "SFTTrainer"
+    attention: str
+
+
+TrainerBuilder = Callable[[Path, TrainParams, "PreTrainedTokenizerBase", list[EncodedRecord]], BuiltTrainer]
+
+
+def build_ours(
+    base: Path, train: TrainParams, tokenizer: "PreTrainedTokenizerBase", encoded: list[EncodedRecord]
+) -> BuiltTrainer:
+    """Builds the train stage's own trainer, with the backend that train.backend names.
+
+    Args:
+        base: the base model's folder.
+        train: the parameters of training.
+        tokenizer: the base model's.
+        encoded: the records to train on.
+
+    Returns:
+        The trainer.
     """
-
-    contender: str
-    base: str
-    train: dict[str, Any]
-    seconds: float
-    records: int = 0
-    prompts: str = ""
-
-    def params(self) -> TrainParams:
-        """The training parameters, with nothing but training in the time measured."""
-        most = self.train["max_steps"] or MOST_STEPS
-        aside = {"max_steps": most, "eval_steps": MOST_STEPS, "save_steps": MOST_STEPS, "log_steps": MOST_STEPS}
-        return TrainParams(**self.train | aside | {"early_stopping": 0, "best_checkpoint": False})
-
-
-def main() -> None:
-    """Trains the contender of an entry."""
-    entry, target = Entry(**read_json(sys.argv[1])), Path(sys.argv[2])
-    numerics.fix_cpu()
-    write_json(target, measure_training(entry))
-
-
-def measure_training(entry: Entry) -> dict[str, Any]:
-    """What a contender's training took, and how much of the device's matrix rate it used."""
-    train = entry.params()
-    base = Path(entry.base)
-    build = TRAINERS[entry.contender]
-    if entry.contender == "notebook" or train.backend == "unsloth":
-        import unsloth  # noqa: F401  patches transformers and trl, so it comes before them
-    numerics.seed_everything(train.seed)
-    tokenizer = load_tokenizer(base, "chat")
-    encoded = records_of(entry, tokenizer, train.max_length)
-    trainer, described = build(base, train, tokenizer, encoded)
-
-    from benchmarks.meter import Meter
-
-    meter = Meter(trainer, tokenizer.pad_token_id, entry.seconds)
-    trainer.train()
-    return described | per_second(meter.measured(), entry, encoded)
-
-
-def records_of(entry: Entry, tokenizer: Any, max_length: int) -> list[EncodedRecord]:
-    """The records of an entry as tokens."""
-    if entry.prompts:
-        return [encode_record(tokenizer, record, max_length) for record in read_jsonl(entry.prompts)]
-    vocabulary = read_json(Path(entry.base, "config.json"))["vocab_size"]
-    return workload.random_records(entry.records, vocabulary, max_length)
-
-
-def per_second(measured: dict[str, Any], entry: Entry, encoded: list[EncodedRecord]) -> dict[str, Any]:
-    """What was measured, and the same by the second."""
-    seconds, names = measured["seconds"], ("records", "tokens", "trained_tokens")
-    squares = measured["records"] * sum(len(record.input_ids) ** 2 for record in encoded) / len(encoded)
-    config, rank = read_json(Path(entry.base, "config.json")), entry.train["lora_r"]
-    useful = flops.training_flops(config, rank, measured["tokens"], measured["trained_tokens"], squares)
-    return measured | {
-        **{f"{name}_per_second": round(measured[name] / seconds, 1) for name in names},
-        "padding_share": round(1 - measured["tokens"] / measured["places"], 4),
-        "useful_tflops": round(useful / seconds / 1e12, 4),
-    }
-
-
-def ours_trainer(
-    base: Path, train: TrainParams, tokenizer: Any, encoded: list[EncodedRecord]
-) -> tuple[Any, dict[str, Any]]:
-    """The train stage's own trainer, with the backend that train.backend names."""
     from src.models import attention, backends
     from src.prompts.packing import make_rows
     from src.training.rounds import TrainingContext, build_trainer
 
     backend, kernel = backends.get_backend(train, base), attention.choose_attention(train)
     model = backend.load_trainable(base, train, kernel.implementation)
-    few = list(make_rows(encoded[:2], train.max_length, False))
-    job = TrainingContext(tokenizer=tokenizer, validation=few, names={}, train=train, attention=kernel)
-    packed = make_rows(encoded, train.max_length, kernel.packing)
-    return build_trainer(model, job, packed, Path(base, "checkpoints")), {"attention": kernel.reason}
+    validation = list(make_rows(encoded[:2], train.max_length, False))  # required, and never evaluated here
+    context = TrainingContext(tokenizer=tokenizer, validation=validation, names={}, train=train, attention=kernel)
+    rows = make_rows(encoded, train.max_length, kernel.packing)
+    return BuiltTrainer(build_trainer(model, context, rows, Path(base, "checkpoints")), kernel.reason)
 
 
-def trl_trainer(
-    base: Path, train: TrainParams, tokenizer: Any, encoded: list[EncodedRecord]
-) -> tuple[Any, dict[str, Any]]:
-    """trl's SFTTrainer on a base that bitsandbytes quantises, with a peft configuration, padding and defaults."""
+def build_plain_trl(
+    base: Path, train: TrainParams, tokenizer: "PreTrainedTokenizerBase", encoded: list[EncodedRecord]
+) -> BuiltTrainer:
+    """Builds trl's SFTTrainer with peft and bitsandbytes as its documentation has it: padded batches, defaults.
+
+    Args:
+        base: the base model's folder.
+        train: the parameters of training.
+        tokenizer: the base model's.
+        encoded: the records to train on.
+
+    Returns:
+        The trainer.
+    """
     import torch
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM
@@ -136,17 +96,27 @@ def trl_trainer(
     trainer = SFTTrainer(
         model=model,
         args=sft_config(base, train, gradient_checkpointing=train.gradient_checkpointing),
-        train_dataset=padded_dataset(encoded),
+        train_dataset=to_dataset(encoded),
         processing_class=tokenizer,
         peft_config=lora,
     )
-    return trainer, {"attention": "sdpa, trl's default"}
+    return BuiltTrainer(trainer, "sdpa, trl's default")
 
 
-def unsloth_notebook(
-    base: Path, train: TrainParams, tokenizer: Any, encoded: list[EncodedRecord]
-) -> tuple[Any, dict[str, Any]]:
-    """Unsloth as in its Llama notebooks: its own checkpointing, no packing, adamw_8bit; batch and rank as asked."""
+def build_unsloth_notebook(
+    base: Path, train: TrainParams, tokenizer: "PreTrainedTokenizerBase", encoded: list[EncodedRecord]
+) -> BuiltTrainer:
+    """Builds a trainer as Unsloth's Llama notebooks do: its own checkpointing, no packing, adamw_8bit.
+
+    Args:
+        base: the base model's folder.
+        train: the parameters of training; batch size and rank are taken from them, not from the notebooks.
+        tokenizer: the base model's.
+        encoded: the records to train on.
+
+    Returns:
+        The trainer.
+    """
     from trl import SFTTrainer
     from unsloth import FastLanguageModel
 
@@ -158,7 +128,7 @@ def unsloth_notebook(
         r=train.lora_r,
         lora_alpha=train.lora_alpha,
         lora_dropout=train.lora_dropout,
-        target_modules=LINEAR_LAYERS,
+        target_modules=NOTEBOOK_LAYERS,
         bias="none",
         use_gradient_checkpointing="unsloth",
         random_state=train.seed,
@@ -166,23 +136,32 @@ def unsloth_notebook(
     trainer = SFTTrainer(
         model=model,
         args=sft_config(base, train, optim="adamw_8bit"),
-        train_dataset=padded_dataset(encoded),
+        train_dataset=to_dataset(encoded),
         processing_class=tokenizer,
     )
     padding_free = getattr(trainer.args, "padding_free", None)
-    return trainer, {"attention": f"Unsloth's own: {unsloth_attention()}, padding_free {padding_free}"}
+    return BuiltTrainer(trainer, f"Unsloth's own: {unsloth_kernels()}, padding_free {padding_free}")
 
 
-def unsloth_attention() -> str:
-    """Which kernels Unsloth found: without any it takes sdpa, one call a record where records are packed."""
+def unsloth_kernels() -> str:
+    """Which kernels Unsloth found; without any it takes sdpa, one call a record where records are packed."""
     from unsloth.utils import attention_dispatch as found
 
     torch_varlen = found._TORCH_VARLEN_ATTN is not None
     return f"flash-attn {found.HAS_FLASH_ATTENTION}, xformers {found.HAS_XFORMERS}, torch's varlen {torch_varlen}"
 
 
-def sft_config(base: Path, train: TrainParams, **different: Any) -> Any:
-    """The parameters of training that every contender shares, in trl's words."""
+def sft_config(base: Path, train: TrainParams, **changes: Any) -> "SFTConfig":
+    """Translates the parameters of training into trl's names.
+
+    Args:
+        base: the base model's folder, where trl may write.
+        train: the parameters.
+        changes: what one trainer sets otherwise.
+
+    Returns:
+        trl's settings.
+    """
     import torch
     from trl import SFTConfig
 
@@ -196,7 +175,7 @@ def sft_config(base: Path, train: TrainParams, **different: Any) -> Any:
         "learning_rate": train.lr,
         "lr_scheduler_type": train.scheduler,
         "warmup_steps": train.warmup_steps,
-        "optim": train.optimizer if on_gpu else train.optimizer.removeprefix("paged_"),
+        "optim": train.optimizer if on_gpu else train.optimizer.removeprefix("paged_"),  # a CPU has nothing to page out
         "weight_decay": train.weight_decay,
         "bf16": on_gpu,
         "use_cpu": not on_gpu,
@@ -204,22 +183,21 @@ def sft_config(base: Path, train: TrainParams, **different: Any) -> Any:
         "data_seed": train.seed,
         "report_to": "none",
         "save_strategy": "no",
-        "logging_steps": MOST_STEPS,
+        "logging_steps": NEVER,
         "disable_tqdm": True,
     }
-    return SFTConfig(**shared | different)
+    return SFTConfig(**shared | changes)
 
 
-def padded_dataset(encoded: list[EncodedRecord]) -> Any:
+def to_dataset(encoded: list[EncodedRecord]) -> "Dataset":
     """Records as a `datasets.Dataset` of tokens and labels, which trl takes as they are."""
     from datasets import Dataset
 
     return Dataset.from_list([record._asdict() for record in encoded])
 
 
-TrainerBuilder = Callable[[Path, TrainParams, Any, list[EncodedRecord]], tuple[Any, dict[str, Any]]]
-TRAINERS: dict[str, TrainerBuilder] = {"ours": ours_trainer, "plain": trl_trainer, "notebook": unsloth_notebook}
-
-
-if __name__ == "__main__":
-    main()
+TRAINERS: dict[str, TrainerBuilder] = {
+    "ours": build_ours,
+    "plain": build_plain_trl,
+    "notebook": build_unsloth_notebook,
+}

@@ -1,7 +1,8 @@
 """What the training benchmarks train: models of known shapes with random weights, and records to train them on.
 
-Covers Llama's published shapes and a small one, records of the published lengths in random tokens (for speed) and
-records of the invented catalogue in real ones (for losses). Does not train or measure. Needs no network.
+Covers Llama's published shapes and a small one, records of the published lengths in random tokens (for speed, which
+does not depend on what a token means) and records of the invented catalogue in real ones (for losses). Does not train
+or measure. Needs no network.
 
     python -m benchmarks.workload SHAPE FOLDER
 """
@@ -11,13 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.published_lengths import CONTENT_CHARS, TITLE_CHARS, draw_lengths
 from src.files import atomic_folder
 from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_record
 from src.prompts.rendering import prompt_and_completion, prompt_turns
 from src.prompts.tokenizers import load_tokenizer
 from src.synthetic import tiny_model
-from src.synthetic.catalogue import generate_products
-from src.synthetic.published_lengths import CONTENT_CHARS, TITLE_CHARS, draw_lengths
+from src.synthetic.catalogue import Product, generate_products
 
 # config.json of meta-llama/Llama-3.2-1B-Instruct and of Meta-Llama-3-8B.
 SHAPES: dict[str, dict[str, Any]] = {
@@ -66,12 +67,19 @@ SHAPES: dict[str, dict[str, Any]] = {
 CATALOGUE_SEED, PRODUCTS = 2, 600
 
 # Of Llama 3's tokenizer on English: a token holds about 4.4 characters; the chat template puts about 45 tokens around
-# title and description.
-CHARS_A_TOKEN, FRAME_TOKENS = 4.4, 45
+# title and content.
+CHARS_A_TOKEN, TEMPLATE_TOKENS = 4.4, 45
+INSTRUCTION = "Describe the product that has this title."
 
 
 def build_model(shape: str, folder: Path, seed: int = 0) -> None:
-    """Saves a model of a shape with random weights, in 16 bits where there is a GPU, and the embedded tokenizer."""
+    """Saves a model with random weights, in 16 bits where there is a GPU, and a tokenizer trained on the catalogue.
+
+    Args:
+        shape: a key of SHAPES.
+        folder: where to.
+        seed: of the weights.
+    """
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
@@ -86,37 +94,51 @@ def build_model(shape: str, folder: Path, seed: int = 0) -> None:
         dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
     )
     torch.manual_seed(seed)
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):  # drawing billions of weights is slow on a CPU
         model = AutoModelForCausalLM.from_config(config)
     with atomic_folder(folder) as partial:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
 
 
-def catalogue_products() -> list[Any]:
+def catalogue_products() -> list[Product]:
     """Products to train a tokenizer and a small model on."""
     return list(generate_products(CATALOGUE_SEED, PRODUCTS))
 
 
 def catalogue_prompts() -> list[dict[str, Any]]:
-    """The catalogue's titles and descriptions as formatted records in the chat template."""
-    instruction = "Describe the product that has this title."
+    """The catalogue's products as formatted records in the chat template."""
     return [
-        prompt_and_completion("chat", prompt_turns(instruction, "{title}", product.title), product.content)
+        prompt_and_completion("chat", prompt_turns(INSTRUCTION, "{title}", product.title), product.content)
         for product in catalogue_products()
     ]
 
 
 def catalogue_records(folder: Path, max_length: int) -> list[EncodedRecord]:
-    """The catalogue's formatted records as the tokenizer of a folder encodes them."""
+    """Encodes the catalogue's formatted records.
+
+    Args:
+        folder: of a model with its tokenizer.
+        max_length: tokens of a record, at most.
+
+    Returns:
+        Tokens and labels.
+    """
     tokenizer = load_tokenizer(folder, "chat")
     return [encode_record(tokenizer, record, max_length) for record in catalogue_prompts()]
 
 
 def random_records(count: int, vocabulary: int, max_length: int, seed: int = 0) -> list[EncodedRecord]:
-    """Records whose titles and descriptions have the published lengths, in random tokens.
+    """Draws records whose titles and contents have the published lengths, in random tokens.
 
-    Speed does not ask what a token says. Special tokens, the first ids of the embedded tokenizer, are left out.
+    Args:
+        count: how many.
+        vocabulary: token ids of the model.
+        max_length: tokens of a record, at most.
+        seed: the same seed gives the same records.
+
+    Returns:
+        Tokens and labels.
     """
     rng = random.Random(seed)
     sizes = zip(draw_lengths(rng, TITLE_CHARS, count), draw_lengths(rng, CONTENT_CHARS, count), strict=True)
@@ -124,10 +146,24 @@ def random_records(count: int, vocabulary: int, max_length: int, seed: int = 0) 
 
 
 def random_record(rng: random.Random, title: int, content: int, vocabulary: int, max_length: int) -> EncodedRecord:
-    """One record from the lengths of its texts in characters."""
-    asked, answered = FRAME_TOKENS + round(title / CHARS_A_TOKEN), 1 + round(content / CHARS_A_TOKEN)
-    tokens = rng.choices(range(len(tiny_model.SPECIAL_TOKENS), vocabulary), k=min(asked + answered, max_length))
-    return EncodedRecord(tokens, [IGNORE_INDEX] * min(asked, max_length) + tokens[asked:])
+    """Draws one record.
+
+    Args:
+        rng: draws the tokens.
+        title: its length in characters.
+        content: its length in characters.
+        vocabulary: token ids of the model.
+        max_length: tokens, at most.
+
+    Returns:
+        Tokens and labels.
+    """
+    prompt = TEMPLATE_TOKENS + round(title / CHARS_A_TOKEN)
+    completion = round(content / CHARS_A_TOKEN) + 1  # and the end-of-turn token
+    # The tokenizer's first ids are its special tokens, of which padding would not be counted as a token.
+    ordinary = range(len(tiny_model.SPECIAL_TOKENS), vocabulary)
+    tokens = rng.choices(ordinary, k=min(prompt + completion, max_length))
+    return EncodedRecord(tokens, [IGNORE_INDEX] * min(prompt, max_length) + tokens[prompt:])
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def main_module(stage: dict[str, Any]) -> str:
     words = stage["cmd"].split()
     file = next((module_file(word) for word in words if word.startswith("src.")), None)
     if file is None:
-        raise UserError(f"{PIPELINE}: the command {stage['cmd']!r} runs no module of src/: name one, or correct its name.")
+        raise UserError(f"{PIPELINE}: the command {stage['cmd']!r} runs no module of src/: name one.")
     return file
 
 

@@ -1,6 +1,7 @@
-"""The base model as an immutable input: fetched from a hub at a pinned revision, or copied from a local folder.
+"""The base model as an immutable input: downloaded from a hub at a pinned revision, or copied from a local folder.
 
-Covers the files alone, safetensors and never code. The embedded tiny model is built by src/synthetic/.
+Covers its files, weights as safetensors only: other formats and Python files could run code when they are loaded. Does
+not load the model.
 """
 
 import shutil
@@ -9,12 +10,17 @@ from pathlib import Path
 from src.errors import UserError
 from src.files import read_json
 
-ARCHITECTURE = "LlamaForCausalLM"
-WANTED = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
+ARCHITECTURE = "LlamaForCausalLM"  # the one whose layers training and export know by name
+MODEL_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
 
 
 def download_model(repository: str, revision: str, folder: Path) -> None:
-    """Fetches a repository's configuration, tokenizer and safetensors at a commit into `folder`.
+    """Downloads a model's configuration, tokenizer and safetensors.
+
+    Args:
+        repository: owner/name on the hub.
+        revision: a commit hash: a branch or tag could change under the same name.
+        folder: an existing one.
 
     Raises:
         UserError: if the hub cannot be reached, or has no such repository or commit.
@@ -24,7 +30,7 @@ def download_model(repository: str, revision: str, folder: Path) -> None:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        copy_model(Path(snapshot_download(repository, revision=revision, allow_patterns=WANTED)), folder)
+        copy_model(Path(snapshot_download(repository, revision=revision, allow_patterns=MODEL_FILES)), folder)
     except HfHubHTTPError as error:
         raise UserError(
             f"base.repository {repository!r} at base.revision {revision!r} was refused by the hub "
@@ -32,30 +38,34 @@ def download_model(repository: str, revision: str, folder: Path) -> None:
         ) from error
     except HFValidationError as error:
         raise UserError(
-            f"base.repository is {repository!r}, which is no repository's name: write owner/name."
+            f"base.repository is {repository!r}, which is not the name of a repository: write owner/name."
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HTTPError, ConnectionError) as error:
         raise UserError(
             f"base.repository is {repository!r}, and the hub cannot be reached from here: check the network, "
-            "or set base.source to local with base.folder, or to tiny."
+            "or set base.source to one that needs none (local, with base.folder)."
         ) from error
 
 
 def copy_model(source: Path, folder: Path) -> None:
-    """Copies a model's configuration, tokenizer and safetensors from `source` to `folder`.
+    """Copies a model's configuration, tokenizer and safetensors.
+
+    Args:
+        source: the folder of a model.
+        folder: an existing one.
 
     Raises:
-        UserError: if `source` is no folder.
+        UserError: if `source` is not a folder.
     """
     if not source.is_dir():
-        raise UserError(f"base.folder is '{source}', which is no folder: set it to the folder of a model.")
-    for pattern in WANTED:
+        raise UserError(f"base.folder is '{source}', which is not a folder: set it to the folder of a model.")
+    for pattern in MODEL_FILES:
         for path in source.glob(pattern):
             shutil.copyfile(path, folder / path.name)
 
 
 def check_model(folder: Path) -> None:
-    """Refuses a folder that is no complete model, or one whose layers are not known here.
+    """Refuses a folder without a complete model, or with one of an unknown architecture.
 
     Raises:
         UserError: naming what is missing or unknown.

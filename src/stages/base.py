@@ -1,6 +1,7 @@
-"""base: models/base/, the model that fine-tuning starts from
+"""base: a hub repository, base.folder or src/synthetic -> models/base/
 
-An immutable input: a hub model at a pinned revision, a local folder, or the embedded tiny model, which is built here.
+The model that fine-tuning starts from, as an immutable input: downloaded at a pinned revision, copied from a local
+folder, or the tiny model, which is built here so that the pipeline runs anywhere.
 """
 
 from pathlib import Path
@@ -8,24 +9,38 @@ from pathlib import Path
 from src.files import atomic_folder
 from src.models.sources import check_model, copy_model, download_model
 from src.numerics import seed_everything
-from src.params import Params
+from src.params import BaseParams, Params
 from src.stages.runner import run_stage
-from src.synthetic import tiny_model
+from src.synthetic.tiny_model import build_tiny_model
+
+BASE = "models/base"
 
 
 def main(params: Params) -> None:
-    """Fetches, copies or builds the base model."""
-    base = params.base
-    with atomic_folder("models/base") as folder:
-        if base.source == "hub":
-            download_model(base.repository, base.revision, folder)
-        elif base.source == "local":
-            copy_model(Path(base.folder), folder)
-        else:
-            seed_everything(base.seed)
-            tiny_model.build_tiny_model(folder, base.pretrain_steps, base.seed)
+    """Writes the base model's folder, complete or not at all."""
+    with atomic_folder(BASE) as folder:
+        write_model(params.base, folder)
         check_model(folder)
-    print(f"Base model from {base.source} in models/base")
+    print(f"Base model from {params.base.source} in {BASE}")
+
+
+def write_model(base: BaseParams, folder: Path) -> None:
+    """Writes the files of the model that base.source names.
+
+    Args:
+        base: which model, and where it comes from.
+        folder: an empty one.
+
+    Raises:
+        UserError: if the model cannot be downloaded or its folder does not exist.
+    """
+    if base.source == "hub":
+        download_model(base.repository, base.revision, folder)
+    elif base.source == "local":
+        copy_model(Path(base.folder), folder)
+    else:
+        seed_everything(base.seed)
+        build_tiny_model(folder, base.pretrain_steps, base.seed)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,50 @@
-"""An invented catalogue of products, which stands in for real ones where nothing may be downloaded.
+"""An invented catalogue of products, which stands in for real ones where nothing can be downloaded.
 
-Covers the grammar: which attributes a product draws, how its title and its description state them. The words are in
-vocabulary.yaml. Does not cover the flaws of raw data (flaws.py) nor the file made of it (sample.py).
+Covers the grammar: which attributes a product has, and how its title and content state them. The words are in
+vocabulary.yaml. Does not cover the flaws of raw data (flaws.py) nor the file they are written to (raw_file.py).
 """
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, TypedDict
 
 from ruamel.yaml import YAML
 
 VOCABULARY = Path(__file__).with_name("vocabulary.yaml")
-BOOK_SHARE = 0.5
+BOOK_SHARE = 0.5  # the other kinds share the rest equally
 MAKERS = ("brand", "last", "name", "place")  # the first of them that a title states decides the house style
-STYLED_SHARE = 0.85  # of the sentences that follow it, so that a title tells how its description is put
+STYLED_SHARE = 0.85  # of the sentences follow the house style, so that a title predicts the wording of its content
 KEPT_SHARE = 0.85  # of the sentences after the first
-SHORT_SHARE, LONG_SHARE = 0.02, 0.01
+SHORT_SHARE, LONG_SHARE = 0.02, 0.01  # real contents have outliers in both directions
+
+Attribute = str | dict[str, str]  # a value, or a value with details, such as a brand and its town
+
+
+class ProductFrame(TypedDict):
+    """A title with gaps for attributes, and alternatives for each sentence of the content."""
+
+    title: str
+    text: list[list[str]]
+
+
+class ProductLine(TypedDict):
+    """The values that each attribute of a product can take, and the frames that state them."""
+
+    draws: dict[str, list[Attribute]]
+    frames: list[ProductFrame]
 
 
 @dataclass(frozen=True)
 class Product:
     """A product of the catalogue.
 
-    `facts` are the attributes that the title states, as it states them. The content's first sentence or two restate
-    them all, up to upper and lower case.
+    `facts` are the attributes that the title states, as it states them. The content's first sentence or two state all
+    of them again, up to upper and lower case.
     """
 
     kind: str
@@ -39,70 +55,125 @@ class Product:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a product is, before it is put into words.
-
-    `frame` holds its title and sentences, with gaps; `style` is the number of its maker's house style.
-    """
+    """What a product is, before it is put into words; `style` is the number of its maker's house style."""
 
     kind: str
-    frame: dict[str, Any]
-    attributes: dict[str, Any]
+    frame: ProductFrame
+    attributes: dict[str, Attribute]
     style: int
 
 
-class Frame(Formatter):
+class FrameFormatter(Formatter):
     """str.format with two more conversions: {name!l} is in lower case, {name!c} has one capital at its start."""
 
     def convert_field(self, value: Any, conversion: str | None) -> Any:
-        """The value as `conversion` writes it."""
+        """Converts a value, as string.Formatter asks for it.
+
+        Args:
+            value: the attribute's value.
+            conversion: the letter behind the exclamation mark, if any.
+
+        Returns:
+            The converted value.
+        """
         cases = {"l": str.lower, "c": str.capitalize}
         return cases[conversion](value) if conversion in cases else super().convert_field(value, conversion)
 
-    def fill(self, frame: str, attributes: dict[str, Any]) -> str:
-        """The frame with its attributes in place, and "an" for "a" before a vowel."""
+    def fill(self, frame: str, attributes: dict[str, Attribute]) -> str:
+        """Fills the gaps of a frame, and writes "an" for "a" before a vowel.
+
+        Args:
+            frame: a title or a sentence with gaps.
+            attributes: values by the gaps' names.
+
+        Returns:
+            The text.
+        """
         return re.sub(r"\b([Aa]) (?=[aeiouAEIOU])", r"\1n ", self.vformat(frame, (), attributes))
 
-    def facts(self, frame: str, attributes: dict[str, Any]) -> tuple[str, ...]:
-        """The values of the attributes that the frame states."""
+    def facts(self, frame: str, attributes: dict[str, Attribute]) -> tuple[str, ...]:
+        """Finds the attributes that a frame states.
+
+        Args:
+            frame: a title or a sentence with gaps.
+            attributes: values by the gaps' names.
+
+        Returns:
+            The values in the frame's order, without its conversions.
+        """
         return tuple(str(self.get_field(field, (), attributes)[0]) for _, field, _, _ in self.parse(frame) if field)
 
 
-FRAME = Frame()
+FORMATTER = FrameFormatter()
 
 
 def generate_products(seed: int, count: int) -> Iterator[Product]:
-    """`count` products, half of them books; the same seed gives the same ones in the same order."""
+    """Draws products, about BOOK_SHARE of them books.
+
+    Args:
+        seed: the same seed gives the same products in the same order.
+        count: how many.
+
+    Yields:
+        One product after the other.
+    """
     rng = random.Random(seed)
     for _ in range(count):
         yield write_product(rng, draw_outline(rng))
 
 
 def draw_outline(rng: random.Random) -> Outline:
-    """What one product of a random kind is."""
+    """Draws what one product of a random kind is."""
     kind = draw_kind(rng)
     line = rng.choice(load_kinds()[kind])
-    attributes = {name: rng.choice(pool) for name, pool in line["draws"].items()}
+    attributes = {name: rng.choice(values) for name, values in line["draws"].items()}
     frame = rng.choice(line["frames"])
     maker = next(name for name in MAKERS if f"{{{name}" in frame["title"])
     return Outline(kind, frame, attributes, line["draws"][maker].index(attributes[maker]))
 
 
-def write_product(rng: random.Random, product: Outline) -> Product:
-    """The product in words; another call gives the same title another description."""
-    title = FRAME.fill(product.frame["title"], product.attributes)
-    facts = FRAME.facts(product.frame["title"], product.attributes)
-    frames = [choose_wording(rng, each, product.style + number) for number, each in enumerate(product.frame["text"])]
-    sentences = [FRAME.fill(frame, product.attributes) for frame in frames]
-    return Product(product.kind, title, join_sentences(rng, sentences), facts)
+def write_product(rng: random.Random, outline: Outline) -> Product:
+    """Puts a product into words; a second call gives the same title another content.
+
+    Args:
+        rng: draws the wording.
+        outline: what the product is.
+
+    Returns:
+        The product with title and content.
+    """
+    title = FORMATTER.fill(outline.frame["title"], outline.attributes)
+    facts = FORMATTER.facts(outline.frame["title"], outline.attributes)
+    # The sentence's number shifts the style, else a maker would take the same alternative in every sentence.
+    frames = [choose_wording(rng, each, outline.style + number) for number, each in enumerate(outline.frame["text"])]
+    sentences = [FORMATTER.fill(frame, outline.attributes) for frame in frames]
+    return Product(outline.kind, title, join_sentences(rng, sentences), facts)
 
 
-def choose_wording(rng: random.Random, alternatives: list[str], style: int) -> str:
-    """The alternative that the style prefers, or now and then any."""
+def choose_wording(rng: random.Random, alternatives: Sequence[str], style: int) -> str:
+    """Chooses the alternative that a house style prefers, or now and then any.
+
+    Args:
+        rng: draws whether the style is followed.
+        alternatives: wordings of one sentence.
+        style: any number; the preferred alternative is its remainder.
+
+    Returns:
+        One of the alternatives.
+    """
     return alternatives[style % len(alternatives)] if rng.random() < STYLED_SHARE else rng.choice(alternatives)
 
 
 def join_sentences(rng: random.Random, sentences: list[str]) -> str:
-    """The first sentence and most of the others; a few descriptions stop there, a few advertise more products."""
+    """Joins the first sentence and most of the others; a few contents stop there, a few advertise more products.
+
+    Args:
+        rng: draws the sentences that are kept.
+        sentences: all sentences of a content, in order.
+
+    Returns:
+        The content.
+    """
     length = rng.random()
     if length < SHORT_SHARE:
         return sentences[0]
@@ -112,7 +183,15 @@ def join_sentences(rng: random.Random, sentences: list[str]) -> str:
 
 
 def write_advertisements(rng: random.Random, count: int) -> list[str]:
-    """`count` more products, a title and description each, as catalogues append them to a text."""
+    """Writes advertisements for more products, as real catalogues append them to a content.
+
+    Args:
+        rng: draws the products.
+        count: how many.
+
+    Returns:
+        A title and a content each.
+    """
     return [
         f"See also {found.title}. {found.content}"
         for found in (write_product(rng, draw_outline(rng)) for _ in range(count))
@@ -120,12 +199,12 @@ def write_advertisements(rng: random.Random, count: int) -> list[str]:
 
 
 def draw_kind(rng: random.Random) -> str:
-    """The kind of a product: a book, or any other kind with equal chances."""
+    """Draws the kind of a product: a book, or any other kind with equal chances."""
     others = [kind for kind in load_kinds() if kind != "book"]
     return "book" if rng.random() < BOOK_SHARE else rng.choice(others)
 
 
 @cache
-def load_kinds() -> dict[str, list[dict[str, Any]]]:
+def load_kinds() -> dict[str, list[ProductLine]]:
     """The lines of each kind of product, as vocabulary.yaml describes them."""
     return dict(YAML(typ="safe").load(VOCABULARY.read_text(encoding="utf-8"))["kinds"])

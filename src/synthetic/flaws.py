@@ -1,7 +1,7 @@
-"""What raw product data suffers from, planted into clean records in about its real share.
+"""The flaws of raw product data, injected into clean records in about the shares of the published file.
 
-Covers flaws that a text can be cured of and those for which a record has to be dropped. Each can be undone: what a
-record was before is kept beside what it became. Does not cover broken lines of the file (sample.py).
+Covers flaws that cleaning can undo and those for which it has to drop the record. The original is kept beside the
+flawed texts. Does not cover malformed lines of the file (raw_file.py).
 """
 
 import html.entities
@@ -34,19 +34,24 @@ REFERENCES = (
 
 @dataclass
 class Record:
-    """A product on its way to the raw file: `title` and `content` take the flaws, `truth` stays as it was.
+    """A product on its way to the raw file.
 
-    `dropped` names the flaw for which cleaning has to drop the record.
+    Args:
+        original: the clean product, which stays as it is.
+        title: its title, which takes the flaws.
+        content: its content, likewise.
+        flaws: the names of the flaws injected, in order.
+        drop_reason: the flaw for which cleaning has to drop the record, None if it is kept.
     """
 
-    truth: Product
+    original: Product
     title: str = ""
     content: str = ""
     flaws: list[str] = field(default_factory=list)
-    dropped: str | None = None
+    drop_reason: str | None = None
 
     def __post_init__(self) -> None:
-        self.title, self.content = self.truth.title, self.truth.content
+        self.title, self.content = self.original.title, self.original.content
 
 
 Injection = Callable[[random.Random, str, str], tuple[str, str]]
@@ -54,27 +59,43 @@ Injection = Callable[[random.Random, str, str], tuple[str, str]]
 
 @dataclass(frozen=True)
 class Flaw:
-    """A flaw, its share of the records it can hit, and how it is planted into a title and a content.
+    """A flaw and how it gets into a record.
 
-    `plant` returns both unchanged where it finds no hold. `drops`: the record can't be cured.
+    Args:
+        name: as the ground truth calls it.
+        share: of the records that can have it.
+        inject: gives a title and a content with the flaw, or both unchanged where they offer no place for it.
+        books_only: whether only books can have it.
+        drops_record: whether nothing can undo it, so that cleaning has to drop the record.
     """
 
     name: str
     share: float
-    plant: Injection
+    inject: Injection
     books_only: bool = False
-    drops: bool = False
+    drops_record: bool = False
 
 
 def inject_flaws(rng: random.Random, records: list[Record]) -> None:
-    """Plants every flaw of FLAWS in its share of the records, in place."""
+    """Injects every flaw of FLAWS into its share of the records.
+
+    Args:
+        rng: draws the records and the places in them.
+        records: changed in place.
+    """
     for flaw in FLAWS:
         inject_flaw(rng, flaw, records)
 
 
 def inject_flaw(rng: random.Random, flaw: Flaw, records: list[Record]) -> None:
-    """Plants one flaw in its share of the records that it can hit, as far as enough of them give it a hold."""
-    candidates = [record for record in records if can_carry(flaw, record)]
+    """Injects one flaw into its share of the records that can have it, or into fewer if too few offer a place.
+
+    Args:
+        rng: draws the records and the places in them.
+        flaw: what to inject.
+        records: changed in place.
+    """
+    candidates = [record for record in records if can_have(flaw, record)]
     missing = round(flaw.share * len(candidates))
     for record in rng.sample(candidates, len(candidates)):
         if missing == 0:
@@ -82,20 +103,37 @@ def inject_flaw(rng: random.Random, flaw: Flaw, records: list[Record]) -> None:
         missing -= inject_into(rng, flaw, record)
 
 
-def can_carry(flaw: Flaw, record: Record) -> bool:
-    """Whether the flaw may be planted: what can be cured goes into records that are kept."""
-    return (flaw.drops or record.dropped is None) and (record.truth.kind == "book" or not flaw.books_only)
+def can_have(flaw: Flaw, record: Record) -> bool:
+    """Tells whether a flaw may be injected: one that cleaning can undo goes into records that are kept.
+
+    Args:
+        flaw: what to inject.
+        record: where to.
+
+    Returns:
+        Whether it may.
+    """
+    return (flaw.drops_record or record.drop_reason is None) and (record.original.kind == "book" or not flaw.books_only)
 
 
 def inject_into(rng: random.Random, flaw: Flaw, record: Record) -> bool:
-    """Plants the flaw in the record; whether that changed it."""
-    flawed = flaw.plant(rng, record.title, record.content)
+    """Injects a flaw into a record and notes it there.
+
+    Args:
+        rng: draws the places.
+        flaw: what to inject.
+        record: changed in place.
+
+    Returns:
+        Whether the record offered a place for it.
+    """
+    flawed = flaw.inject(rng, record.title, record.content)
     if flawed == (record.title, record.content):
         return False
     record.title, record.content = flawed
     record.flaws.append(flaw.name)
-    if flaw.drops:
-        record.dropped = record.dropped or flaw.name
+    if flaw.drops_record:
+        record.drop_reason = record.drop_reason or flaw.name
     return True
 
 
@@ -107,6 +145,9 @@ def in_content(change: Callable[[random.Random, str], str]) -> Injection:
 def in_both(change: Callable[[random.Random, str], str]) -> Injection:
     """A change of a text as a flaw of the title and the content."""
     return lambda rng, title, content: (change(rng, title), change(rng, content))
+
+
+# What follows injects one flaw each, with the random generator first: into a title and a content, or into one text.
 
 
 def empty_title(rng: random.Random, title: str, content: str) -> tuple[str, str]:
@@ -125,7 +166,8 @@ def scrape_title(rng: random.Random, title: str, content: str) -> tuple[str, str
 
 
 def repeat_title(rng: random.Random, title: str, content: str) -> tuple[str, str]:
-    """The title again as the content, long enough that it isn't dropped for its length already."""
+    """The title again as the content."""
+    # A shorter one would be dropped for its length (data.min_content_chars) before this flaw is looked for.
     fits = len(title) >= 45 and content.strip() and not title.startswith("<")
     return (title, rng.choice([title, title.upper()])) if fits else (title, content)
 
@@ -167,7 +209,7 @@ def add_email(rng: random.Random, text: str) -> str:
 
 
 def add_spaces(rng: random.Random, text: str) -> str:
-    """Runs of spaces, tabs, line ends or no-break spaces for single spaces, and some at the ends."""
+    """Runs of spaces, tabs, line ends or no-break spaces in place of single spaces, and some at the ends."""
     odd = rng.choice(["  ", "   ", "\t", "\n", "\r\n", "\u00a0", "\u2009", " \n\n "])
     return rng.choice(["", odd]) + replace_some(rng, re.compile(" "), text, 3, lambda _: odd) + rng.choice(["", odd])
 
@@ -179,7 +221,7 @@ def add_controls(rng: random.Random, text: str) -> str:
 
 
 def make_mojibake(rng: random.Random, text: str) -> str:
-    """UTF-8 read as Windows-1252, where each byte means something there."""
+    """UTF-8 read as Windows-1252; unchanged where a byte has no meaning there."""
     try:
         return re.sub(r"[^\x00-\x7f]", lambda found: found.group().encode().decode("cp1252"), text)
     except UnicodeDecodeError:
@@ -233,18 +275,32 @@ def windows_number(character: str) -> int:
 def replace_some(
     rng: random.Random, pattern: re.Pattern[str], text: str, most: int, new: Callable[[re.Match[str]], str]
 ) -> str:
-    """`text` with up to `most` matches of the pattern, drawn at random, replaced by what `new` makes of them."""
+    """Replaces random matches of a pattern.
+
+    Args:
+        rng: draws the matches.
+        pattern: what to replace.
+        text: where.
+        most: matches replaced, at most.
+        new: what a match is replaced by.
+
+    Returns:
+        The text with its replacements.
+    """
     matches = list(pattern.finditer(text))
-    for match in sorted(rng.sample(matches, min(most, len(matches))), key=lambda found: -found.start()):
+    chosen = rng.sample(matches, min(most, len(matches)))
+    for match in sorted(chosen, key=lambda match: -match.start()):  # from the end, so that earlier positions stay valid
         text = text[: match.start()] + new(match) + text[match.end() :]
     return text
 
 
-FLAWS = (  # in the order of planting: each leaves the ones before it to be found
-    Flaw("empty_title", 0.056, empty_title, drops=True),
-    Flaw("empty_content", 0.333, empty_content, drops=True),
-    Flaw("markup_title", 0.005, scrape_title, drops=True),
-    Flaw("content_is_title", 0.005, repeat_title, drops=True),
+# In the order of injection, in which each flaw leaves those before it recognisable: entities come after tags and
+# addresses, whose characters they encode as well. The shares are about those of the published file.
+FLAWS = (
+    Flaw("empty_title", 0.056, empty_title, drops_record=True),
+    Flaw("empty_content", 0.333, empty_content, drops_record=True),
+    Flaw("markup_title", 0.005, scrape_title, drops_record=True),
+    Flaw("content_is_title", 0.005, repeat_title, drops_record=True),
     Flaw("boilerplate", 0.24, in_content(add_edition_note), books_only=True),
     Flaw("glued", 0.16, in_content(glue_sentences)),
     Flaw("tags", 0.10, in_content(add_tags)),

@@ -1,8 +1,10 @@
-"""Writes data/sample: raw records in the published form, made from the invented catalogue, and the truth about them.
+"""Writes data/sample: raw records in the published form, made from the invented catalogue, and their ground truth.
 
-Covers the lines of the raw file, the broken ones among them, and which record repeats which. The catalogue's words and
-grammar are in catalogue.py, the flaws of titles and contents in flaws.py, what near contents are in alike.py. The same
-code writes the same bytes.
+Covers the lines of the raw file, the malformed ones among them, and which record repeats which. The catalogue's words
+and grammar are in catalogue.py, the flaws of titles and contents in flaws.py, what makes near duplicates in
+exact_near_duplicates.py. The same code writes the same bytes.
+
+    python -m src.synthetic.raw_file
 """
 
 import gzip
@@ -18,69 +20,124 @@ from typing import Any
 
 from src.files import atomic_file
 from src.synthetic.catalogue import Outline, Product, draw_outline, write_advertisements, write_product
-from src.synthetic.exhaustive_duplicates import first_near_duplicates, jaccard_similarity
+from src.synthetic.exact_near_duplicates import first_near_duplicates, jaccard_similarity
 from src.synthetic.flaws import Record, inject_flaws, replace_some
 
 RAW, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/ground_truth.json.gz")
 SEED = 1
 RECORDS = 10_000
-MALFORMED = 0.003
-LABELS = 1_305_265  # of the published label file, whose rows target_ind counts
-REPEATED_TITLES, REPEATED_CONTENTS = 0.027, 0.09  # before others are dropped; about 3% and 6% of the rest
-VARIED_CONTENTS, VARIED_CHARS, CLEARLY_NEAR = 0.02, 250, 0.85
-VARIANTS = ("blue", "grey", "large", "small", "revised")
+MALFORMED_SHARE = 0.003  # of the lines
+LABELS = 1_305_265  # rows of the published label file, which target_ind refers to
+# Repeated before records are dropped: about 3% of the titles and 6% of the contents of those that are kept.
+REPEATED_TITLE_SHARE, REPEATED_CONTENT_SHARE = 0.027, 0.09
+VARIANT_SHARE = 0.02  # of the records become near duplicates of another one
+VARIANT_CHARS = 250  # of a content that is varied, at least: in a short one, one other word changes too many shingles
+VARIANT_SIMILARITY = 0.85  # at least: clearly above NEAR_THRESHOLD, so that no method may miss a variant by rounding
+VARIANT_WORDS = ("blue", "grey", "large", "small", "revised")
 WORD = re.compile(r"\b[a-z]{4,}\b")
-VERY_LONG, VERY_LONG_CHARS = 6, 11_000
+VERY_LONG, VERY_LONG_CHARS = 6, 11_000  # records, and characters of their contents at least
+
+RawRecord = dict[str, Any]  # the JSON object of a line, with values of several types
 
 
 def draw_products(rng: random.Random, count: int) -> list[Product]:
-    """Clean products: some share a title or a content, or nearly so, a few are very long."""
-    found = [write_product(rng, product) for product in repeat_outlines(rng, [draw_outline(rng) for _ in range(count)])]
+    """Draws clean products: some share a title or a content, or nearly so, a few are very long.
+
+    Args:
+        rng: draws them.
+        count: how many.
+
+    Returns:
+        The products in the order of the file.
+    """
+    outlines = repeat_outlines(rng, [draw_outline(rng) for _ in range(count)])
+    products = [write_product(rng, outline) for outline in outlines]
     for position in rng.sample(range(count), VERY_LONG):
-        found[position] = lengthen_product(rng, found[position])
-    return vary_contents(rng, repeat_contents(rng, found))
+        products[position] = lengthen_product(rng, products[position])
+    return vary_contents(rng, repeat_contents(rng, products))
 
 
 def repeat_outlines(rng: random.Random, outlines: list[Outline]) -> list[Outline]:
-    """The outlines with some replaced by earlier ones: those records share a title, each with its own content."""
+    """Replaces some outlines by earlier ones: those records share a title, each with a content of its own.
+
+    Args:
+        rng: draws which.
+        outlines: of all products.
+
+    Returns:
+        As many outlines.
+    """
     repeated = list(outlines)
-    for position in rng.sample(range(1, len(outlines)), round(REPEATED_TITLES * len(outlines))):
+    for position in rng.sample(range(1, len(outlines)), round(REPEATED_TITLE_SHARE * len(outlines))):
         repeated[position] = outlines[rng.randrange(position)]
     return repeated
 
 
-def repeat_contents(rng: random.Random, found: list[Product]) -> list[Product]:
-    """The products with some replaced by earlier ones, most of them under another title."""
-    repeated = list(found)
-    for position in rng.sample(range(1, len(found)), round(REPEATED_CONTENTS * len(found))):
-        earlier = found[rng.randrange(position)]
+def repeat_contents(rng: random.Random, products: list[Product]) -> list[Product]:
+    """Replaces some products by earlier ones, most of them under another title.
+
+    Args:
+        rng: draws which.
+        products: all of them.
+
+    Returns:
+        As many products.
+    """
+    repeated = list(products)
+    for position in rng.sample(range(1, len(products)), round(REPEATED_CONTENT_SHARE * len(products))):
+        earlier = products[rng.randrange(position)]
         suffix = rng.choice(["", " (Import)", " (Gift Box)", " - New", " [Imported]"])
         repeated[position] = replace(earlier, title=earlier.title + suffix)
     return repeated
 
 
-def vary_contents(rng: random.Random, found: list[Product]) -> list[Product]:
-    """The products with some replaced by variants of earlier ones, nearly the same in title and content."""
-    varied = list(found)
-    positions = [position for position, product in enumerate(found) if len(product.content) >= VARIED_CHARS]
-    drawn = rng.sample(positions, 2 * round(VARIED_CONTENTS * len(found)))
+def vary_contents(rng: random.Random, products: list[Product]) -> list[Product]:
+    """Replaces some products by variants of earlier ones, nearly the same in title and content.
+
+    Args:
+        rng: draws which.
+        products: all of them.
+
+    Returns:
+        As many products.
+    """
+    varied = list(products)
+    positions = [position for position, product in enumerate(products) if len(product.content) >= VARIANT_CHARS]
+    drawn = rng.sample(positions, 2 * round(VARIANT_SHARE * len(products)))
     for earlier, later in map(sorted, zip(drawn[::2], drawn[1::2], strict=True)):
-        title, content, variant = found[earlier].title, found[earlier].content, rng.choice(VARIANTS)
+        title, content, variant = products[earlier].title, products[earlier].content, rng.choice(VARIANT_WORDS)
         content = vary_content(rng, content, variant)
-        varied[later] = replace(found[earlier], title=f"{title} ({variant.title()})", content=content)
+        varied[later] = replace(products[earlier], title=f"{title} ({variant.title()})", content=content)
     return varied
 
 
 def vary_content(rng: random.Random, content: str, variant: str) -> str:
-    """The content with another word in one place or two, still clearly near to what it was."""
+    """Puts another word in one place or two, so that the result is still a clear near duplicate.
+
+    Args:
+        rng: draws the places.
+        content: what is varied; VARIANT_CHARS characters or more, else this may never end.
+        variant: the other word.
+
+    Returns:
+        A content of VARIANT_SIMILARITY or more that is not the same.
+    """
     varied = content
-    while varied == content or jaccard_similarity(content, varied) < CLEARLY_NEAR:
+    while varied == content or jaccard_similarity(content, varied) < VARIANT_SIMILARITY:
         varied = replace_some(rng, WORD, content, rng.randint(1, 2), lambda _: variant)
     return varied
 
 
 def lengthen_product(rng: random.Random, product: Product) -> Product:
-    """The product with advertisements behind its content until that is very long."""
+    """Appends advertisements to a product's content until that is very long.
+
+    Args:
+        rng: draws them.
+        product: what is lengthened.
+
+    Returns:
+        The longer product.
+    """
     content = product.content
     while len(content) < VERY_LONG_CHARS:
         content += " " + write_advertisements(rng, 1)[0]
@@ -88,51 +145,72 @@ def lengthen_product(rng: random.Random, product: Product) -> Product:
 
 
 def make_records(rng: random.Random, count: int) -> list[Record]:
-    """Records with every flaw planted, in the order of the file."""
+    """Makes records with every flaw, and the reasons to drop them.
+
+    Args:
+        rng: draws them.
+        count: how many.
+
+    Returns:
+        The records in the order of the file.
+    """
     records = [Record(product) for product in draw_products(rng, count)]
     inject_flaws(rng, records)
-    break_lines(rng, records)
+    mark_malformed(rng, records)
     mark_exact_duplicates(records)
     mark_near_duplicates(records)
     return records
 
 
-def break_lines(rng: random.Random, records: list[Record]) -> None:
-    """Marks a few records whose line will be broken, each kind as often."""
-    whole = [record for record in records if record.dropped is None]
-    for number, record in enumerate(rng.sample(whole, round(MALFORMED * len(records)))):
-        record.flaws.append(list(BROKEN)[number % len(BROKEN)])
-        record.dropped = "malformed"
+def mark_malformed(rng: random.Random, records: list[Record]) -> None:
+    """Marks a few records whose line will be malformed, every kind equally often.
+
+    Args:
+        rng: draws which.
+        records: changed in place.
+    """
+    kept = [record for record in records if record.drop_reason is None]
+    for number, record in enumerate(rng.sample(kept, round(MALFORMED_SHARE * len(records)))):
+        record.flaws.append(list(MALFORMED_LINES)[number % len(MALFORMED_LINES)])
+        record.drop_reason = "malformed"
 
 
 def mark_exact_duplicates(records: list[Record]) -> None:
-    """Notes which titles and contents repeat, and drops the later one of two records that are alike in both."""
-    kept = [record for record in records if record.dropped is None]
+    """Notes which titles and contents repeat, and drops the later one of two records that are equal in both."""
+    kept = [record for record in records if record.drop_reason is None]
     seen: set[object] = set()
     for record in kept:
-        title, content = record.truth.title.casefold(), record.truth.content
+        title, content = record.original.title.casefold(), record.original.content
         repeats = {"repeated_title": ("title", title), "repeated_content": ("content", content)}
         record.flaws += [flaw for flaw, key in repeats.items() if key in seen]
         record.flaws += ["very_long"] if len(content) >= VERY_LONG_CHARS else []
-        record.dropped = "duplicate" if (title, content) in seen else None
+        record.drop_reason = "duplicate" if (title, content) in seen else None
         seen.update([*repeats.values(), (title, content)])
 
 
 def mark_near_duplicates(records: list[Record]) -> None:
-    """Drops all but the first of near contents among those kept, planted or not: the catalogue has such by itself."""
-    kept = [record for record in records if record.dropped is None]
-    for place, first in enumerate(first_near_duplicates([record.truth.content for record in kept])):
-        if first < place:
-            kept[place].flaws.append("near_content")
-            kept[place].dropped = "near_duplicate"
+    """Drops all but the first of near duplicates; the catalogue has more of them than the variants made on purpose."""
+    kept = [record for record in records if record.drop_reason is None]
+    for position, first in enumerate(first_near_duplicates([record.original.content for record in kept])):
+        if first < position:
+            kept[position].flaws.append("near_content")
+            kept[position].drop_reason = "near_duplicate"
 
 
 def make_uids(rng: random.Random, records: list[Record]) -> list[str]:
-    """One product number a record, all different: ten characters, an ISBN-10 for a book."""
+    """Draws product numbers, all different: ten characters, an ISBN-10 for a book.
+
+    Args:
+        rng: draws them.
+        records: what they are for.
+
+    Returns:
+        One for each record.
+    """
     uids: dict[str, None] = {}  # a set would lose the order
     for number, record in enumerate(records, start=1):
         while len(uids) < number:
-            uids[draw_isbn(rng) if record.truth.kind == "book" else draw_product_number(rng)] = None
+            uids[draw_isbn(rng) if record.original.kind == "book" else draw_product_number(rng)] = None
     return list(uids)
 
 
@@ -148,24 +226,33 @@ def draw_product_number(rng: random.Random) -> str:
     return "B00" + "".join(rng.choices(string.digits + string.ascii_uppercase, k=7))
 
 
-def raw_form(rng: random.Random, uid: str, record: Record) -> dict[str, Any]:
-    """The record with the published file's keys."""
+def to_raw_record(rng: random.Random, uid: str, record: Record) -> RawRecord:
+    """Gives a record the published file's keys.
+
+    Args:
+        rng: draws the targets, which nothing here reads.
+        uid: its product number.
+        record: its texts.
+
+    Returns:
+        The JSON object of its line.
+    """
     targets = sorted(rng.sample(range(LABELS), rng.randint(1, 5)))
     texts = {"title": record.title, "content": record.content}
     return {"uid": uid, **texts, "target_ind": targets, "target_rel": [1.0] * len(targets)}
 
 
-def encode_line(record: object) -> bytes:
-    """A JSON line without its end."""
-    return json.dumps(record, ensure_ascii=False).encode()
+def encode_line(value: object) -> bytes:
+    """A JSON line without its line end."""
+    return json.dumps(value, ensure_ascii=False).encode()
 
 
-def without_content(raw: dict[str, Any]) -> bytes:
+def without_content(raw: RawRecord) -> bytes:
     """A line that lacks a field."""
     return encode_line({key: value for key, value in raw.items() if key != "content"})
 
 
-BROKEN: dict[str, Callable[[dict[str, Any]], bytes]] = {
+MALFORMED_LINES: dict[str, Callable[[RawRecord], bytes]] = {
     "no_json": lambda raw: encode_line(raw)[1:-1],
     "missing_field": without_content,
     "wrong_type": lambda raw: encode_line(raw | {"title": [raw["title"]]}),
@@ -175,52 +262,80 @@ BROKEN: dict[str, Callable[[dict[str, Any]], bytes]] = {
 }
 
 
-def make_line(raw: dict[str, Any], record: Record) -> bytes:
-    """The record's line of the file, broken if it is to be."""
-    return BROKEN[record.flaws[-1]](raw) if record.dropped == "malformed" else encode_line(raw)
+def make_line(raw: RawRecord, record: Record) -> bytes:
+    """Encodes a record's line of the file, malformed if it is marked so.
+
+    Args:
+        raw: the JSON object of the line.
+        record: says whether the line is malformed, and how.
+
+    Returns:
+        The line without its line end.
+    """
+    encode = MALFORMED_LINES[record.flaws[-1]] if record.drop_reason == "malformed" else encode_line
+    return encode(raw)
 
 
 def make_ground_truth(uids: list[str], records: list[Record]) -> dict[str, Any]:
-    """What was planted, per uid, and what broke a line, per line number."""
+    """Collects which flaws were injected.
+
+    Args:
+        uids: a product number for each record.
+        records: in the order of the file.
+
+    Returns:
+        `records`: what is known of each flawed record by its uid; `malformed`: what is wrong by line number, from 1.
+    """
     numbered = list(enumerate(records, start=1))
-    malformed = {str(line): record.flaws[-1] for line, record in numbered if record.dropped == "malformed"}
-    pairs = zip(uids, records, strict=True)
-    flawed = {uid: record_truth(record) for uid, record in pairs if record.flaws and record.dropped != "malformed"}
-    return {"records": flawed, "malformed": malformed}
+    malformed = {str(line): record.flaws[-1] for line, record in numbered if record.drop_reason == "malformed"}
+    known = {
+        uid: record_ground_truth(record)
+        for uid, record in zip(uids, records, strict=True)
+        if record.flaws and record.drop_reason != "malformed"
+    }
+    return {"records": known, "malformed": malformed}
 
 
-def record_truth(record: Record) -> dict[str, Any]:
-    """The flaws of a record, the reason why it is dropped, and the texts that cleaning gives back if it can."""
+def record_ground_truth(record: Record) -> dict[str, Any]:
+    """The flaws of a record, the reason why it is dropped, and the texts that cleaning restores if it can."""
     known: dict[str, Any] = {"flaws": record.flaws}
-    if record.dropped:
-        known["dropped"] = record.dropped
-    if record.dropped in (None, "duplicate", "near_duplicate"):
-        texts = {"title": (record.title, record.truth.title), "content": (record.content, record.truth.content)}
-        known |= {key: clean for key, (raw, clean) in texts.items() if raw != clean}
+    if record.drop_reason:
+        known["dropped"] = record.drop_reason
+    if record.drop_reason in (None, "duplicate", "near_duplicate"):  # the other reasons leave no texts to compare
+        texts = {"title": (record.title, record.original.title), "content": (record.content, record.original.content)}
+        known |= {key: original for key, (flawed, original) in texts.items() if flawed != original}
     return known
 
 
 def compress_gzip(data: bytes) -> bytes:
     """Gzip with neither a name nor a time in it, so that equal data give equal bytes."""
-    packed = BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, compresslevel=9, mtime=0) as file:
+    compressed = BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=compressed, compresslevel=9, mtime=0) as file:
         file.write(data)
-    return packed.getvalue()
+    return compressed.getvalue()
 
 
 def make_sample(seed: int, count: int) -> tuple[bytes, bytes]:
-    """The raw file and the truth about it, neither compressed."""
+    """Makes the raw file and its ground truth.
+
+    Args:
+        seed: the same seed gives the same bytes.
+        count: lines of the raw file.
+
+    Returns:
+        The raw file and its ground truth, neither compressed.
+    """
     rng = random.Random(seed)
     records = make_records(rng, count)
     uids = make_uids(rng, records)
-    lines = [make_line(raw_form(rng, uid, record), record) for uid, record in zip(uids, records, strict=True)]
+    lines = [make_line(to_raw_record(rng, uid, record), record) for uid, record in zip(uids, records, strict=True)]
     return b"\n".join(lines) + b"\n", encode_line(make_ground_truth(uids, records))
 
 
 def main() -> None:
-    """Writes the sample and its truth."""
-    raw, truth = make_sample(SEED, RECORDS)
-    for path, data in ((RAW, raw), (GROUND_TRUTH, truth)):
+    """Writes the sample and its ground truth."""
+    raw, ground_truth = make_sample(SEED, RECORDS)
+    for path, data in ((RAW, raw), (GROUND_TRUTH, ground_truth)):
         with atomic_file(path) as partial:
             partial.write_bytes(compress_gzip(data))
     print(f"Wrote {RECORDS} lines to {RAW} ({RAW.stat().st_size / 1e6:.2f} MB), and {GROUND_TRUTH}.")

@@ -1,19 +1,24 @@
-"""The embedded base model: a Llama of a few million parameters, pretrained here in about a minute on two cores.
+"""The tiny base model: a Llama of a few million parameters, pretrained here in about a minute on two cores.
 
 Covers its tokenizer, its pretraining text and its weights. The text comes from the catalogue under another seed than
-the sample's, less the few records both hold. The model learns the language of descriptions, the turns of a chat, and to
-put a description in other words; it never sees a title beside its description, which is the task left to fine-tuning.
-Not a model for use.
+the sample's, without the few records that both would hold. The model learns the language of the contents, the turns of
+a chat, and to put a content in other words; it never sees a title beside its content: that task is left to
+fine-tuning. Not a model for use.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src.prompts.llama_3 import LLAMA_3_SPLIT
 from src.synthetic import raw_file
 from src.synthetic.catalogue import Product, draw_outline, write_product
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from torch import Tensor
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 SPECIAL_TOKENS = [
     "<|begin_of_text|>",
@@ -23,7 +28,13 @@ SPECIAL_TOKENS = [
     "<|end_header_id|>",
     "<|eot_id|>",
 ]
+# What the chat template writes around every prompt, so that it takes few tokens.
+TEMPLATE_TEXT = "system user assistant\n\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
+TEMPLATE_REPEATS = 100  # enough for the merges of its words to rank high among those of the corpus
+CHAT_TEMPLATE = Path(__file__).parent / "chat.jinja"
+
 VOCABULARY = 4096
+CONTEXT = 2048  # tokens
 SHAPE: dict[str, Any] = {  # hidden and intermediate sizes are multiples of 256, which llama.cpp's K-quants need
     "hidden_size": 256,
     "intermediate_size": 768,
@@ -31,40 +42,63 @@ SHAPE: dict[str, Any] = {  # hidden and intermediate sizes are multiples of 256,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
-CHAT_TEMPLATE = Path(__file__).parent / "chat.jinja"
-PRODUCTS = 8000
-ROW_TOKENS, ROWS = 256, 4
+INITIAL_STD = 0.04  # Llama's 0.02 makes so small a model learn several times slower
+
+PRODUCTS = 8000  # to pretrain on
+SEED_OFFSET = 1_000_000  # keeps the products apart from the sample's and the tests', whose seeds are small
+ROW_TOKENS, ROWS = 256, 4  # of a training step
 PEAK_LEARNING_RATE = 4e-3
-INITIAL_SPREAD = 0.04  # Llama's 0.02 makes so small a model learn several times slower
 
 
 def build_tiny_model(folder: Path, steps: int, seed: int) -> None:
-    """Trains tokenizer and model and saves them in `folder` as transformers does, in 32-bit safetensors."""
-    wordings = generate_paraphrases(seed)
+    """Trains tokenizer and model, and saves them as transformers does, in 32-bit safetensors.
+
+    Seed the generators before (numerics.seed_everything): the weights and the order of the rows are drawn from them.
+
+    Args:
+        folder: an existing one.
+        steps: of pretraining.
+        seed: of the pretraining text.
+    """
+    paraphrases = generate_paraphrases(seed)
     tokenizer = train_tokenizer(
-        [product.title for product, _ in wordings] + [product.content for product, _ in wordings]
+        [product.title for product, _ in paraphrases] + [product.content for product, _ in paraphrases]
     )
     model = new_model(tokenizer)
-    imitate_copying(model)
-    pretrain_model(model, token_rows(tokenizer, pretraining_documents(tokenizer, wordings)), steps)
+    initialise_copying(model)
+    pretrain_model(model, token_rows(tokenizer, pretraining_documents(tokenizer, paraphrases)), steps)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def generate_paraphrases(seed: int) -> list[tuple[Product, Product]]:
-    """Products that the embedded sample does not have, each described twice."""
-    generator = random.Random(1_000_000 + seed)
+    """Products that the synthetic sample does not have, each described twice."""
+    rng = random.Random(SEED_OFFSET + seed)
     sampled = raw_file.draw_products(random.Random(raw_file.SEED), raw_file.RECORDS)
     held_out = {text for product in sampled for text in (product.title, product.content)}
-    outlines = (draw_outline(generator) for _ in range(PRODUCTS))
-    pairs = [(write_product(generator, one), write_product(generator, one)) for one in outlines]
+    outlines = (draw_outline(rng) for _ in range(PRODUCTS))
+    pairs = [(write_product(rng, outline), write_product(rng, outline)) for outline in outlines]
     return [pair for pair in pairs if all(held_out.isdisjoint((one.title, one.content)) for one in pair)]
 
 
-def train_tokenizer(corpus: list[str]) -> Any:
+def train_tokenizer(corpus: list[str]) -> "PreTrainedTokenizerFast":
     """A byte-level BPE tokenizer with Llama 3's split expression, special tokens and chat template."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_object=train_bpe(corpus),
+        bos_token=SPECIAL_TOKENS[0],
+        eos_token="<|eot_id|>",
+        pad_token="<|finetune_right_pad_id|>",
+        chat_template=CHAT_TEMPLATE.read_text(encoding="utf-8"),
+        clean_up_tokenization_spaces=False,
+        model_max_length=CONTEXT,
+    )
+
+
+def train_bpe(corpus: list[str]) -> "Tokenizer":
+    """The tokenizer's merges, learnt from a corpus and the chat template's own words."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE(ignore_merges=True))
     split = pre_tokenizers.Split(Regex(LLAMA_3_SPLIT), behavior="isolated")
@@ -77,33 +111,24 @@ def train_tokenizer(corpus: list[str]) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    frame = "system user assistant\n\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
-    tokenizer.train_from_iterator([*corpus, *[frame] * 100], trainer)
+    tokenizer.train_from_iterator([*corpus, *[TEMPLATE_TEXT] * TEMPLATE_REPEATS], trainer)
     begin = SPECIAL_TOKENS[0]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{begin} $A", pair=f"{begin} $A $B", special_tokens=[(begin, tokenizer.token_to_id(begin))]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=begin,
-        eos_token="<|eot_id|>",
-        pad_token="<|finetune_right_pad_id|>",
-        chat_template=CHAT_TEMPLATE.read_text(encoding="utf-8"),
-        clean_up_tokenization_spaces=False,
-        model_max_length=2048,
-    )
+    return tokenizer
 
 
-def new_model(tokenizer: Any) -> Any:
+def new_model(tokenizer: "PreTrainedTokenizerFast") -> "LlamaForCausalLM":
     """A Llama with random weights."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
         **SHAPE,
         vocab_size=VOCABULARY,
-        max_position_embeddings=2048,
+        max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
-        initializer_range=INITIAL_SPREAD,
+        initializer_range=INITIAL_STD,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -111,7 +136,7 @@ def new_model(tokenizer: Any) -> Any:
     return LlamaForCausalLM(config)
 
 
-def imitate_copying(model: Any) -> None:
+def initialise_copying(model: "LlamaForCausalLM") -> None:
     """Starts each head as one that attends to equal tokens and passes them on.
 
     Mimetic initialisation (Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention Layers"): keys are the
@@ -126,6 +151,7 @@ def imitate_copying(model: Any) -> None:
         with torch.no_grad():
             for projection in (attention.k_proj, attention.v_proj):
                 torch.nn.init.orthogonal_(projection.weight)
+            # A key-value head serves several query heads (grouped-query attention), so its weights are repeated.
             keys, values = (
                 projection.weight.view(heads, size, -1).repeat_interleave(attention.num_key_value_groups, dim=0)
                 for projection in (attention.k_proj, attention.v_proj)
@@ -134,31 +160,66 @@ def imitate_copying(model: Any) -> None:
             attention.o_proj.weight += values.flatten(0, 1).T
 
 
-def pretraining_documents(tokenizer: Any, wordings: list[tuple[Product, Product]]) -> Iterator[str]:
-    """Pretraining text: chats that put a description in other words, or repeat the title of an unrelated product."""
-    titles = [product.title for product, _ in wordings]
-    for (one, other), title in zip(wordings, titles[1:] + titles[:1], strict=True):
+def pretraining_documents(
+    tokenizer: "PreTrainedTokenizerFast", paraphrases: list[tuple[Product, Product]]
+) -> Iterator[str]:
+    """Renders the pretraining text: chats that put a content in other words, or repeat an unrelated product's title.
+
+    Args:
+        tokenizer: renders the chats.
+        paraphrases: products, each described twice.
+
+    Yields:
+        One chat after the other.
+    """
+    titles = [product.title for product, _ in paraphrases]
+    for (one, other), title in zip(paraphrases, titles[1:] + titles[:1], strict=True):
         yield render_chat(tokenizer, "Put the text in other words.", one.content, other.content)
         yield render_chat(tokenizer, "Repeat the text.", title, title)
 
 
-def render_chat(tokenizer: Any, instruction: str, question: str, answer: str) -> str:
-    """One exchange in the chat template, on the date it falls back to."""
+def render_chat(tokenizer: "PreTrainedTokenizerFast", instruction: str, question: str, answer: str) -> str:
+    """Renders one exchange in the chat template.
+
+    Args:
+        tokenizer: holds the template.
+        instruction: the system turn.
+        question: the user's turn.
+        answer: the assistant's turn.
+
+    Returns:
+        The text with its special tokens.
+    """
     roles = {"system": instruction, "user": question, "assistant": answer}
     turns = [{"role": role, "content": content} for role, content in roles.items()]
-    return tokenizer.apply_chat_template(turns, tokenize=False, date_string="26 Jul 2024")
+    # The template would write today's date; src/prompts pins the same one.
+    return str(tokenizer.apply_chat_template(turns, tokenize=False, date_string="26 Jul 2024"))
 
 
-def token_rows(tokenizer: Any, corpus: Iterator[str]) -> Any:
-    """The corpus as one stream of tokens, cut into rows: a tensor [rows, ROW_TOKENS]."""
+def token_rows(tokenizer: "PreTrainedTokenizerFast", documents: Iterable[str]) -> "Tensor":
+    """Encodes the documents as one stream of tokens, split into rows; the last tokens that fill none are left out.
+
+    Args:
+        tokenizer: encodes them.
+        documents: with their special tokens.
+
+    Returns:
+        Token ids, [rows, ROW_TOKENS].
+    """
     import torch
 
-    stream = [token for ids in tokenizer(list(corpus), add_special_tokens=False)["input_ids"] for token in ids]
+    stream = [token for ids in tokenizer(list(documents), add_special_tokens=False)["input_ids"] for token in ids]
     return torch.tensor(stream[: len(stream) // ROW_TOKENS * ROW_TOKENS]).view(-1, ROW_TOKENS)
 
 
-def pretrain_model(model: Any, rows: Any, steps: int) -> None:
-    """Trains all weights on next-token prediction, ROWS rows a step, over the corpus as often as the steps ask."""
+def pretrain_model(model: "LlamaForCausalLM", rows: "Tensor", steps: int) -> None:
+    """Trains all weights on next-token prediction, ROWS rows a step.
+
+    Args:
+        model: changed in place.
+        rows: token ids, [rows, ROW_TOKENS]; used again in the same order where the steps need more.
+        steps: of the optimiser.
+    """
     import torch
     from tqdm import trange
     from transformers import get_cosine_schedule_with_warmup

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks import data_path, pandas_cleaning
+from benchmarks import data_path, data_path_report, pandas_cleaning
 from benchmarks.process_usage import measure_command
 from src.errors import UserError
 from src.records.rules import RULES, apply_until_stable
@@ -28,7 +28,7 @@ def test_the_pandas_program_has_the_same_rules() -> None:
     ).texts.to_list()
 
 
-def test_all_is_measured_and_the_table_says_so(tmp_path: Path) -> None:
+def test_all_programs_are_measured_and_printed(tmp_path: Path) -> None:
     sizes = ["--records", "3000", "--sample", "500", "--slice", "1000", "--twice"]
     places = ["--folder", str(tmp_path), "--results", str(tmp_path / "data.json")]
     command = [sys.executable, "-m", "benchmarks.data_path", *sizes, *places]
@@ -39,10 +39,10 @@ def test_all_is_measured_and_the_table_says_so(tmp_path: Path) -> None:
     assert results["pandas"]["equal_texts"] == 1
     assert all(run["wall_s"] > 0 and run["peak_mb"] > 50 for run in results["stages"].values())
     assert set(results["memory_growth"]) == set(data_path.STAGES)
-    assert done.stdout.strip() == data_path.render_table(results)
+    assert done.stdout.strip() == data_path_report.render_table(results)
 
 
-def test_a_command_that_fails_is_no_measure(tmp_path: Path) -> None:
+def test_a_command_that_fails_is_not_measured(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"`ls nothing` failed"):
         measure_command("ls nothing", tmp_path)
 

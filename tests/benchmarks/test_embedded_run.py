@@ -1,4 +1,4 @@
-"""The benchmark of the embedded training: what it needs, what it says. Its contenders run in test_gpu_bench.py."""
+"""The benchmark of the tiny model's training: what it needs and prints. The trainers run in test_gpu.py."""
 
 from pathlib import Path
 

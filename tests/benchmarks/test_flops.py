@@ -9,7 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.flops import matrix_flops, training_flops
-from src.models.backends.transformers import LINEAR_LAYERS
 from src.models.loss import trained_logits_only
 from src.training.memory import linear_layers
 
@@ -25,7 +24,7 @@ def counted() -> int:
     config = LlamaConfig(**CONFIG)
     model = get_peft_model(
         LlamaForCausalLM._from_config(config, attn_implementation="eager"),
-        LoraConfig(r=RANK, target_modules=LINEAR_LAYERS),
+        LoraConfig(r=RANK, target_modules="all-linear"),
     )
     trained_logits_only(model)
     ids = torch.arange(TOKENS)[None] % CONFIG["vocab_size"]

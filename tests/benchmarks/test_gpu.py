@@ -1,4 +1,4 @@
-"""The GPU check's CPU half: the same command at a small shape; and the figures of its meter."""
+"""The GPU check on a CPU: the same command at a small shape; and the figures of its meter."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import backend_agreement, gpu, workload
+from benchmarks import backend_agreement, gpu, gpu_parts, workload
 from benchmarks.meter import count_records
 from src.models.collation import collate_flat, collate_padded
 from src.prompts.encoding import IGNORE_INDEX, EncodedRecord
@@ -20,8 +20,8 @@ on_a_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"
 
 
 @pytest.fixture(scope="module")
-def half(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
-    """The results of the CPU half, and what the command printed."""
+def cpu_check(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    """The results of the check without a GPU, and what the command printed."""
     folder = tmp_path_factory.mktemp("bench")
     results = folder / "results.json"
     command = [sys.executable, "-m", "benchmarks.gpu", "--folder", str(folder), "--results", str(results)]
@@ -31,62 +31,70 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]
 
 
 @on_a_cpu
-def test_all_that_runs_on_a_cpu_ran(half: tuple[dict[str, Any], str]) -> None:
-    results, said = half
+def test_all_that_runs_on_a_cpu_ran(cpu_check: tuple[dict[str, Any], str]) -> None:
+    results, printed = cpu_check
     for name, part in results.items():
         assert "failed" not in part if isinstance(part, dict) else name == "seconds", part
         if "unsloth" in name or "notebook" in name:
             assert part == {"not_run": "needs an NVIDIA GPU"}
-    assert said.strip().endswith("results.json.") and "| ours |" in said
+    assert printed.strip().endswith("results.json.") and "| ours |" in printed
 
 
 @on_a_cpu
-def test_training_through_the_bench_is_right(half: tuple[dict[str, Any], str]) -> None:
-    results, _ = half
-    for way in gpu.WAYS:
-        trained = results[f"agreement/transformers/{way}"]
+def test_training_through_the_bench_is_right(cpu_check: tuple[dict[str, Any], str]) -> None:
+    results, _ = cpu_check
+    for variant in gpu_parts.VARIANTS:
+        trained = results[f"agreement/transformers/{variant}"]
         assert trained["labels_right"] and trained["validation_loss"][-1] < trained["validation_loss"][0] - 0.1
-        reloaded = results[f"reload/transformers/{way}"]["validation_loss"]
+        reloaded = results[f"reload/transformers/{variant}"]["validation_loss"]
         assert reloaded == pytest.approx(trained["validation_loss"][-1], rel=1e-3)
     packed = results["agreement/transformers/4-bit, packed"]
     assert packed["packed_loss"] == pytest.approx(packed["single_loss"], rel=1e-5)
 
 
 @on_a_cpu
-def test_speeds_are_of_the_steps_after_the_warm_up(half: tuple[dict[str, Any], str]) -> None:
-    for contender in ("ours", "plain"):
-        measured = half[0][f"speed/small/{contender}"]
+def test_speeds_are_of_the_steps_after_the_warm_up(cpu_check: tuple[dict[str, Any], str]) -> None:
+    results, _ = cpu_check
+    for trainer in ("ours", "plain"):
+        measured = results[f"speed/small/{trainer}"]
         assert measured["steps"] > 0 and 0 < measured["trained_tokens"] < measured["tokens"] <= measured["places"]
         assert measured["tokens_per_second"] == pytest.approx(measured["tokens"] / measured["seconds"], rel=0.01)
-        assert measured["useful_tflops"] < half[0]["device"]["matrix_tflops"]
-    assert half[0]["answering/4-bit"]["tokens"] > 0
+        assert measured["useful_tflops"] < results["device"]["matrix_tflops"]
+    assert results["answering/4-bit"]["tokens"] > 0
 
 
 def test_a_gpu_would_run_every_part_that_is_asked_for(tmp_path: Path) -> None:
-    names = [part.name for part in gpu.all_parts(tmp_path, on_gpu=True)]
+    names = [part.name for part in gpu_parts.all_parts(tmp_path, on_gpu=True)]
     assert len(names) == len(set(names))
     for shape in ("Llama-3.2-1B", "Llama-3-8B"):
-        assert {f"speed/{shape}/{contender}" for contender in ("ours", "notebook", "plain")} <= set(names)
-    assert {f"agreement/{backend}/{way}" for backend in gpu.BACKENDS for way in gpu.WAYS} <= set(names)
-    entry: Any = next(part.entry for part in gpu.all_parts(tmp_path, True) if part.name == "speed/Llama-3.2-1B/ours")
-    assert (entry.train["batch_size"], entry.train["accumulation"], entry.train["lora_r"]) == (16, 2, 32)
-    entry = next(part.entry for part in gpu.all_parts(tmp_path, True) if part.name == "speed/Llama-3-8B/ours")
-    assert entry.params().max_steps == 20
+        assert {f"speed/{shape}/{trainer}" for trainer in ("ours", "notebook", "plain")} <= set(names)
+    assert {
+        f"agreement/{backend}/{variant}" for backend in gpu_parts.BACKENDS for variant in gpu_parts.VARIANTS
+    } <= set(names)
+    task: Any = next(
+        part.task for part in gpu_parts.all_parts(tmp_path, True) if part.name == "speed/Llama-3.2-1B/ours"
+    )
+    assert (task.train["batch_size"], task.train["accumulation"], task.train["lora_r"]) == (16, 2, 32)
+    task = next(part.task for part in gpu_parts.all_parts(tmp_path, True) if part.name == "speed/Llama-3-8B/ours")
+    assert task.params().max_steps == 20
 
 
 def test_a_part_that_fails_says_why_and_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    entry = backend_agreement.Entry(str(tmp_path), gpu.small_parts(on_gpu=False), str(tmp_path / "adapter"))
-    part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
+    task = backend_agreement.AgreementTask(
+        str(tmp_path), gpu_parts.agreement_settings(on_gpu=False), str(tmp_path / "adapter")
+    )
+    part = gpu_parts.Part("agreement/x", "benchmarks.backend_agreement train", task)
     outcome = gpu.run_part(tmp_path, part, False, time.monotonic() + 60)
-    assert "tokenizer" in outcome["failed"] and len(outcome["failed"].splitlines()) == gpu.TAIL
+    assert "tokenizer" in outcome["failed"] and len(outcome["failed"].splitlines()) == gpu.ERROR_LINES
+    gpu.print_outcome(part, outcome)
     assert "agreement/x: failed: " in capsys.readouterr().out
 
 
 def test_a_model_that_cannot_be_built_is_why_a_part_failed(tmp_path: Path) -> None:
-    entry = backend_agreement.Entry(
-        str(tmp_path / "no shape"), gpu.small_parts(on_gpu=False), str(tmp_path / "adapter")
+    task = backend_agreement.AgreementTask(
+        str(tmp_path / "no shape"), gpu_parts.agreement_settings(on_gpu=False), str(tmp_path / "adapter")
     )
-    part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
+    part = gpu_parts.Part("agreement/x", "benchmarks.backend_agreement train", task)
     assert gpu.run_part(tmp_path, part, False, time.monotonic() + 60)["failed"].endswith("KeyError: 'no shape'")
 
 
@@ -100,7 +108,7 @@ def test_a_part_may_not_take_for_ever(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     results.write_text('{"answering/4-bit": {"not_run": "the time was over"}, "speed/x/ours": {"steps": 3}}')
-    part = next(part for part in gpu.all_parts(tmp_path, False) if part.name == "agreement/unsloth/4-bit")
+    part = next(part for part in gpu_parts.all_parts(tmp_path, False) if part.name == "agreement/unsloth/4-bit")
     deadline = time.monotonic() + 60
     found = gpu.run_benchmark(tmp_path, [part], False, deadline, json.loads(results.read_text()), results)
     assert found["speed/x/ours"] == {"steps": 3} and found[part.name] == {"not_run": "needs an NVIDIA GPU"}
@@ -108,8 +116,8 @@ def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
 
 
 def test_nothing_is_started_when_the_time_is_over(tmp_path: Path) -> None:
-    entry = backend_agreement.Entry(str(tmp_path), {"seed": 1}, str(tmp_path / "adapter"))
-    part = gpu.Part("agreement/x", "benchmarks.backend_agreement train", entry)
+    task = backend_agreement.AgreementTask(str(tmp_path), {"seed": 1}, str(tmp_path / "adapter"))
+    part = gpu_parts.Part("agreement/x", "benchmarks.backend_agreement train", task)
     assert gpu.run_part(tmp_path, part, False, deadline=0) == {"not_run": "the time was over"}
 
 
@@ -132,11 +140,11 @@ ROWS = [
 
 @pytest.mark.parametrize("batch", [collate_padded(ROWS, pad_id=2), collate_flat(ROWS)])
 def test_labels_are_right_only_where_each_record_has_its_own(batch: dict[str, Any]) -> None:
-    assert backend_agreement.labels_right(batch, RECORDS, pad_id=2)
+    assert backend_agreement.labels_match(batch, RECORDS, pad_id=2)
     assert count_records(batch) == 3
     wrong = batch | {"labels": batch["labels"].clone()}
     wrong["labels"][0, 0] = 5
-    assert not backend_agreement.labels_right(wrong, RECORDS, pad_id=2)
+    assert not backend_agreement.labels_match(wrong, RECORDS, pad_id=2)
 
 
 def test_records_are_counted_by_their_starts_or_by_rows() -> None:

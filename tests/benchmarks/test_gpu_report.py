@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from benchmarks.gpu_report import find_difference, goal_figures, render_table
+from benchmarks.gpu_report import largest_backend_difference, measure_goals, render_table
 
 DEVICE = {"name": "a GPU", "matrix": "bfloat16", "matrix_tflops": 800.0, "versions": {"torch": "2.13.0"}}
 
 
 def speed(records: float, **more: Any) -> dict[str, Any]:
-    """A contender's measures."""
+    """A trainer's figures."""
     per_second = {"records_per_second": records, "tokens_per_second": 9e4, "trained_tokens_per_second": 6e4}
     return {"steps": 9, "padding_share": 0.01, "useful_tflops": 400.0, "peak_reserved_gb": 7.5} | per_second | more
 
@@ -36,7 +36,7 @@ RESULTS: dict[str, Any] = {
 
 
 def test_goals_are_computed_from_the_parts() -> None:
-    values = {name: value for name, value, _, _ in goal_figures(RESULTS)}
+    values = {goal.name: goal.value for goal in measure_goals(RESULTS)}
     assert round(values["Llama-3.2-1B to the published 24.2 records/s"] or 0, 1) == 20.0
     assert values["Llama-3.2-1B to Unsloth's notebook"] == 2.2
     assert values["Llama-3.2-1B to plain trl"] is None
@@ -46,8 +46,8 @@ def test_goals_are_computed_from_the_parts() -> None:
 
 
 def test_backends_differ_by_their_largest_difference() -> None:
-    assert round(find_difference(RESULTS) or 0, 6) == 0.025
-    assert find_difference({"device": DEVICE}) is None
+    assert round(largest_backend_difference(RESULTS) or 0, 6) == 0.025
+    assert largest_backend_difference({"device": DEVICE}) is None
 
 
 def test_the_table_names_figures_and_reasons() -> None:

@@ -1,4 +1,4 @@
-"""The base model's files: a folder copied, an incomplete one refused, and a hub that cannot be reached."""
+"""The base model's files: a folder is copied, an incomplete one refused, a hub that cannot be reached explained."""
 
 import os
 import subprocess
@@ -68,7 +68,7 @@ def test_a_copy_holds_the_model_and_no_code(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"base\.folder is 'no/such', which is no folder"):
+    with pytest.raises(UserError, match=r"base\.folder is 'no/such', which is not a folder"):
         copy_model(Path("no/such"), tmp_path)
 
 
@@ -83,7 +83,7 @@ class Refusing(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, *arguments: object) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
 
 @contextmanager
@@ -120,5 +120,7 @@ def test_a_hub_that_cannot_be_reached_is_a_user_error(tmp_path: Path, setting: d
 
 def test_a_hub_that_refuses_is_a_user_error(tmp_path: Path) -> None:
     with hub() as address:
-        said = downloaded(tmp_path, HF_ENDPOINT=address)
-    assert said.startswith(f"base.repository 'owner/name' at base.revision '{REVISION}' was refused by the hub (404)")
+        printed = downloaded(tmp_path, HF_ENDPOINT=address)
+    assert printed.startswith(
+        f"base.repository 'owner/name' at base.revision '{REVISION}' was refused by the hub (404)"
+    )

@@ -1,4 +1,4 @@
-"""base: a local folder copied, the tiny model built, and a model that fails leaving the last one."""
+"""base: a local folder is copied, the tiny model is built, and a model that is refused leaves the last one."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def test_a_local_folder_is_copied(project: Path, base_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["no/such", "."])
-def test_a_folder_that_is_no_model_leaves_the_last_one(project: Path, base_folder: Path, folder: str) -> None:
+def test_a_folder_without_a_model_leaves_the_last_one(project: Path, base_folder: Path, folder: str) -> None:
     base.main(params(source="local", folder=str(base_folder)))
     before = contents()
     with pytest.raises(UserError, match=r"base\.folder"):

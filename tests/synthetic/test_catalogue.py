@@ -1,30 +1,30 @@
-"""Laws of the invented catalogue: what a title states, its description restates; there are enough products."""
+"""The invented catalogue: contents state what titles state, lengths are realistic, and there are enough products."""
 
 import math
 import re
 import statistics
 from string import Formatter
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.synthetic.catalogue import FRAME, generate_products, load_kinds
+from src.synthetic.catalogue import FORMATTER, Attribute, ProductFrame, ProductLine, generate_products, load_kinds
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
 
-def test_frame_writes_cases_and_articles() -> None:
-    attributes = {"size": "A Large Egg", "item": {"name": "Oak TRAY"}}
+def test_formatter_writes_cases_and_articles() -> None:
+    attributes: dict[str, Attribute] = {"size": "A Large Egg", "item": {"name": "Oak TRAY"}}
     assert (
-        FRAME.fill("A {item[name]!l}, a {item[name]!c}: {size}", attributes) == "An oak tray, an Oak tray: A Large Egg"
+        FORMATTER.fill("A {item[name]!l}, a {item[name]!c}: {size}", attributes)
+        == "An oak tray, an Oak tray: A Large Egg"
     )
-    assert FRAME.facts("{size} of {item[name]!l}", attributes) == ("A Large Egg", "Oak TRAY")
+    assert FORMATTER.facts("{size} of {item[name]!l}", attributes) == ("A Large Egg", "Oak TRAY")
 
 
 @given(seed=SEEDS)
 @settings(max_examples=50, deadline=None)
-def test_description_restates_every_attribute_of_the_title(seed: int) -> None:
+def test_content_states_every_attribute_of_the_title(seed: int) -> None:
     for product in generate_products(seed, 20):
         assert product.facts
         assert all(fact in product.title for fact in product.facts)
@@ -41,7 +41,7 @@ def test_texts_are_clean(seed: int) -> None:
         assert product.content[-1] in ".!?"
 
 
-def test_seed_decides_alone() -> None:
+def test_products_depend_on_the_seed_alone() -> None:
     assert list(generate_products(3, 200)) == list(generate_products(3, 200))
 
 
@@ -51,7 +51,7 @@ def test_another_seed_gives_other_records() -> None:
     assert len({title for title, _ in first} & {title for title, _ in second}) < 0.01 * len(first)
 
 
-def test_half_are_books_and_the_rest_of_ten_kinds_or_more() -> None:
+def test_every_second_product_is_a_book_and_the_rest_are_of_ten_kinds_or_more() -> None:
     found = [product.kind for product in generate_products(1, 4000)]
     assert abs(found.count("book") / len(found) - 0.5) < 0.03
     assert len(set(found)) >= 11
@@ -72,12 +72,12 @@ def test_lengths_are_like_those_of_real_records() -> None:
 
 def test_there_are_more_titles_than_a_sample_can_exhaust() -> None:
     assert (
-        sum(titles_of(line, frame) for lines in load_kinds().values() for line in lines for frame in line["frames"])
+        sum(count_titles(line, frame) for lines in load_kinds().values() for line in lines for frame in line["frames"])
         > 500_000
     )
 
 
-def titles_of(line: dict[str, Any], frame: dict[str, Any]) -> int:
+def count_titles(line: ProductLine, frame: ProductFrame) -> int:
     """The number of titles that a frame can give."""
     names = {re.split(r"[.[]", name)[0] for _, name, _, _ in Formatter().parse(frame["title"]) if name}
     return math.prod(len(line["draws"][name]) for name in names)

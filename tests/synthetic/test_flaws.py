@@ -1,4 +1,4 @@
-"""Every flaw can be undone by the plain means that a reader would name for it, and hits its share of the records."""
+"""Every flaw can be undone by the obvious means, or drops the record, and is injected into its share of the records."""
 
 import html
 import random
@@ -46,8 +46,8 @@ UNDO: dict[str, Callable[[str], str]] = {
     "mojibake": ftfy.fix_encoding,
     "control": lambda text: re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", text),
 }
-CURABLE = [flaw for flaw in FLAWS if not flaw.drops]
-FATAL = [flaw for flaw in FLAWS if flaw.drops]
+CURABLE = [flaw for flaw in FLAWS if not flaw.drops_record]
+FATAL = [flaw for flaw in FLAWS if flaw.drops_record]
 
 
 def records(seed: int, count: int) -> list[Record]:
@@ -61,17 +61,17 @@ def test_flaw_is_undone(flaw: Flaw) -> None:
     flawed = [record for record in found if record.flaws]
     assert flawed
     for record in flawed:
-        assert (record.title, record.content) != (record.truth.title, record.truth.content)
-        assert UNDO[flaw.name](record.content) == record.truth.content
+        assert (record.title, record.content) != (record.original.title, record.original.content)
+        assert UNDO[flaw.name](record.content) == record.original.content
         if flaw.name != "tags":  # titles hold no tags, and nothing else changes them
-            assert UNDO[flaw.name](record.title) == record.truth.title
+            assert UNDO[flaw.name](record.title) == record.original.title
 
 
 @pytest.mark.parametrize("flaw", FLAWS, ids=lambda flaw: flaw.name)
-def test_flaw_hits_its_share(flaw: Flaw) -> None:
+def test_flaw_is_injected_into_its_share(flaw: Flaw) -> None:
     found = records(6, 3000)
     inject_flaw(random.Random(6), flaw, found)
-    candidates = [record for record in found if record.truth.kind == "book" or not flaw.books_only]
+    candidates = [record for record in found if record.original.kind == "book" or not flaw.books_only]
     assert sum(record.flaws == [flaw.name] for record in candidates) == round(flaw.share * len(candidates))
     assert all(not record.flaws or record in candidates for record in found)
 
@@ -80,7 +80,7 @@ def test_flaw_hits_its_share(flaw: Flaw) -> None:
 def test_flaw_that_drops_is_noted_as_the_reason(flaw: Flaw) -> None:
     found = records(7, 1000)
     inject_flaw(random.Random(7), flaw, found)
-    assert all((record.dropped == flaw.name) == bool(record.flaws) for record in found)
+    assert all((record.drop_reason == flaw.name) == bool(record.flaws) for record in found)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_broken_characters_look_as_in_real_data(change: Callable[[random.Random,
 def test_fatal_flaws_do_what_they_say() -> None:
     found = records(8, 3000)
     inject_flaws(random.Random(8), found)
-    hit = {flaw.name: [record for record in found if record.dropped == flaw.name] for flaw in FATAL}
+    hit = {flaw.name: [record for record in found if record.drop_reason == flaw.name] for flaw in FATAL}
     assert all(hit.values())
     assert all(not record.title.strip() for record in hit["empty_title"])
     assert all(not record.content.strip() for record in hit["empty_content"])
@@ -113,10 +113,10 @@ def test_records_without_a_flaw_are_as_they_were() -> None:
     inject_flaws(random.Random(9), found)
     whole = [record for record in found if not record.flaws]
     assert len(whole) > 500
-    assert all((record.title, record.content) == (record.truth.title, record.truth.content) for record in whole)
+    assert all((record.title, record.content) == (record.original.title, record.original.content) for record in whole)
 
 
-def test_planting_depends_on_the_seed_alone() -> None:
+def test_injection_depends_on_the_seed_alone() -> None:
     first, second, other = (records(1, 500) for _ in range(3))
     for seed, found in ((1, first), (1, second), (2, other)):
         inject_flaws(random.Random(seed), found)

@@ -1,4 +1,5 @@
-"""The committed sample: the code gives it back, it has the form and the flaws of the real file, its truth is true."""
+"""The committed sample: the code writes it again, it has the form and the flaws of the real file, its ground truth is
+right."""
 
 import gzip
 import json
@@ -9,30 +10,39 @@ from typing import Any
 import pytest
 
 from src.synthetic.catalogue import generate_products
-from src.synthetic.exhaustive_duplicates import first_near_duplicates, jaccard_similarity
-from src.synthetic.raw_file import GROUND_TRUTH, MALFORMED, RAW, RECORDS, SEED, compress_gzip, make_sample, vary_content
+from src.synthetic.exact_near_duplicates import first_near_duplicates, jaccard_similarity
+from src.synthetic.raw_file import (
+    GROUND_TRUTH,
+    MALFORMED_SHARE,
+    RAW,
+    RECORDS,
+    SEED,
+    compress_gzip,
+    make_sample,
+    vary_content,
+)
 
 Sample = tuple[list[bytes], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    """The committed lines and truth."""
+    """The committed lines and ground truth."""
     return gzip.decompress(RAW.read_bytes()).splitlines(), json.loads(gzip.decompress(GROUND_TRUTH.read_bytes()))
 
 
 @pytest.fixture(scope="module")
 def records(sample: Sample) -> dict[str, dict[str, Any]]:
     """The whole records of the committed file, by uid."""
-    lines, truth = sample
-    whole = [json.loads(line) for number, line in enumerate(lines, 1) if str(number) not in truth["malformed"]]
+    lines, ground_truth = sample
+    whole = [json.loads(line) for number, line in enumerate(lines, 1) if str(number) not in ground_truth["malformed"]]
     return {record["uid"]: record for record in whole}
 
 
 def test_code_gives_the_committed_files() -> None:
-    raw, truth = make_sample(SEED, RECORDS)
+    raw, ground_truth = make_sample(SEED, RECORDS)
     assert gzip.decompress(RAW.read_bytes()) == raw
-    assert gzip.decompress(GROUND_TRUTH.read_bytes()) == truth
+    assert gzip.decompress(GROUND_TRUTH.read_bytes()) == ground_truth
 
 
 def test_compressed_bytes_hold_no_name_and_no_time() -> None:
@@ -65,9 +75,9 @@ def test_isbns_of_books_are_valid(records: dict[str, dict[str, Any]]) -> None:
 
 
 def test_malformed_lines_are_broken(sample: Sample) -> None:
-    lines, truth = sample
-    assert len(truth["malformed"]) == round(MALFORMED * RECORDS) < 0.01 * len(lines)
-    for number, kind in truth["malformed"].items():
+    lines, ground_truth = sample
+    assert len(ground_truth["malformed"]) == round(MALFORMED_SHARE * RECORDS) < 0.01 * len(lines)
+    for number, kind in ground_truth["malformed"].items():
         assert break_of(lines[int(number) - 1]) == kind
 
 
@@ -85,8 +95,8 @@ def break_of(line: bytes) -> str:
 
 
 def test_flaws_come_in_about_their_real_shares(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
-    lines, truth = sample
-    flaws = Counter(flaw for entry in truth["records"].values() for flaw in entry["flaws"])
+    lines, ground_truth = sample
+    flaws = Counter(flaw for entry in ground_truth["records"].values() for flaw in entry["flaws"])
     assert flaws["empty_title"] / len(lines) == pytest.approx(0.056, abs=0.005)
     assert flaws["empty_content"] / len(lines) == pytest.approx(0.333, abs=0.01)
     complete = [uid for uid, record in records.items() if record["title"].strip() and record["content"].strip()]
@@ -102,32 +112,36 @@ def test_flaws_come_in_about_their_real_shares(sample: Sample, records: dict[str
     assert flaws["very_long"]
 
 
-def test_truth_is_what_a_reader_may_expect(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
+def test_ground_truth_tells_texts_only_where_cleaning_can_restore_them(
+    sample: Sample, records: dict[str, dict[str, Any]]
+) -> None:
     for uid, entry in sample[1]["records"].items():
         assert uid in records
         assert entry["flaws"]
-        told = entry.get("dropped", "kept") in ("kept", "duplicate", "near_duplicate")
-        assert told or not ("title" in entry or "content" in entry)
+        restorable = entry.get("dropped", "kept") in ("kept", "duplicate", "near_duplicate")
+        assert restorable or not ("title" in entry or "content" in entry)
         assert all(entry[key] != records[uid][key] for key in ("title", "content") if key in entry)
 
 
 def test_kept_records_are_distinct(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
-    truth = sample[1]["records"]
-    clean = [record | truth.get(uid, {}) for uid, record in records.items() if "dropped" not in truth.get(uid, {})]
+    known = sample[1]["records"]
+    clean = [record | known.get(uid, {}) for uid, record in records.items() if "dropped" not in known.get(uid, {})]
     assert len(clean) > 5000
     assert len({(record["title"].casefold(), record["content"]) for record in clean}) == len(clean)
 
 
-def test_kept_records_are_near_to_none_before_them(sample: Sample, records: dict[str, dict[str, Any]]) -> None:
+def test_no_kept_record_is_a_near_duplicate_of_one_before_it(
+    sample: Sample, records: dict[str, dict[str, Any]]
+) -> None:
     reasons = {uid: entry.get("dropped", "kept") for uid, entry in sample[1]["records"].items()}
-    alike = [uid for uid in records if reasons.get(uid, "kept") in ("kept", "near_duplicate")]
-    firsts = first_near_duplicates([(records[uid] | sample[1]["records"].get(uid, {}))["content"] for uid in alike])
-    assert [uid for place, uid in enumerate(alike) if firsts[place] < place] == [
-        uid for uid in alike if reasons.get(uid) == "near_duplicate"
+    compared = [uid for uid in records if reasons.get(uid, "kept") in ("kept", "near_duplicate")]
+    firsts = first_near_duplicates([(records[uid] | sample[1]["records"].get(uid, {}))["content"] for uid in compared])
+    assert [uid for position, uid in enumerate(compared) if firsts[position] < position] == [
+        uid for uid in compared if reasons.get(uid) == "near_duplicate"
     ]
 
 
-def test_a_planted_variant_is_clearly_near() -> None:
+def test_a_variant_is_a_clear_near_duplicate() -> None:
     rng = random.Random(3)
     for product in generate_products(3, 200):
         if len(product.content) >= 250:

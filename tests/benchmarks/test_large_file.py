@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from src.synthetic import large_file
+from benchmarks import large_file
 
 
 @pytest.fixture(scope="module")

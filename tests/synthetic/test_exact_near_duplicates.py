@@ -1,4 +1,4 @@
-"""Near contents by comparing all with all: the same as pair by pair, and the words of records/near_duplicates.py."""
+"""Near duplicates by comparing all with all: the same as pair by pair, with the words of records/near_duplicates.py."""
 
 import polars as pl
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from src.records.near_duplicates import extract_words
 from src.synthetic.catalogue import generate_products
-from src.synthetic.exhaustive_duplicates import NEAR_THRESHOLD, first_near_duplicates, jaccard_similarity, word_shingles
+from src.synthetic.exact_near_duplicates import NEAR_THRESHOLD, first_near_duplicates, jaccard_similarity, word_shingles
 
 contents = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=8).map(" ".join), min_size=1, max_size=12)
 
@@ -23,7 +23,7 @@ def test_clusters_are_those_that_pairs_make(found: list[str]) -> None:
     assert first_near_duplicates(found) == firsts
 
 
-def test_shingles_are_three_small_words_or_all_there_are() -> None:
+def test_shingles_are_three_lower_case_words_or_all_there_are() -> None:
     assert word_shingles("The Owl’s end.The next") == {"the owl s", "owl s end", "s end the", "end the next"}
     assert word_shingles("An OWL!") == {"an owl"}
     assert word_shingles("\u2026") == {""}

@@ -1,0 +1,190 @@
+"""The parts of the GPU check: what is run, with which settings, in which order.
+
+Covers the lists of parts with and without a GPU. Does not run them: gpu.py does.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from benchmarks.backend_agreement import AgreementTask
+from benchmarks.generation_speed import GenerationTask
+from benchmarks.training_speed import TrainingTask
+from src.params import PARAMS, Params, apply_overlay, plain_values, read_yaml
+
+BACKENDS = ("transformers", "unsloth")
+VARIANTS: dict[str, dict[str, bool]] = {  # of the settings, in which the backends are compared
+    "4-bit": {"four_bit": True},
+    "16-bit": {"four_bit": False},
+    "4-bit, packed": {"four_bit": True, "packing": True},
+}
+SMALL_RECIPE, LARGE_RECIPE = "llama-3.2-1b-chat", "llama-3-8b"
+SMALL_SECONDS, LARGE_SECONDS = 15, 60  # of training: a step of the large shape takes several
+LARGE_STEPS = 20  # at most
+
+Settings = dict[str, Any]  # parameters of training, by name
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process to run.
+
+    Args:
+        name: its key in the results, such as speed/Llama-3-8B/ours; what precedes the first slash is its kind.
+        command: the module to run, and its first argument if it takes one.
+        task: what the module reads.
+        unsloth: whether it needs Unsloth.
+    """
+
+    name: str
+    command: str
+    task: AgreementTask | GenerationTask | TrainingTask
+    unsloth: bool = False
+
+    @property
+    def kind(self) -> str:
+        """agreement, reload, speed or answering."""
+        return self.name.partition("/")[0]
+
+
+def all_parts(folder: Path, on_gpu: bool) -> list[Part]:
+    """Lists every part, the most important first, since time may end before the last.
+
+    Args:
+        folder: for models and adapters.
+        on_gpu: whether there is a GPU; without one all parts use the small shape.
+
+    Returns:
+        The parts in the order in which they run.
+    """
+    small = recipe_settings(SMALL_RECIPE)
+    if not on_gpu:
+        short = small | {"max_length": 256, "batch_size": 2, "accumulation": 1}
+        speeds = speed_parts(folder, "small", short, seconds=2, records=300)
+        return [*agreement_parts(folder, on_gpu), *speeds, *answering_parts(folder, on_gpu)]
+    large = recipe_settings(LARGE_RECIPE) | {"max_steps": LARGE_STEPS}
+    return [
+        *agreement_parts(folder, on_gpu),
+        *speed_parts(folder, "Llama-3.2-1B", small, seconds=SMALL_SECONDS, records=20_000),
+        *answering_parts(folder, on_gpu),
+        *speed_parts(folder, "Llama-3-8B", large, seconds=LARGE_SECONDS, records=400),
+        *ablation_parts(folder, small),
+    ]
+
+
+def agreement_parts(folder: Path, on_gpu: bool) -> list[Part]:
+    """Lists the training of the small model through both backends in all variants, then each adapter in plain peft.
+
+    Args:
+        folder: for models and adapters.
+        on_gpu: whether there is a GPU.
+
+    Returns:
+        The parts.
+    """
+    trained, reloaded = [], []
+    for backend, (variant, change) in product(BACKENDS, VARIANTS.items()):
+        name, unsloth = f"{backend}/{variant}", backend == "unsloth"
+        train = agreement_settings(on_gpu) | {"backend": backend} | change
+        task = AgreementTask(str(folder / "small"), train, str(folder / "adapters" / backend / variant))
+        trained.append(Part(f"agreement/{name}", "benchmarks.backend_agreement train", task, unsloth))
+        reloaded.append(Part(f"reload/{name}", "benchmarks.backend_agreement reload", task, unsloth))
+    return trained + reloaded
+
+
+def agreement_settings(on_gpu: bool) -> Settings:
+    """Settings for the small model: enough steps for the losses to fall, on rows that hold one record each."""
+    return recipe_settings(SMALL_RECIPE) | {
+        "packing": False,
+        "max_length": 512,
+        "batch_size": 16,
+        "accumulation": 1,
+        "max_steps": 40 if on_gpu else 12,
+        "lr": 2e-3,
+        "log_steps": 10,
+        "eval_steps": 10,
+        "save_steps": 1000,
+        "gradient_checkpointing": False,
+        "optimizer": "adamw_torch",
+    }
+
+
+def speed_parts(folder: Path, shape: str, train: Settings, seconds: float, records: int) -> list[Part]:
+    """Lists ours, Unsloth's notebook and plain trl on one model, with the same settings.
+
+    Args:
+        folder: for models.
+        shape: a key of workload.SHAPES.
+        train: the parameters of training.
+        seconds: of training to measure.
+        records: to train on.
+
+    Returns:
+        The parts.
+    """
+    return [
+        Part(
+            f"speed/{shape}/{trainer}",
+            "benchmarks.training_speed",
+            TrainingTask(trainer, str(folder / shape), train, seconds, records),
+            unsloth=trainer == "notebook",
+        )
+        for trainer in ("ours", "notebook", "plain")
+    ]
+
+
+def ablation_parts(folder: Path, train: Settings) -> list[Part]:
+    """Lists ours with one setting of the recipe changed each.
+
+    Args:
+        folder: for models.
+        train: the recipe's parameters of training.
+
+    Returns:
+        The parts.
+    """
+    changes: dict[str, Settings] = {
+        "by unsloth": {"backend": "unsloth"},
+        # 8 rows at once instead of 16, which fit 80 GB; as many a step.
+        "without checkpointing": {"gradient_checkpointing": False, "batch_size": 8, "accumulation": 4},
+        "padded": {"packing": False},
+        "compiled": {"compile": True},
+    }
+    base = str(folder / "Llama-3.2-1B")
+    return [
+        Part(
+            f"speed/Llama-3.2-1B/ours {name}",
+            "benchmarks.training_speed",
+            TrainingTask("ours", base, train | change, SMALL_SECONDS, records=20_000),
+            unsloth=name == "by unsloth",
+        )
+        for name, change in changes.items()
+    ]
+
+
+def answering_parts(folder: Path, on_gpu: bool) -> list[Part]:
+    """Lists the generate stage's answers by a base in 4 and in 16 bits.
+
+    Args:
+        folder: for models.
+        on_gpu: whether there is a GPU.
+
+    Returns:
+        The parts.
+    """
+    shape, sizes = ("Llama-3.2-1B", (128, 64, 256)) if on_gpu else ("small", (8, 4, 16))
+    return [
+        Part(
+            f"answering/{precision}",
+            "benchmarks.generation_speed",
+            GenerationTask(str(folder / shape), four_bit, *sizes),
+        )
+        for precision, four_bit in {"4-bit": True, "16-bit": False}.items()
+    ]
+
+
+def recipe_settings(recipe: str) -> Settings:
+    """The parameters of training that a recipe gives."""
+    merged = apply_overlay(read_yaml(PARAMS), read_yaml(Path(f"recipes/{recipe}.yaml")))
+    return Params.model_validate(plain_values(merged)).train.model_dump()
