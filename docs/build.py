@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from benchmarks import data_path, embedded_run, gpu_report
 from docs.example import example_table, update_example
 from docs.picture import PICTURE, draw_picture, picture_is_current
-from docs.pipeline import pipeline_diagram, stages_table
+from docs.stages import pipeline_diagram, stages_table
 from src.errors import UserError
 from src.export.model_card import evaluation_section
 from src.files import atomic_file, read_json

@@ -27,9 +27,11 @@ def stages_table() -> str:
 def pipeline_diagram() -> str:
     """A Mermaid flowchart of the stages."""
     stages = dict(expand_stages(read_yaml(PIPELINE)["stages"]))
-    arrows = [f"    {diagram_node(giver)} --> {diagram_node(taker)}" for giver, taker in direct_edges(stages)]
+    edges = direct_edges(stages)
+    arrows = [f"    {diagram_node(giver)} --> {diagram_node(taker)}" for giver, taker in edges]
+    alone = [f"    {diagram_node(stage)}" for stage in stages if not any(stage in edge for edge in edges)]
     raw = '    raw[/"data.raw"/] --> decompress'
-    return "\n".join(["```mermaid", "flowchart LR", raw, *arrows, "```"])
+    return "\n".join(["```mermaid", "flowchart LR", raw, *arrows, *alone, "```"])
 
 
 def diagram_node(stage: str) -> str:
