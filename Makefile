@@ -8,7 +8,7 @@ DONE := .venv/.installed-$(REQUIREMENTS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test setup readme requirements study study-plot study-picture
+.PHONY: repro test setup pipeline docs requirements study study-plot study-picture
 
 repro: setup
 	python -m src.params check
@@ -26,8 +26,12 @@ $(DONE): $(REQUIREMENTS) requirements.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
-# Writes the results of the last run into README.md.
-readme: setup
+# Writes into dvc.yaml which source files each stage depends on.
+pipeline: setup
+	python -m src.pipeline
+
+# Writes the tables and results of README.md and docs/ anew.
+docs: setup
 	python -m docs.build
 
 # An experiment for each template and learning rate, queued, run one after the other, and drawn in one plot.

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend: a bad file, a bad parameter, a missing GPU.
+"""The one exception for what a user can put right: a bad file, a bad parameter, a missing GPU.
 
 Covers the exception alone; src/stages/runner.py turns it into one sentence and exit status 1.
 """

@@ -197,9 +197,15 @@ def params_for_stage(stage: str) -> Params:
 
 
 def declared_params(stage: str) -> list[tuple[str, str]]:
-    """The (section, key) pairs that `stage` declares under `params` in dvc.yaml."""
+    """The (section, key) pairs that `stage` declares in dvc.yaml; a section without a key stands for all its keys."""
     definition = read_yaml(PIPELINE)["stages"][stage]
-    return [tuple(entry.split(".")) for entry in definition.get("do", definition).get("params", [])]
+    entries = [entry.partition(".") for entry in definition.get("do", definition).get("params", [])]
+    return [(section, key) for section, _, name in entries for key in ([name] if name else section_keys(section))]
+
+
+def section_keys(section: str) -> list[str]:
+    """The keys of a section, in the order of the schema."""
+    return list(getattr(Params.model_fields[section].annotation, "model_fields", {}))
 
 
 def read_yaml(path: Path) -> CommentedMap:
@@ -216,7 +222,7 @@ def read_yaml(path: Path) -> CommentedMap:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise UserError(
-            f"{path}{line}: is no valid YAML ({getattr(error, 'problem', error)}): mend that line."
+            f"{path}{line}: is no valid YAML ({getattr(error, 'problem', error)}): correct that line."
         ) from None
     if not isinstance(document, CommentedMap):
         raise UserError(f"{path}: has no sections: it needs `section:` lines with indented `key: value` lines below.")

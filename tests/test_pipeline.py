@@ -1,36 +1,25 @@
-"""dvc.yaml says what the code does: every file imported and every parameter read is declared, and no other.
+"""dvc.yaml says what the code does: every source file and every parameter that a stage depends on, and no other.
 
-Covers the declaration, from the code's syntax trees, and what DVC would rerun after a change. Runs no stage.
+Covers the declaration, from the code's syntax trees. What DVC reruns after a change is in test_reruns.py.
 """
 
 import ast
-import json
-import os
-import shutil
-import subprocess
-import sys
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from src import pipeline
 from src.params import Params, declared_params
 
 ROOT = Path(__file__).parents[1]
-PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-STAGES: dict[str, dict[str, Any]] = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
+DOCUMENT = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES: dict[str, dict[str, Any]] = {name: stage.get("do", stage) for name, stage in DOCUMENT["stages"].items()}
 
-# What code finds by its place or its name instead of importing it: the file that does so, and what it opens or loads.
-FOUND_BY_PATH = {
-    "src/synthetic/catalogue.py": "src/synthetic/vocabulary.yaml",
-    "src/synthetic/tiny_model.py": "src/synthetic/chat.jinja",
-    "src/prompts/rendering.py": "src/prompts/templates",
-    "src/scoring/overlap.py": "src/scoring/metrics",
-    "src/stages/train.py": "src/models/backends",
-}
-SIGNS = ("__file__", "backends.get_backend(")
+# What shows that a file finds others by its own place, or loads modules by their names.
+SIGNS = ("__file__", "import_module(")
 
 SECTIONS = {field.annotation.__name__: name for name, field in Params.model_fields.items() if field.annotation}
 KEYS = {
@@ -38,111 +27,61 @@ KEYS = {
 }
 
 
-@cache
-def tree(file: str) -> ast.Module:
-    return ast.parse((ROOT / file).read_text(encoding="utf-8"))
-
-
-def module_file(name: str) -> str | None:
-    """The file of a module or package of this project, relative to its root."""
-    path = name.replace(".", "/")
-    return next((file for file in (f"{path}.py", f"{path}/__init__.py") if (ROOT / file).is_file()), None)
-
-
-def names_imported(file: str) -> set[str]:
-    """Every dotted name that a file imports, at its top or in a function; what is imported from may be a module."""
-    names: set[str] = set()
-    for node in ast.walk(tree(file)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}:{node.lineno}: write the whole name of the module"
-            names.update([str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)])
-    return names
-
-
-def packages(name: str) -> list[str]:
-    """A dotted name and all packages it is in, which Python runs as well."""
-    parts = name.split(".")
-    return [".".join(parts[: end + 1]) for end in range(len(parts))]
-
-
-def only_documented(file: str) -> bool:
-    """Whether a file holds nothing but a docstring, so that a change of it changes nothing."""
-    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree(file).body)
-
-
-@cache
-def imports(file: str) -> frozenset[str]:
-    """The files that a file imports itself."""
-    found = {module_file(package) for name in names_imported(file) for package in packages(name)}
-    return frozenset(found - {None})  # type: ignore[arg-type]
-
-
-def closure(file: str) -> set[str]:
-    """A file and all that it imports, directly or not."""
-    reached, waiting = set(), [file]
-    while waiting:
-        current = waiting.pop()
-        if current not in reached:
-            reached.add(current)
-            waiting += imports(current)
-    return reached
-
-
-def main_file(stage: str) -> str:
-    """The file of the module that a stage's command runs."""
-    interpreter, flag, module, *_ = STAGES[stage]["cmd"].replace("${train.launcher}", "python -m").split()
-    assert (interpreter, flag) == ("python", "-m")
-    file = module_file(module)
-    assert file, f"{stage}: there is no module {module}"
-    return file
-
-
-def needed(stage: str) -> set[str]:
-    """The files and folders under src/ that a stage's result depends on."""
-    code = {file for file in closure(main_file(stage)) if not only_documented(file)}
-    return code | {FOUND_BY_PATH[file] for file in code if file in FOUND_BY_PATH}
-
-
-def source_deps(stage: str) -> list[str]:
-    """What a stage declares under src/."""
-    return [dependency for dependency in STAGES[stage]["deps"] if dependency.startswith("src/")]
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In the project's root, from which paths are given."""
+    monkeypatch.chdir(ROOT)
+    yield
 
 
 def covers(dependency: str, path: str) -> bool:
     return dependency == path or path.startswith(f"{dependency}/")
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_file_a_stage_depends_on_is_declared(stage: str) -> None:
-    deps = source_deps(stage)
-    assert [path for path in sorted(needed(stage)) if not any(covers(dep, path) for dep in deps)] == []
+def test_the_source_files_are_those_that_the_command_writes() -> None:
+    text = Path("dvc.yaml").read_text(encoding="utf-8")
+    assert pipeline.with_source_files(text) == text, "run `make pipeline`"
+
+
+def test_the_command_writes_source_files_and_nothing_else() -> None:
+    text = Path("dvc.yaml").read_text(encoding="utf-8")
+    kept = "\n".join(line for line in text.splitlines() if "- src/records/" not in line) + "\n"
+    assert kept != text
+    assert pipeline.with_source_files(kept) == text
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_other_file_is_declared(stage: str) -> None:
-    paths = needed(stage)
-    assert [dep for dep in source_deps(stage) if not any(covers(dep, path) for path in paths)] == []
-    assert all((ROOT / dep).exists() for dep in source_deps(stage))
-    assert len(set(STAGES[stage]["deps"])) == len(STAGES[stage]["deps"])
+def test_every_input_exists_or_is_written_by_a_stage(stage: str) -> None:
+    deps = STAGES[stage]["deps"]
+    written = {path for other in STAGES for kind in ("outs", "metrics") for path in outputs(other, kind)}
+    fixed = [dependency for dependency in deps if not dependency.startswith("${")]
+    known = {path.replace("${key}", key) for path in written for key in ("base", "tuned")}
+    assert [path for path in fixed if not Path(path).exists() and not any(covers(out, path) for out in known)] == []
+    assert len(set(deps)) == len(deps)
+
+
+def test_what_cannot_change_a_result_is_no_input() -> None:
+    sources = {path for stage in STAGES for path in STAGES[stage]["deps"] if pipeline.is_source(path)}
+    assert {path for path in sources if path.endswith(".py") and pipeline.is_inert(path)} == set()
+    assert all(Path(path).is_file() for path in pipeline.INERT)
+    assert all(pipeline.ALWAYS in STAGES[stage]["deps"] for stage in STAGES)
 
 
 def test_the_files_that_find_others_by_path_are_known() -> None:
-    texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in ROOT.glob("src/**/*.py")}
-    in_stages = set().union(*(closure(main_file(stage)) for stage in STAGES))
-    finders = {file for file in in_stages if any(sign in texts[file] for sign in SIGNS)}
-    assert finders == set(FOUND_BY_PATH)
-    assert [file for file in in_stages if "import_module(" in texts[file]] == ["src/models/backends/__init__.py"]
-    assert all((ROOT / path).exists() for path in FOUND_BY_PATH.values())
+    in_stages = set().union(*(pipeline.reachable_files(pipeline.main_module(stage)) for stage in STAGES.values()))
+    finders = {file for file in in_stages if any(sign in Path(file).read_text(encoding="utf-8") for sign in SIGNS)}
+    assert finders - set(pipeline.FOUND_BY_PATH) <= {"src/models/backends/unsloth.py"}  # which imports a package
+    assert set(pipeline.FOUND_BY_PATH) <= in_stages
+    assert all(Path(path).exists() for path in pipeline.FOUND_BY_PATH.values())
 
 
 def test_the_walk_sees_imports_in_functions_of_packages_and_of_modules() -> None:
-    assert "src/models/backends/transformers.py" in imports("src/training/rounds.py")  # in a function
-    assert {"src/export/gguf.py", "src/export/model_card.py"} <= imports("src/stages/export.py")  # from a package
-    assert "src/models/backends/__init__.py" in imports("src/stages/generate.py")  # on the way to a module
-    assert only_documented("src/models/__init__.py")
-    assert not only_documented("src/models/backends/__init__.py")
+    train = pipeline.reachable_files("src/stages/train.py")
+    assert "src/training/trainer.py" in train  # imported in a function
+    assert "src/models/backends/__init__.py" in train  # a package that holds code
+    assert "src/models/backends/unsloth.py" in train  # loaded by its name
+    assert "src/models/attention.py" in train  # imported from a package
+    assert "src/models/__init__.py" not in train  # nothing but a docstring
 
 
 def section_of(node: ast.AST) -> str | None:
@@ -179,7 +118,7 @@ def pairs(node: ast.Assign) -> list[tuple[ast.AST, ast.AST]]:
 def reads(file: str) -> set[tuple[str, str]]:
     """The parameters, as section and key, that a file's functions read."""
     found = set()
-    for function in ast.walk(tree(file)):
+    for function in ast.walk(pipeline.syntax_tree(file)):
         if isinstance(function, ast.FunctionDef):
             bound = bindings(function)
             for node in ast.walk(function):
@@ -190,15 +129,12 @@ def reads(file: str) -> set[tuple[str, str]]:
 
 
 def code_of(stage: str) -> set[str]:
-    """The files a stage imports and the modules it loads by name."""
-    folders = (ROOT / path for path in needed(stage) if (ROOT / path).is_dir())
-    loaded = {path.relative_to(ROOT).as_posix() for folder in folders for path in folder.glob("*.py")}
-    return closure(main_file(stage)) | loaded
+    """The files that a stage imports, and the modules that it loads by name."""
+    return pipeline.reachable_files(pipeline.main_module(STAGES[stage]))
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_parameter_declared_is_known_and_read(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_every_parameter_declared_is_known_and_read(stage: str) -> None:
     read = set().union(*(reads(file) for file in code_of(stage)))
     assert sorted(set(declared_params(stage)) - KEYS) == []
     assert sorted(set(declared_params(stage)) - read) == []
@@ -206,13 +142,12 @@ def test_every_parameter_declared_is_known_and_read(stage: str, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_itself_reads_no_other_parameter(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)  # modules that stages share read more: params.for_stage refuses that when a stage runs
-    assert sorted(reads(main_file(stage)) - set(declared_params(stage))) == []
+def test_a_stage_itself_reads_no_other_parameter(stage: str) -> None:
+    # Modules that stages share read more: params_for_stage refuses that when a stage runs.
+    assert sorted(reads(pipeline.main_module(STAGES[stage])) - set(declared_params(stage))) == []
 
 
-def test_every_parameter_is_read_by_some_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_every_parameter_is_read_by_some_stage() -> None:
     assert sorted(KEYS.difference(*(declared_params(stage) for stage in STAGES))) == []
 
 
@@ -241,52 +176,13 @@ def test_metrics_and_plots_are_committed_and_nothing_else_is(stage: str) -> None
 def test_stages_are_the_modules_of_their_folder() -> None:
     modules = {path.stem for path in (ROOT / "src/stages").glob("*.py")} - {"__init__", "runner"}
     assert set(STAGES) == modules
-    assert all(main_file(stage) == f"src/stages/{stage}.py" for stage in STAGES)
+    assert all(pipeline.main_module(STAGES[stage]) == f"src/stages/{stage}.py" for stage in STAGES)
 
 
 def test_every_plot_and_artifact_is_written_by_a_stage() -> None:
     written = {path for stage in STAGES for path in outputs(stage, "outs")}
-    shown = [path for plot in PIPELINE["plots"] for drawn in plot.values() for path in drawn["y"]]
-    kept = [artifact["path"] for artifact in PIPELINE["artifacts"].values()]
+    shown = [path for plot in DOCUMENT["plots"] for drawn in plot.values() for path in drawn["y"]]
+    kept = [artifact["path"] for artifact in DOCUMENT["artifacts"].values()]
     assert shown
     assert kept
     assert [path for path in [*shown, *kept] if not any(covers(out, path) for out in written)] == []
-
-
-@pytest.fixture(scope="module")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that git would commit, in a repository of their own; the outputs that DVC caches are not among them."""
-    folder = tmp_path_factory.mktemp("copy")
-    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    for name in (name for name in names if (ROOT / name).is_file()):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, folder / name)
-    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    return folder
-
-
-def modified(folder: Path) -> set[tuple[str, str]]:
-    """Stages and what `dvc status` calls modified among their sources and parameters."""
-    command = [sys.executable, "-m", "dvc", "status", "--json"]
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder / ".dvc/site")}
-    status = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert status.returncode == 0, status.stderr
-    found = set()
-    for stage, changes in json.loads(status.stdout).items():
-        for change in changes:
-            for path, state in change.get("changed deps", {}).items() if isinstance(change, dict) else ():
-                keys = state.items() if isinstance(state, dict) else [(path, state)]
-                found |= {(stage, key) for key, value in keys if value == "modified"}
-    return found
-
-
-def test_a_change_reruns_the_stages_that_it_concerns(copied: Path) -> None:
-    before = modified(copied)
-    with open(copied / "src/records/rules.py", "a", encoding="utf-8") as rules:
-        rules.write("# a comment\n")
-    text = (copied / "params.yaml").read_text(encoding="utf-8")
-    [line] = [line for line in text.splitlines() if line.startswith("  lr:")]
-    (copied / "params.yaml").write_text(text.replace(line, "  lr: 0.123"), encoding="utf-8")
-    after = modified(copied)
-    assert after - before == {("clean", "src/records/rules.py"), ("train", "train.lr")}
