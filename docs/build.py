@@ -1,74 +1,120 @@
-"""Keeps README.md in step with the project: its tables are written from dvc.yaml, params.yaml and the metrics.
+"""Keeps the documentation in step with the project: tables, figures and pictures come from the project's own files.
 
-Covers the blocks between `<!-- NAME -->` and `<!-- /NAME -->`; all other text is left alone.
+Covers the blocks between `<!-- NAME -->` and `<!-- /NAME -->` in README.md and docs/, the picture and the example of
+the first run. All other text is left alone.
 
-    python -m docs.build            # write the blocks anew
-    python -m docs.build --check    # exit status 1 if they are not up to date
+    python -m docs.build            # write the blocks anew, the picture and the example too
+    python -m docs.build --check    # exit status 1 if one of them is not up to date
 """
 
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from benchmarks import data_path, embedded_run, gpu_report
+from docs.example import example_table, update_example
+from docs.picture import PICTURE, draw_picture, picture_is_current
+from docs.stages import pipeline_diagram, stages_table
 from src.errors import UserError
 from src.export.model_card import evaluation_section
 from src.files import atomic_file, read_json
-from src.params import PARAMS, PIPELINE, read_yaml
+from src.params import PARAMS, read_yaml
 
-README = Path("README.md")
-
-
-def stages_table() -> str:
-    """The stages of dvc.yaml: name, what it does, what it writes."""
-    rows = ["| stage | what it does | writes |", "|---|---|---|"]
-    for name, stage in read_yaml(PIPELINE)["stages"].items():
-        stage = stage.get("do", stage)
-        written = [next(iter(out)) for kind in ("outs", "metrics") for out in stage.get(kind, [])]
-        paths = ", ".join(f"`{path.replace('${key}', '{base,tuned}')}`" for path in written)
-        rows.append(f"| `{name}` | {stage['desc']} | {paths} |")
-    return "\n".join(rows)
+README, DOCS = Path("README.md"), Path("docs")
 
 
 def parameters_table() -> str:
-    """The parameters of params.yaml: name, value, and the comment beside it."""
-    rows = ["| parameter | default | meaning |", "|---|---|---|"]
+    """The parameters of params.yaml, a table for each section: name, value, and the comment beside it."""
+    lines: list[str] = []
     section = ""
     for line in PARAMS.read_text(encoding="utf-8").splitlines():
         if heading := re.match(r"(\w+):", line):
             section = heading[1]
+            lines += ["", f"### {section}", "", "| parameter | default | meaning |", "|---|---|---|"]
         elif entry := re.match(r"  (\w+): (.+?)\s+# (.+)", line):
-            rows.append(f"| `{section}.{entry[1]}` | `{entry[2]}` | {entry[3]} |")
-    return "\n".join(rows)
+            lines.append(f"| `{section}.{entry[1]}` | `{entry[2]}` | {entry[3]} |")
+    return "\n".join(lines).strip()
 
 
-def results_block() -> str:
-    """The embedded run's funnel, training and scores, from the metrics files.
+def results_summary() -> str:
+    """The first run in four lines: records, training, scores, export."""
+    require_first_run()
+    found = stage_metrics("decompress", "clean", "sample", "audit", "train", "evaluate", "export")
+    return "\n".join(
+        (records_line(found), training_line(found), scores_line(found["evaluate"]), export_line(found["export"]))
+    )
+
+
+def require_first_run() -> None:
+    """Makes sure that the metrics are those of the first run.
 
     Raises:
-        UserError: if params.yaml is set to another run.
+        UserError: if params.yaml is set to another one.
     """
     params = read_yaml(PARAMS)
     if params["base"]["source"] != "tiny" or not params["data"]["raw"].startswith("data/sample/"):
         raise UserError(
-            f"{README} shows the embedded run, and {PARAMS} is set to another: `git checkout {PARAMS}` first."
+            f"The docs show the tiny model on synthetic data, and {PARAMS} is set to something else: "
+            f"`git checkout {PARAMS}` and `dvc repro` first."
         )
-    raw, clean, sample, audit, train, scores, export = (
-        read_json(f"metrics/{stage}.json")
-        for stage in ("decompress", "clean", "sample", "audit", "train", "evaluate", "export")
-    )
+
+
+def stage_metrics(*stages: str) -> dict[str, Any]:
+    """The metrics that each stage wrote."""
+    return {stage: read_json(f"metrics/{stage}.json") for stage in stages}
+
+
+def records_line(found: dict[str, Any]) -> str:
+    """How many records each stage left."""
+    raw, clean, sample = found["decompress"], found["clean"], found["sample"]
     return (
-        f"Of {raw['lines']:,} raw lines {raw['kept']:,} had a title and a description long enough, {clean['kept']:,} "
-        f"were left after cleaning, and {sample['records']:,} were drawn: {sample['train']:,} to train on, "
-        f"{sample['validation']:,} for the loss curve, {sample['test']:,} held out. {train['steps']:,} steps on "
-        f"{audit['tokens_per_epoch']:,} tokens an epoch ({audit['trained_token_share']:.0%} of them trained) took the "
-        f"validation loss from {train['validation_loss_first']:.3f} to {train['validation_loss_kept']:.3f}. "
-        f"llama.cpp gives {export['gguf_f16_agreement']:.0%} of the merged model's answers to the {export['prompts']} "
-        f"check prompts from the f16 GGUF and {export['gguf_q8_0_agreement']:.0%} from the Q8_0 one.\n\n"
-        + evaluation_section(scores).partition("\n\n")[2]
+        f"- **Records**: {raw['lines']:,} raw lines; {raw['kept']:,} with a title and a description; {clean['kept']:,} "
+        f"after cleaning; {sample['records']:,} drawn, of which {sample['train']:,} to train on, "
+        f"{sample['validation']:,} for the loss curve, {sample['test']:,} held out for testing."
     )
+
+
+def training_line(found: dict[str, Any]) -> str:
+    """What training did to the loss."""
+    train, audit = found["train"], found["audit"]
+    return (
+        f"- **Training**: {train['steps']:,} steps over {audit['tokens_per_epoch']:,} tokens per pass, "
+        f"{audit['trained_token_share']:.0%} of them trained. Validation loss from "
+        f"{train['validation_loss_first']:.2f} to {train['validation_loss_kept']:.2f} nats per token."
+    )
+
+
+def scores_line(scores: dict[str, Any]) -> str:
+    """How the tuned model compares, with intervals."""
+    base, nearest = (scores["difference"][f"tuned_minus_{system}"]["rougeL"] for system in ("base", "nearest"))
+    return (
+        f"- **Scores**: ROUGE-L {format_difference(base)} against the base model, {format_difference(nearest)} against "
+        f"the copy of the nearest title's text (95% intervals, {scores['records']} records)."
+    )
+
+
+def format_difference(difference: dict[str, float]) -> str:
+    """A difference of scores with its interval."""
+    text = f"{difference['estimate']:+.1f} ({difference['low']:+.1f} to {difference['high']:+.1f})"
+    return text.replace("-", "−")
+
+
+def export_line(export: dict[str, Any]) -> str:
+    """How often llama.cpp gives the merged model's answers."""
+    return (
+        f"- **Export**: on {export['prompts']} prompts llama.cpp gives the merged model's very answer for "
+        f"{export['gguf_f16_agreement']:.0%} from the 16-bit GGUF and {export['gguf_q8_0_agreement']:.0%} from the "
+        "8-bit one."
+    )
+
+
+def scores_table() -> str:
+    """Every score of the model card, of both models and the baseline."""
+    require_first_run()
+    return evaluation_section(read_json("metrics/evaluate.json")).partition("\n\n")[2]
 
 
 def data_bench() -> str:
@@ -77,52 +123,99 @@ def data_bench() -> str:
 
 
 def embedded_bench() -> str:
-    """How fast the embedded run trains, by the committed benchmark."""
+    """How fast the first run trains, by the committed benchmark."""
     return embedded_run.render_table(read_json(embedded_run.RESULTS))
 
 
 def gpu_bench() -> str:
     """What the GPU check found, by its committed results."""
     if not gpu_report.RESULTS.exists():
-        return "It has not run on a GPU yet: none could be had so far. Its CPU half runs in the tests."
+        return "No results yet: this check has not been run on a GPU. The tests run those parts of it that need none."
     return gpu_report.render_table(read_json(gpu_report.RESULTS))
 
 
-BLOCKS: dict[str, Callable[[], str]] = {
-    "stages": stages_table,
-    "parameters": parameters_table,
-    "results": results_block,
-    "data-bench": data_bench,
-    "embedded-bench": embedded_bench,
-    "gpu-bench": gpu_bench,
-}
+class Block(NamedTuple):
+    """A generated block: its name in the markers, the files that show it, and what writes it."""
+
+    name: str
+    files: tuple[Path, ...]
+    render: Callable[[], str]
 
 
-def fill_blocks(text: str) -> str:
-    """README's text with every block written anew."""
-    for name, write in BLOCKS.items():
-        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        before, _, rest = text.partition(start)
-        text = f"{before}{start}\n{write()}\n{end}{rest.partition(end)[2]}"
+BLOCKS = (
+    Block("example", (README,), example_table),
+    Block("results", (README,), results_summary),
+    Block("pipeline", (README,), pipeline_diagram),
+    Block("scores", (DOCS / "experiments.md",), scores_table),
+    Block("stages", (DOCS / "reproducibility.md",), stages_table),
+    Block("parameters", (DOCS / "parameters.md",), parameters_table),
+    Block("data-bench", (DOCS / "benchmarks.md",), data_bench),
+    Block("embedded-bench", (DOCS / "benchmarks.md",), embedded_bench),
+    Block("gpu-bench", (DOCS / "benchmarks.md",), gpu_bench),
+)
+
+
+def fill_blocks(path: Path) -> str:
+    """The text of a file with every block of it written anew.
+
+    Raises:
+        UserError: if the file lacks the markers of a block that belongs there.
+    """
+    text = path.read_text(encoding="utf-8")
+    for block in BLOCKS:
+        if path in block.files:
+            text = fill_block(text, block, path)
     return text
 
 
+def fill_block(text: str, block: Block, path: Path) -> str:
+    """`text`, that of `path`, with one block written anew.
+
+    Raises:
+        UserError: if its markers are missing.
+    """
+    start, end = f"<!-- {block.name} -->", f"<!-- /{block.name} -->"
+    before, opened, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        raise UserError(f"{path} lacks the lines {start} and {end}: put them where the block belongs.")
+    return f"{before}{start}\n{block.render()}\n{end}{after}"
+
+
+def stale_files() -> Iterator[Path]:
+    """The files that are not what the project's files would make them."""
+    if not picture_is_current():
+        yield PICTURE
+    for path in sorted({path for block in BLOCKS for path in block.files}):
+        if fill_blocks(path) != path.read_text(encoding="utf-8"):
+            yield path
+
+
+def write_file(path: Path) -> None:
+    """Writes the picture or a file's blocks anew."""
+    if path == PICTURE:
+        draw_picture()
+        return
+    text = fill_blocks(path)
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
-    """Writes or checks the blocks."""
-    parser = argparse.ArgumentParser(prog="python -m docs.build", description="Writes README.md's tables.")
+    """Writes or checks everything that is generated."""
+    parser = argparse.ArgumentParser(prog="python -m docs.build", description="Writes the docs' tables and pictures.")
     parser.add_argument("--check", action="store_true", help="only compare")
     check = parser.parse_args().check
-    text = README.read_text(encoding="utf-8")
     try:
-        new = fill_blocks(text)
+        if not check:
+            update_example()
+        stale = list(stale_files())
+        if check and stale:
+            sys.exit(f"{', '.join(map(str, stale))}: behind the project's files: run `make docs`.")
+        for path in stale:
+            write_file(path)
     except UserError as error:
         sys.exit(str(error))
-    if new == text:
-        return
-    if check:
-        sys.exit(f"{README} is behind dvc.yaml, params.yaml or the metrics: run `make readme`.")
-    with atomic_file(README) as partial:
-        partial.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

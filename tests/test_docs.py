@@ -1,23 +1,212 @@
-"""README's tables and results are those of the project."""
+"""README, docs/ and CONTRIBUTING.md: tables and results are the project's, and what they name exists."""
 
+import json
+import re
+from collections.abc import Iterator
+from hashlib import md5
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from docs import build
+from docs import build, example, picture, stages
+from src.errors import UserError
+from src.files import write_json, write_jsonl
+from src.params import PARAMS, read_yaml
 
 ROOT = Path(__file__).parents[1]
+TEXTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(path.relative_to(ROOT) for path in ROOT.glob("docs/*.md"))]
+LONGEST_README = 150  # lines
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+MODULE = re.compile(r"python -m ([\w.]+)")
+TARGET = re.compile(r"(?:`|^ {4})make ([a-z-]+)", re.MULTILINE)
+PLACE = re.compile(r"`((?:src|tests|docs|recipes|benchmarks|data/sample|\.dvc)/[\w./-]*)`")
+PARAMETER = re.compile(r"(?:`|-S '?|[ =])((?:data|clean|sample|format|base|audit|train|generate|export)\.[a-z_]+)\b")
+PLACEHOLDERS = ("NAME",)
+FILE_ENDINGS = ("json", "md", "parquet", "py", "tsv")  # `train.json` is a file and no parameter
 
 
-def test_readme_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the project's root, from which the docs' paths are given."""
     monkeypatch.chdir(ROOT)
-    text = build.README.read_text(encoding="utf-8")
-    assert build.fill_blocks(text) == text, "run `make readme`"
 
 
-def test_blocks_hold_every_stage_and_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    assert all(f"`{stage}`" in build.stages_table() for stage in ("decompress", "generate", "export"))
+def found_in(path: Path, pattern: re.Pattern[str]) -> set[str]:
+    """What a pattern finds in a text, placeholders left out."""
+    found = set(pattern.findall(path.read_text(encoding="utf-8")))
+    return {name for name in found if not any(placeholder in name for placeholder in PLACEHOLDERS)}
+
+
+def anchors(path: Path) -> Iterator[str]:
+    """The anchors of a text's headings, as GitHub makes them."""
+    for heading in re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", sorted({path for block in build.BLOCKS for path in block.files}), ids=str)
+def test_blocks_are_up_to_date(path: Path) -> None:
+    assert build.fill_blocks(path) == path.read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_the_picture_is_up_to_date() -> None:
+    assert picture.picture_is_current(), "run `make docs`"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=str)
+def test_every_marker_is_of_a_block_that_belongs_there(path: Path) -> None:
+    named = re.findall(r"<!-- ([\w-]+) -->", path.read_text(encoding="utf-8"))
+    assert named == [
+        block.name for block in sorted(build.BLOCKS, key=lambda one: position(one, path)) if path in block.files
+    ]
+
+
+def position(block: build.Block, path: Path) -> int:
+    """Where a block's first marker is in a text."""
+    return path.read_text(encoding="utf-8").find(f"<!-- {block.name} -->")
+
+
+def test_a_file_without_a_blocks_markers_is_refused(tmp_path: Path) -> None:
+    block = build.Block("stages", (tmp_path,), lambda: "")
+    for text in ("no markers", "<!-- stages --> no end", "no start <!-- /stages -->"):
+        with pytest.raises(UserError, match="lacks the lines <!-- stages --> and <!-- /stages -->"):
+            build.fill_block(text, block, Path("some.md"))
+
+
+def test_filling_a_block_changes_nothing_around_it() -> None:
+    block = build.Block("one", (), lambda: "new")
+    assert build.fill_block("a\n<!-- one -->\nold\n<!-- /one -->\nb", block, Path("some.md")) == (
+        "a\n<!-- one -->\nnew\n<!-- /one -->\nb"
+    )
+
+
+def test_blocks_hold_every_stage_and_parameter() -> None:
+    assert all(f"| `{stage}` |" in stages.stages_table() for stage in read_yaml(stages.PIPELINE)["stages"])
     assert "| `train.lr` |" in build.parameters_table()
-    values = build.read_yaml(build.PARAMS).values()
-    assert build.parameters_table().count("\n") == sum(map(len, values)) + 1
+    values = read_yaml(PARAMS).values()
+    assert build.parameters_table().count("\n| `") == sum(map(len, values))
+
+
+def test_results_of_another_model_are_refused(project: Path) -> None:
+    text = PARAMS.read_text(encoding="utf-8")
+    for shown, other in (("source: tiny", "source: hub"), ("raw: data/sample/", "raw: data/raw/")):
+        assert text.count(shown) == 1
+        PARAMS.write_text(text.replace(shown, other), encoding="utf-8")
+        with pytest.raises(UserError, match=r"git checkout params\.yaml"):
+            build.results_summary()
+
+
+def test_the_diagram_leaves_out_arrows_that_follow_from_others() -> None:
+    definitions = {
+        "first": {"outs": ["data/one"]},
+        "second": {"deps": ["data/one"], "metrics": [{"metrics/two.json": {"cache": False}}]},
+        "third": {"deps": ["data/one/part.jsonl", "metrics/two.json", "data/ones"]},
+    }
+    assert stages.stage_edges(definitions) == {("first", "second"), ("first", "third"), ("second", "third")}
+    assert stages.direct_edges(definitions) == [("first", "second"), ("second", "third")]
+
+
+def test_the_diagram_draws_every_stage_of_a_loop() -> None:
+    loop = {"foreach": {"a": {"of": "data/a"}}, "do": {"deps": ["${item.of}"], "outs": [{"data/${key}.json": {}}]}}
+    expected = {"deps": ["data/a"], "outs": [{"data/a.json": {}}]}
+    assert dict(stages.expand_stages({"many": loop})) == {"many@a": expected}
+    drawn = stages.pipeline_diagram()
+    assert all(stage in drawn for stage, _ in stages.expand_stages(read_yaml(stages.PIPELINE)["stages"]))
+    assert "audit --> train\n" in drawn
+    assert 'generate_tuned["generate@tuned"] --> evaluate\n' in drawn
+
+
+def test_the_picture_shows_the_committed_plots() -> None:
+    drawn = json.dumps(picture.picture_specification())
+    scores = [row for row in picture.read_plot("plots/evaluate/scores.tsv") if row["metric"] in picture.SCORES]
+    assert len(scores) == len(picture.SCORES) * len(picture.SYSTEMS)
+    assert all(f'"value": {float(row["value"])}' in drawn for row in scores)
+    assert all(f'"loss": {float(row["loss"])}' in drawn for row in picture.read_plot("plots/train/validation.tsv"))
+
+
+def test_a_picture_of_other_figures_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "PICTURE", tmp_path / "drawn.svg")
+    assert not picture.picture_is_current()
+    picture.draw_picture()
+    assert picture.picture_is_current()
+    assert "ROUGE-L" in picture.PICTURE.read_text(encoding="utf-8")
+    monkeypatch.setattr(picture, "score_rows", list)
+    monkeypatch.setattr(picture, "score_panel", lambda rows, records: {"mark": "bar"})
+    assert not picture.picture_is_current()
+
+
+def test_an_example_of_other_prompts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = example.locked_prompts()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(example, "locked_prompts", lambda: locked)
+    rows = {"title": "Lamp | <b>", "reference": "A lamp & more."}
+    write_jsonl(example.PROMPTS, [rows])
+    for system, path in example.ANSWERS.items():
+        write_jsonl(path, [rows | {"answer": f"{system}\nanswers"}, rows | {"answer": "another"}])
+    example.update_example()
+    with pytest.raises(UserError, match="from other prompts than"):
+        example.example_table()
+    monkeypatch.setattr(example, "locked_prompts", lambda: md5(example.PROMPTS.read_bytes()).hexdigest())
+    assert example.example_table().splitlines()[2:] == [
+        "| title | Lamp &#124; &lt;b> |",
+        "| base model | base answers |",
+        "| fine-tuned model | tuned answers |",
+        "| the catalogue's own text | A lamp &amp; more. |",
+    ]
+
+
+def test_without_results_on_the_disk_the_example_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_json(example.EXAMPLE, {"title": "kept"})
+    example.update_example()
+    assert json.loads(example.EXAMPLE.read_text(encoding="utf-8")) == {"title": "kept"}
+
+
+def test_readme_is_short() -> None:
+    assert len(build.README.read_text(encoding="utf-8").splitlines()) <= LONGEST_README
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=str)
+def test_relative_links_lead_somewhere(path: Path) -> None:
+    broken = []
+    for link in found_in(path, LINK):
+        target, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        file = (path.parent / target).resolve() if target else ROOT / path
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=str)
+def test_commands_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert found_in(path, TARGET) - targets == set()
+    assert {name for name in found_in(path, MODULE) if not module_exists(name)} == set()
+
+
+def module_exists(name: str) -> bool:
+    """Whether `python -m NAME` finds a module."""
+    try:
+        return find_spec(name.removesuffix(".")) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("path", [*TEXTS, Path("data/sample/README.md")], ids=str)
+def test_files_and_folders_exist(path: Path) -> None:
+    assert {place for place in found_in(path, PLACE) if not Path(place).exists()} == set()
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=str)
+def test_parameters_exist(path: Path) -> None:
+    known = {f"{section}.{key}" for section, keys in read_yaml(PARAMS).items() for key in keys}
+    named = {name for name in found_in(path, PARAMETER) if name.split(".")[1] not in FILE_ENDINGS}
+    assert named - known - invented_in(path) == set()
+
+
+def invented_in(path: Path) -> set[str]:
+    """The parameters that the recipes of docs/extending.md add by way of example."""
+    return {"clean.shouted_titles"} if path.name == "extending.md" else set()
