@@ -1,9 +1,11 @@
 """What many tests share: a tiny base model with random weights, its tokenizers, records, training parameters.
 
-The numeric libraries are set up as a stage sets them up, before torch is imported.
+And the whole pipeline, reproduced once in a scratch copy, in the background. The numeric libraries are set up as a
+stage sets them up, before torch is imported.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +14,7 @@ from hypothesis import settings
 
 from src import numerics, params
 from src.prompts.rendering import TemplateName, prompt_and_completion, prompt_turns
+from tests.scratch import make_project, reproduce
 
 ROOT = Path(__file__).parents[1]
 INSTRUCTION, QUESTION = "Describe the product that has this title.", "Title: {title}"
@@ -19,6 +22,36 @@ INSTRUCTION, QUESTION = "Describe the product that has this title.", "Title: {ti
 numerics.fix_cpu()
 settings.register_profile("no-deadline", deadline=None)  # the first example pays for imports
 settings.load_profile("no-deadline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def early_pipelines(request: pytest.FixtureRequest) -> None:
+    """Starts the pipelines that later tests ask for with the first test.
+
+    They are processes that mostly import torch, on one core each, as most tests compute on one: side by side they take
+    little longer than the longer of the two.
+    """
+    asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    for name in asked & {"reproducing", "outcomes"}:
+        request.getfixturevalue(name)
+
+
+@pytest.fixture(scope="session")
+def reproducing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[tuple[Path, str]]]:
+    """The project below, while it is made."""
+    folder = tmp_path_factory.mktemp("reproduced") / "project"
+    make_project(folder)
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        yield executor.submit(lambda: (folder, reproduce(folder)))
+
+
+@pytest.fixture(scope="session")
+def reproduced(reproducing: Future[tuple[Path, str]]) -> tuple[Path, str]:
+    """A copy of what git would commit, its parameters made small, reproduced once; and what that printed.
+
+    Not to be changed: `scratch.copy_project` gives a copy, at once.
+    """
+    return reproducing.result()
 
 
 @pytest.fixture

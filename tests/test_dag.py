@@ -1,172 +1,213 @@
-"""The whole DAG, small, in a temporary copy of the project: it runs, it is up to date, and it reruns what it must."""
+"""The whole DAG, small, in scratch copies of the project: it runs, it is up to date, and it reruns what it must.
 
+Changes and recipes are reproduced in the background, in as many copies as there are cores; a test waits for its own.
+"""
+
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {
-    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    "GIT_AUTHOR_NAME": "test",
-    "GIT_AUTHOR_EMAIL": "test@localhost",
-    "GIT_COMMITTER_NAME": "test",
-    "GIT_COMMITTER_EMAIL": "test@localhost",
-}
-SMALL: dict[str, object] = {
-    "base.pretrain_steps": 12,
-    "sample.records": 300,
-    "train.max_steps": 3,
-    "train.eval_records": 4,
-    "generate.records": 6,
-    "generate.max_new_tokens": 12,
-    "export.check_prompts": 2,
-    "export.check_tokens": 6,
-}
+from tests.scratch import (
+    ENVIRONMENT,
+    ROOT,
+    SMALL,
+    Change,
+    Lane,
+    Reproduction,
+    call,
+    copy_project,
+    reproduce,
+    set_parameters,
+    stages_run,
+    submit_groups,
+)
 
-EMBEDDED: dict[str, object] = {  # in place of what a recipe fetches
+# Stages in the order in which DVC runs them, and the files of an export: a new one is added here.
+AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export"]
+EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile", "README.md"}
+
+SYNTHETIC: dict[str, object] = {  # in place of what a recipe fetches
     **{f"base.{key}": value for key, value in YAML(typ="safe").load(ROOT / "params.yaml")["base"].items()},
     "data.raw": "data/sample/trn.json.gz",
     "sample.parts": 1,
     "sample.pool": 0,
     "audit.max_truncated_share": 1.0,
 }
+TOY = SYNTHETIC | SMALL | {"train.max_steps": 2, "sample.records": 200}
+
+RECIPES: dict[str, dict[str, Any]] = {
+    path.stem: YAML(typ="safe").load(path) for path in sorted((ROOT / "recipes").glob("*.yaml"))
+}
 
 
-def call(folder: Path, *words: str) -> str:
-    """A command's output in `folder`; it has to succeed."""
-    done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True)
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
+def declared_stages() -> list[str]:
+    """The stages of dvc.yaml, each variant of a stage as one."""
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    variants = {name: [f"{name}@{variant}" for variant in stage.get("foreach", [])] for name, stage in stages.items()}
+    return [one for name in stages for one in variants[name] or [name]]
 
 
-def set_parameters(folder: Path, values: dict[str, object]) -> None:
-    """Sets parameters in a copy's params.yaml, as `dvc exp run -S` would."""
-    import ruamel.yaml
-
-    yaml, path = ruamel.yaml.YAML(), folder / "params.yaml"
-    document = yaml.load(path)
-    for name, value in values.items():
-        section, key = name.split(".")
-        assert key in document[section]
-        document[section][key] = value
-    yaml.dump(document, path)
-
-
-def parameters(path: Path) -> dict[str, object]:
-    """The parameters in a YAML file of sections, by section and key."""
-    sections = YAML(typ="safe").load(path)
+def parameters(sections: dict[str, dict[str, object]]) -> dict[str, object]:
+    """The parameters of sections, by section and key."""
     return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
 
 
-def parameters_read(folder: Path) -> dict[str, list[object]]:
+def parameters_read(lock: dict[str, Any]) -> dict[str, list[object]]:
     """The distinct values that each parameter had when the stages before the export ran, as DVC has locked them."""
-    stages = YAML(typ="safe").load(folder / "dvc.lock")["stages"]
     read: dict[str, list[object]] = {}
-    for stage in stages.keys() - {"export"}:
-        for name, value in stages[stage].get("params", {}).get("params.yaml", {}).items():
+    for stage in lock["stages"].keys() - {"export"}:
+        for name, value in lock["stages"][stage].get("params", {}).get("params.yaml", {}).items():
             read.setdefault(name, [])
             read[name] += [value] * (value not in read[name])
     return read
 
 
-def stages_run(output: str) -> list[str]:
-    """The stages that `dvc repro` ran rather than skipped."""
-    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+def last_stage(recipe: str) -> str:
+    """The stage to which a recipe runs: our own to the export, as no other test exports its template."""
+    return "export" if recipe == "best" else "evaluate"
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A copy of what git would commit, its parameters made small, reproduced once; and what that printed."""
-    folder = tmp_path_factory.mktemp("project")
-    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-    for name in listed:
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    (folder / "dvc.lock").unlink(missing_ok=True)
-    call(folder, "git", "init", "-q")
-    set_parameters(folder, SMALL)
-    call(folder, "git", "add", "-A")
-    call(folder, "git", "commit", "-qm", "small")
-    return folder, call(folder, "dvc", "repro")
+def set_value(name: str, value: object) -> Change:
+    """Sets one parameter of a project as it is, and reproduces all of it."""
+
+    def change(folder: Path) -> str:
+        set_parameters(folder, {name: value})
+        return reproduce(folder)
+
+    return change
 
 
-def test_the_whole_dag_runs_and_is_up_to_date(project: tuple[Path, str]) -> None:
-    folder, output = project
-    assert len(stages_run(output)) == 11
+def lay_recipe(recipe: str) -> Change:
+    """Lays a recipe over the project's parameters and small values over the recipe, and reproduces that."""
+
+    def change(folder: Path) -> str:
+        shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+        call(folder, sys.executable, "-m", "src.params", "recipe", recipe)
+        set_parameters(folder, TOY)
+        return reproduce(folder, last_stage(recipe))
+
+    return change
+
+
+def records_key(recipe: str) -> str:
+    """What a recipe draws its records by, less what is the same for all: recipes with equal keys have equal splits."""
+    sections = {name: RECIPES[recipe].get(name) or {} for name in ("data", "clean", "sample")}
+    return repr({name: value for name, value in parameters(sections).items() if name not in TOY})
+
+
+def prompts_key(recipe: str) -> str:
+    """What a recipe makes prompts and rows by: between recipes with equal keys the base answers once."""
+    return repr([RECIPES[recipe]["format"], RECIPES[recipe]["train"]["max_length"]])
+
+
+def recipes_by_records(names: set[str]) -> list[dict[str, Change]]:
+    """Recipes in groups with the same records, the largest group first, so that what is equal is run once."""
+    ordered = sorted(names, key=lambda name: (records_key(name), prompts_key(name), name))
+    groups = [list(group) for _, group in itertools.groupby(ordered, key=records_key)]
+    return [{name: lay_recipe(name) for name in group} for group in sorted(groups, key=len, reverse=True)]
+
+
+def selected_recipes(session: pytest.Session) -> set[str]:
+    """The recipes whose tests are to run."""
+    items = [item for item in session.items if isinstance(item, pytest.Function)]
+    return {str(item.callspec.params["recipe"]) for item in items if item.originalname == "test_every_recipe_runs"}
+
+
+@pytest.fixture(scope="session")
+def outcomes(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    reproducing: Future[tuple[Path, str]],
+) -> Iterator[dict[str, Future[Reproduction]]]:
+    """What each change and each recipe will have done; those still waiting when the tests end are left out."""
+    folder = tmp_path_factory.mktemp("lanes")
+    lanes = [Lane(reproducing, folder / str(number)) for number in range(os.cpu_count() or 1)]
+    changes = {"learning rate": set_value("train.lr", 3e-5), "template": set_value("format.template", "alpaca")}
+    yield submit_groups(lanes, [changes, *recipes_by_records(selected_recipes(request.session))])
+    for lane in lanes:
+        lane.executor.shutdown(cancel_futures=True)
+
+
+def test_the_whole_dag_runs_and_is_up_to_date(reproduced: tuple[Path, str]) -> None:
+    folder, output = reproduced
+    assert sorted(stages_run(output)) == sorted(declared_stages())
     assert "up to date" in call(folder, "dvc", "status")
     train = json.loads((folder / "metrics/train.json").read_text())
     assert train["steps"] == SMALL["train.max_steps"]
     assert train["b_matrices_moved"] == train["b_matrices"] > 0
     assert json.loads((folder / "metrics/sample.json").read_text())["shared_titles"] == 0
     assert json.loads((folder / "metrics/export.json").read_text())["prompts"] == SMALL["export.check_prompts"]
-    exported = {path.name for path in (folder / "models/export").iterdir()}
-    assert exported == {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile", "README.md"}
+    assert {path.name for path in (folder / "models/export").iterdir()} == EXPORTED
 
 
-def test_output_is_quiet(project: tuple[Path, str]) -> None:
-    _, output = project
+def test_output_is_quiet(reproduced: tuple[Path, str]) -> None:
+    _, output = reproduced
     assert "Traceback" not in output
     for noise in ("Warning", "WARNING", "kernels-community", "Token indices", "[transformers]"):
         assert noise not in output, output
 
 
-def test_plots_and_metrics_are_shown(project: tuple[Path, str]) -> None:
-    folder, _ = project
+def test_plots_and_metrics_are_shown(reproduced: tuple[Path, str]) -> None:
+    folder, _ = reproduced
     call(folder, "dvc", "plots", "show")
     page = (folder / "dvc_plots/index.html").read_text()
     assert "Loss on the answers" in page and "nearest" in page
     assert "rougeL" in call(folder, "dvc", "metrics", "show", "--json")
 
 
-def test_a_new_learning_rate_reruns_training_and_what_follows_it(project: tuple[Path, str]) -> None:
-    folder, _ = project
-    set_parameters(folder, {"train.lr": 3e-5})
-    assert stages_run(call(folder, "dvc", "repro")) == ["train", "generate@tuned", "evaluate", "export"]
+def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, str], tmp_path: Path) -> None:
+    original, folder = reproduced[0], copy_project(reproduced[0], tmp_path / "copy")
+    assert "up to date" in call(folder, "dvc", "status")
+    cached = [path.relative_to(folder) for path in (folder / ".dvc/cache").rglob("*") if path.is_file()]
+    assert cached and all((folder / path).samefile(original / path) for path in cached)
+    assert not any((folder / name).samefile(original / name) for name in ("params.yaml", "dvc.lock", "src/params.py"))
 
 
-def test_a_new_template_reruns_format_and_what_follows_it(project: tuple[Path, str]) -> None:
-    folder, _ = project
-    set_parameters(folder, {"format.template": "alpaca"})
-    ran = stages_run(call(folder, "dvc", "repro"))
+def test_a_new_learning_rate_reruns_training_and_what_follows_it(outcomes: dict[str, Future[Reproduction]]) -> None:
+    assert outcomes["learning rate"].result().stages == AFTER_TRAINING
+
+
+def test_a_new_template_reruns_format_and_what_follows_it(outcomes: dict[str, Future[Reproduction]]) -> None:
+    ran = outcomes["template"].result().stages
     assert ran[0] == "format"
-    assert set(ran) == {"format", "audit", "train", "generate@base", "generate@tuned", "evaluate", "export"}
+    assert sorted(ran) == sorted(["format", "audit", "generate@base", *AFTER_TRAINING])
 
 
-@pytest.mark.parametrize("recipe", sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml")))
-def test_every_recipe_runs(project: tuple[Path, str], recipe: str) -> None:
-    """Its own settings, but the embedded model, sample and sizes: what the recipe sets is what runs.
-
-    To the evaluation; ours to the export, as no other test exports its template.
-    """
-    folder, _ = project
-    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
-    call(folder, sys.executable, "-m", "src.params", "recipe", recipe)
-    toy = EMBEDDED | SMALL | {"train.max_steps": 2, "sample.records": 200}
-    set_parameters(folder, toy)
-    last = "export" if recipe == "best" else "evaluate"
-    ran = stages_run(call(folder, "dvc", "repro", last))
-    assert "base" not in ran and ran[-1] == last
-    train = json.loads((folder / "metrics/train.json").read_text())
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_runs(outcomes: dict[str, Future[Reproduction]], recipe: str) -> None:
+    """Its own settings, but the tiny model and the synthetic sample: what the recipe sets is what runs."""
+    done = outcomes[recipe].result()
+    assert "base" not in done.stages and done.stages[-1] == last_stage(recipe)
+    train = done.metrics["train"]
     assert train["steps"] == train["predicted_steps"] == 2 * train["rounds"]
     assert train["b_matrices_moved"] == train["b_matrices"] > 0
-    assert json.loads((folder / "metrics/evaluate.json").read_text())["records"] == SMALL["generate.records"]
-    wanted = {name: value for name, value in parameters(ROOT / f"recipes/{recipe}.yaml").items() if name not in toy}
-    read = parameters_read(folder)
+    assert done.metrics["evaluate"]["records"] == SMALL["generate.records"]
+    wanted = {name: value for name, value in parameters(RECIPES[recipe]).items() if name not in TOY}
+    read = parameters_read(done.lock)
     assert {name: read[name] for name in wanted} == {name: [value] for name, value in wanted.items()}
-    adapter = json.loads((folder / "models/adapter/adapter_config.json").read_text())
     for key, name in {"r": "lora_r", "lora_alpha": "lora_alpha", "lora_dropout": "lora_dropout"}.items():
-        assert adapter[key] == wanted[f"train.{name}"]
+        assert done.adapter[key] == wanted[f"train.{name}"]
 
 
-def test_a_failed_stage_leaves_the_last_good_result(project: tuple[Path, str]) -> None:
-    folder, _ = project
+def test_recipes_with_the_same_records_are_one_group() -> None:
+    groups = [list(group) for group in recipes_by_records(set(RECIPES))]
+    assert groups[0] == ["llama-3-8b-less-memory", "llama-3-8b", "llama-3-8b-200-steps", "llama-3-8b-50-steps"]
+    assert groups[1] == ["llama-3.2-1b-alpaca", "llama-3.2-1b-chat"]
+    assert sorted(itertools.chain(*groups)) == sorted(RECIPES)
+
+
+def test_a_failed_stage_leaves_the_last_good_result(reproduced: tuple[Path, str], tmp_path: Path) -> None:
+    folder = copy_project(reproduced[0], tmp_path / "copy")
     before = (folder / "data/records.parquet").read_bytes()
     (folder / "broken.json.gz").write_bytes(b"\x1f\x8b no gzip")
     set_parameters(folder, {"data.raw": "broken.json.gz"})

@@ -1,0 +1,156 @@
+"""Scratch copies of the project, with a pipeline so small that all of it runs in a minute.
+
+Covers making one, setting its parameters, reproducing it, copying it as it then is, and doing so beside other tests.
+What a pipeline has to show for it is for the tests to say.
+"""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_AUTHOR_EMAIL": "test@localhost",
+    "GIT_COMMITTER_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@localhost",
+}
+SMALL: dict[str, object] = {
+    "base.pretrain_steps": 12,
+    "sample.records": 300,
+    "train.max_steps": 3,
+    "train.eval_records": 4,
+    "generate.records": 6,
+    "generate.max_new_tokens": 12,
+    "export.check_prompts": 2,
+    "export.check_tokens": 6,
+}
+
+
+def call(folder: Path, *words: str) -> str:
+    """A command's output in `folder`; it has to succeed."""
+    done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def reproduce(folder: Path, *targets: str) -> str:
+    """What `dvc repro` prints, run with less priority than the tests that wait for nothing."""
+    return call(folder, "nice", "dvc", "repro", *targets)
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages that `dvc repro` ran rather than skipped."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def set_parameters(folder: Path, values: dict[str, object]) -> None:
+    """Sets parameters in a copy's params.yaml, as `dvc exp run -S` would."""
+    yaml, path = YAML(), folder / "params.yaml"
+    document = yaml.load(path)
+    for name, value in values.items():
+        section, key = name.split(".")
+        assert key in document[section]
+        document[section][key] = value
+    yaml.dump(document, path)
+
+
+def make_project(folder: Path) -> None:
+    """What git would commit of this project, in a repository of its own, with small parameters and no results."""
+    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in listed:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    call(folder, "git", "init", "-q")
+    set_parameters(folder, SMALL)
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "small")
+
+
+def copy_project(source: Path, target: Path) -> Path:
+    """A copy of a project with all its results, which `dvc status` finds as up to date as the original.
+
+    Without what a DVC command that runs in the original meanwhile makes and removes.
+    """
+    passing = {str(source / ".dvc/tmp"), str(source / "dvc_plots")}
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if f"{folder}/{name}" in passing]
+
+    return shutil.copytree(source, target, ignore=ignored, copy_function=link_or_copy)
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """Links a file that DVC has made read-only, which is replaced and never written to; copies another."""
+    writable = os.stat(source).st_mode & stat.S_IWUSR
+    (shutil.copy2 if writable else os.link)(source, target)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What `dvc repro` ran in a project, and the results that lay there afterwards."""
+
+    stages: list[str]
+    metrics: dict[str, dict[str, Any]]
+    lock: dict[str, Any]
+    adapter: dict[str, Any]
+
+
+def read_reproduction(folder: Path, output: str) -> Reproduction:
+    """A project's results, and the stages in the output of its `dvc repro`."""
+    return Reproduction(
+        stages=stages_run(output),
+        metrics={path.stem: json.loads(path.read_text()) for path in (folder / "metrics").glob("*.json")},
+        lock=YAML(typ="safe").load(folder / "dvc.lock"),
+        adapter=json.loads((folder / "models/adapter/adapter_config.json").read_text()),
+    )
+
+
+Change = Callable[[Path], str]  # what edits a project, reproduces it and gives the output
+
+
+@dataclass
+class Lane:
+    """A copy of a reproduced project, in which changes are reproduced one after another."""
+
+    original: Future[tuple[Path, str]]
+    folder: Path
+    executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
+    length: int = 0
+
+    def submit(self, change: Change) -> Future[Reproduction]:
+        """What a change will have done, after those submitted before it."""
+        self.length += 1
+        return self.executor.submit(self.apply, change)
+
+    def apply(self, change: Change) -> Reproduction:
+        """What a change has done; the first one copies the project, as soon as that is reproduced."""
+        if not self.folder.exists():
+            copy_project(self.original.result()[0], self.folder)
+        return read_reproduction(self.folder, change(self.folder))
+
+
+def submit_groups(lanes: list[Lane], groups: Iterable[dict[str, Change]]) -> dict[str, Future[Reproduction]]:
+    """What each change will have done, by the change's name.
+
+    A group of changes, by name, stays in one lane, so that what they have in common is run once. Each goes to the lane
+    that has the fewest changes, the first group to the first lane: it finds the project as it was reproduced.
+    """
+    outcomes: dict[str, Future[Reproduction]] = {}
+    for group in groups:
+        lane = min(lanes, key=lambda lane: lane.length)
+        outcomes |= {name: lane.submit(change) for name, change in group.items()}
+    return outcomes
