@@ -26,7 +26,17 @@ ROOMS: dict[str, set[str]] = {
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "unsloth", "bitsandbytes", "sklearn", "xllamacpp"}
 LONGEST_FUNCTION, LONGEST_MAIN = 40, 60  # lines
-ONLY_REFUSES = {"None", "str", "str | None", "list[str]", "NoReturn", "UserError", "Iterator[str]", "Iterator[None]"}
+ONLY_REFUSES = {
+    "None",
+    "str",
+    "str | None",
+    "list[str]",
+    "tuple[str, str]",
+    "NoReturn",
+    "UserError",
+    "Iterator[str]",
+    "Iterator[None]",
+}
 
 
 @pytest.fixture(autouse=True)

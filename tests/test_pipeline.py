@@ -137,8 +137,10 @@ def reads(file: str) -> set[tuple[str, str]]:
 
 
 def code_of(stage: str) -> set[str]:
-    """The files that a stage imports, and the modules that it loads by name."""
-    return pipeline.reachable_files(pipeline.main_module(STAGES[stage]))
+    """The files that a stage imports, its refusals too, and the modules that it loads by name."""
+    files = pipeline.reachable_files(pipeline.main_module(STAGES[stage]))
+    imported = set().union(*(pipeline.imported_files(file) for file in files))
+    return files | {file for file in imported if Path(file).name == pipeline.REFUSALS}
 
 
 @pytest.mark.parametrize("stage", STAGES)
