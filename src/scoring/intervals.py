@@ -3,8 +3,8 @@
 Covers every score that is a function of sums over records: means, ratios such as a loss per token, and corpus BLEU and
 chrF, which sacrebleu computes from summed n-gram counts. Scores that are not, such as distinct-n, get no interval.
 
-sacrebleu's own PairedTest is not used: it gives no interval of a difference, and two equal systems a p-value of 0.001,
-as it counts only those resamples that differ by more than the systems do (`_compute_p_value` in sacrebleu 2.6.0).
+sacrebleu's own PairedTest is not used: it gives no interval of a difference, and the smallest p-value that there is to
+two equal systems, as it counts only the resamples that differ by more than the systems do (`_compute_p_value`, 2.6.0).
 """
 
 from collections.abc import Callable, Sequence
