@@ -65,9 +65,9 @@ class Project:
 
     def call(self, *words: str) -> str:
         """The output of a command that has to succeed."""
-        done = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        completed = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert completed.returncode == 0, f"{words}\n{completed.stdout}\n{completed.stderr}"
+        return completed.stdout
 
     def study(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The study's command line, for two templates."""
@@ -79,7 +79,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, subprocess.CompletedProcess[str]]]:
-    """A project with an experiment in the queue, and what a study said in it, one of whose two rates fails."""
+    """A project with an experiment in the queue, and a study that was run in it, one of whose two rates fails."""
     project = Project(tmp_path_factory.mktemp("study"))
     files = {"params.yaml": PARAMS, "dvc.yaml": PIPELINE, "train.py": TRAIN, ".gitignore": "/dvc_plots/\n"}
     for name, text in files.items():
@@ -96,16 +96,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, sub
     subprocess.run(["dvc", "queue", "stop", "--kill"], cwd=project.folder, env=project.environment, capture_output=True)
 
 
-def test_a_study_names_its_runs_shows_progress_and_says_what_failed(
+def test_a_study_names_its_experiments_shows_progress_and_names_what_failed(
     ran: tuple[Project, subprocess.CompletedProcess[str]],
 ) -> None:
-    project, said = ran
-    assert said.returncode == 1
-    assert said.stdout.startswith("chat-1e-3 is in the queue already.\n> dvc exp run --queue --name chat-5e-1 ")
-    assert "chat-1e-3 (1 of 4 in the queue)\n    step 2 of 2: validation loss 1.992\n" in said.stdout
-    assert "alpaca-5e-1 (4 of 4 in the queue)\n    train: the loss is not finite\n" in said.stdout
-    assert said.stdout.count("ERROR") == 2
-    assert said.stderr == (
+    project, completed = ran
+    assert completed.returncode == 1
+    assert completed.stdout.startswith("chat-1e-3 is in the queue already.\n> dvc exp run --queue --name chat-5e-1 ")
+    assert "chat-1e-3 (1 of 4 in the queue)\n    step 2 of 2: validation loss 1.992\n" in completed.stdout
+    assert "alpaca-5e-1 (4 of 4 in the queue)\n    train: the loss is not finite\n" in completed.stdout
+    assert completed.stdout.count("ERROR") == 2
+    assert completed.stderr == (
         "study: chat-5e-1, alpaca-5e-1 failed: see `dvc queue logs chat-5e-1`, `dvc queue logs alpaca-5e-1`. "
         "The same command tries again.\n"
     )
@@ -119,35 +119,35 @@ def test_a_study_run_twice_keeps_what_has_run_and_draws_it(
     ran: tuple[Project, subprocess.CompletedProcess[str]],
 ) -> None:
     project, _ = ran
-    said = project.study("run", "--rates", "0.0010")
-    assert said.returncode == 0, said.stderr
-    assert said.stdout.count("has run from this commit and is kept") == 2
-    assert "dvc exp run" not in said.stdout
-    assert "> dvc plots diff chat-1e-3 alpaca-1e-3 --targets Loss\n" in said.stdout
+    completed = project.study("run", "--rates", "0.0010")
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.count("has run from this commit and is kept") == 2
+    assert "dvc exp run" not in completed.stdout
+    assert "> dvc plots diff chat-1e-3 alpaca-1e-3 --targets Loss\n" in completed.stdout
     assert "alpaca-1e-3" in (project.folder / "dvc_plots/index.html").read_text()
 
 
 def test_inputs_have_to_be_committed(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
     project, _ = ran
     (project.folder / "params.yaml").write_text(PARAMS.replace("3.0e-3", "4.0e-3"))
-    said = project.study("run", "--rates", "7e-3")
+    completed = project.study("run", "--rates", "7e-3")
     project.call("git", "checkout", "params.yaml")
-    assert said.returncode == 1
-    assert said.stderr.startswith("study: params.yaml: changed since the last commit")
-    assert said.stdout == ""
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("study: params.yaml: changed since the last commit")
+    assert completed.stdout == ""
 
 
 def test_what_has_not_run_is_not_drawn(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
     project, _ = ran
-    said = project.study("plot", "--rates", "1e-3", "7e-3")
-    assert said.returncode == 1
-    assert "study: not run yet: chat-7e-3, alpaca-7e-3." in said.stderr
+    completed = project.study("plot", "--rates", "1e-3", "7e-3")
+    assert completed.returncode == 1
+    assert "study: not run yet: chat-7e-3, alpaca-7e-3." in completed.stderr
 
 
 def test_the_picture_names_templates_and_rates(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
     project, _ = ran
-    said = project.study("picture", "--rates", "1e-3", "--out", "rates.svg")
-    assert said.returncode == 0, said.stderr
+    completed = project.study("picture", "--rates", "1e-3", "--out", "rates.svg")
+    assert completed.returncode == 0, completed.stderr
     drawn = re.findall(r"<text[^>]*>([^<]+)</text>", (project.folder / "rates.svg").read_text())
     (project.folder / "rates.svg").unlink()
     for text in ("Loss on the answers", "chat template", "alpaca template", "learning rate 1e-3", "lowest 1.988"):
@@ -174,13 +174,13 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
         learning_rate(text)
 
 
-def test_a_run_is_named_once_and_the_plot_knows_every_name() -> None:
-    wanted = experiment_names(
+def test_an_experiment_is_named_once_and_the_plot_knows_every_name() -> None:
+    names = experiment_names(
         [*get_args(TemplateName)], [learning_rate(text) for text in ("1e-5", "0.00001", "2.5e-4", "0.1")]
     )
-    assert wanted[:4] == ["chat-1e-5", "chat-2.5e-4", "chat-1e-1", "alpaca-1e-5"]
+    assert names[:4] == ["chat-1e-5", "chat-2.5e-4", "chat-1e-1", "alpaca-1e-5"]
     [pattern] = re.findall(r"test\(/(\^[^/]+\$)/", TEMPLATE.read_text())
-    assert all(re.search(pattern, name) for name in wanted)
+    assert all(re.search(pattern, name) for name in names)
     assert not any(re.search(pattern, name) for name in ("main", "workspace", "a730f3d", "fogey-swim", "v-1"))
 
 

@@ -3,8 +3,8 @@
 Covers every score that is a function of sums over records: means, ratios such as a loss per token, and corpus BLEU and
 chrF, which sacrebleu computes from summed n-gram counts. Scores that are not, such as distinct-n, get no interval.
 
-sacrebleu's own PairedTest is not used: it gives no interval of a difference, and two equal systems a p-value of 0.001,
-as it counts only those resamples that differ by more than the systems do (`_compute_p_value` in sacrebleu 2.6.0).
+sacrebleu's own PairedTest is not used: it gives no interval of a difference, and the smallest p-value that there is to
+two equal systems, as it counts only the resamples that differ by more than the systems do (`_compute_p_value`, 2.6.0).
 """
 
 from collections.abc import Callable, Sequence
@@ -26,12 +26,16 @@ class RecordSums:
     """A score of a corpus as a function of sums over its records.
 
     Attributes:
-        records: the numbers that add up, one row a record: (records, numbers).
-        score: from sums, (..., numbers), the score of each: (...).
+        terms: what adds up, (quantities, records); a quantity's terms are neighbours in memory, where most time goes.
+        score: from sums, (quantities, ...), the score of each: (...).
     """
 
-    records: NDArray[np.generic]
+    terms: Floats
     score: Callable[[Floats], Floats]
+
+    def score_records(self, positions: NDArray[np.int64]) -> Floats:
+        """The score of the records at `positions`, (..., records): (...)."""
+        return self.score(self.terms.take(positions, axis=1).sum(axis=-1))
 
 
 def mean_of(values: Sequence[float]) -> RecordSums:
@@ -41,13 +45,13 @@ def mean_of(values: Sequence[float]) -> RecordSums:
 
 def ratio_of_sums(parts: Sequence[float], wholes: Sequence[float]) -> RecordSums:
     """The sum of `parts` over the sum of `wholes`, one of each a record; the sum of `wholes` may not be 0."""
-    return RecordSums(np.column_stack([parts, wholes]), lambda sums: sums[..., 0] / sums[..., 1])
+    return RecordSums(np.array([parts, wholes], dtype=float), lambda sums: sums[0] / sums[1])
 
 
 def paired_difference(first: RecordSums, second: RecordSums) -> dict[str, float]:
     """The score of `first` minus that of `second`, with a percentile bootstrap interval (Efron & Tibshirani 1993).
 
-    Records are drawn with replacement, the rows of both systems together: what makes a record easy for both then
+    Records are drawn with replacement, those of both systems together: what makes a record easy for both then
     cancels out.
 
     Args:
@@ -59,12 +63,10 @@ def paired_difference(first: RecordSums, second: RecordSums) -> dict[str, float]
     """
     from scipy import stats
 
-    def difference(drawn: NDArray[np.int64], axis: int = -1) -> Floats:
-        # scipy hands over the records drawn, (resamples, records), always along the last axis
-        one, other = (system.score(system.records[drawn].sum(axis=-2)) for system in (first, second))
-        return one - other
+    def difference(positions: NDArray[np.int64], axis: int = -1) -> Floats:  # scipy always passes the last axis
+        return first.score_records(positions) - second.score_records(positions)
 
-    positions = np.arange(len(first.records))
+    positions = np.arange(first.terms.shape[1])
     estimate = float(difference(positions))
     if len(positions) == 1:  # scipy refuses a single record, of which every resample is the same
         return {"estimate": estimate, "low": estimate, "high": estimate}

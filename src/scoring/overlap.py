@@ -64,9 +64,9 @@ def corpus_sums(module: "Metric", counts: Sequence[Sequence[int]]) -> RecordSums
     """
 
     def score(sums: Floats) -> Floats:
-        return np.apply_along_axis(lambda summed: module.score_counts(summed.tolist()), -1, sums)
+        return np.apply_along_axis(lambda summed: module.score_counts(summed.tolist()), 0, sums)
 
-    return RecordSums(np.array(counts), score)
+    return RecordSums(np.array(counts, dtype=float).T.copy(), score)
 
 
 @functools.cache

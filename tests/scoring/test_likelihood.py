@@ -33,4 +33,4 @@ def test_a_perplexity_beyond_floats_is_none() -> None:
 
 def test_the_sums_of_the_loss_give_the_loss() -> None:
     sums = loss_sums([generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2)])
-    assert sums.score(sums.records.sum(axis=0)) == 1.0
+    assert sums.score(sums.terms.sum(axis=1)) == 1.0
