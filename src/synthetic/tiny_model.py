@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.export.gguf import LLAMA_3_SPLIT
 from src.synthetic import raw_file
 from src.synthetic.catalogue import Product, draw_outline, write_product
 
@@ -27,12 +28,6 @@ SPECIAL_TOKENS = [
     "<|end_header_id|>",
     "<|eot_id|>",
 ]
-# The `pre_tokenizer` of Llama 3's tokenizer.json: llama.cpp knows tokenizers by this expression. Repeated from
-# src/export/gguf.py, so that a change of the exporter does not rebuild the model; a test compares the two.
-LLAMA_3_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 # What the chat template writes around every prompt, so that it takes few tokens.
 TEMPLATE_TEXT = "system user assistant\n\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
 TEMPLATE_REPEATS = 100  # enough for the merges of its words to rank high among those of the corpus
