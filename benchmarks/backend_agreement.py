@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 from benchmarks import workload
+from benchmarks.trainers import load_plain_base
 from src import numerics
 from src.files import read_json, write_json
 from src.params import TrainParams
@@ -207,22 +208,12 @@ def split_batch(batch: dict[str, "Tensor"], pad_id: int) -> list[TokensAndLabels
 
 def reload_adapter(task: AgreementTask) -> dict[str, Any]:
     """The held-out loss of a saved adapter on its base, loaded by transformers and peft alone."""
-    import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
-    from src.models.backends.transformers import compute_dtype, nf4_config
     from src.models.loss import answer_loss
 
     train, base = TrainParams(**task.train), Path(task.base)
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        quantization_config=nf4_config(compute_dtype()) if train.four_bit else None,
-        dtype=compute_dtype(),
-        device_map={"": 0} if torch.cuda.is_available() else None,
-        local_files_only=True,
-    )
-    tuned = PeftModel.from_pretrained(model, task.adapter)
+    tuned = PeftModel.from_pretrained(load_plain_base(base, train.four_bit), task.adapter)
     tokenizer = load_tokenizer(task.adapter, "chat")
     validation = held_out_rows(workload.catalogue_records(base, train.max_length), train.max_length)
     return {"validation_loss": answer_loss(tuned, validation, tokenizer.pad_token_id, train.max_length)}

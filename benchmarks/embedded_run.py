@@ -46,7 +46,7 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for each trainer (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, default=Path(".bench/embedded"), help="for copies and checkpoints")
+    parser.add_argument("--folder", type=Path, default=Path(".bench/tiny-model"), help="for copies and checkpoints")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the JSON file (default: %(default)s)")
     return parser.parse_args()
 

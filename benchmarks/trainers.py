@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from src.models.backends.transformers import nf4_config
+from src.models.backends.transformers import compute_dtype, nf4_config
 from src.params import TrainParams
 from src.prompts.encoding import EncodedRecord
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
 # The layers that Unsloth's notebooks give an adapter: all linear ones of a Llama.
@@ -72,20 +72,9 @@ def build_plain_trl(
     Returns:
         The trainer.
     """
-    import torch
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM
     from trl import SFTTrainer
 
-    on_gpu = torch.cuda.is_available()
-    dtype = torch.bfloat16 if on_gpu else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        quantization_config=nf4_config(dtype) if train.four_bit else None,
-        dtype=dtype,
-        device_map={"": 0} if on_gpu else None,
-        local_files_only=True,
-    )
     lora = LoraConfig(
         r=train.lora_r,
         lora_alpha=train.lora_alpha,
@@ -94,13 +83,36 @@ def build_plain_trl(
         task_type="CAUSAL_LM",
     )
     trainer = SFTTrainer(
-        model=model,
+        model=load_plain_base(base, train.four_bit),
         args=sft_config(base, train, gradient_checkpointing=train.gradient_checkpointing),
         train_dataset=to_dataset(encoded),
         processing_class=tokenizer,
         peft_config=lora,
     )
     return BuiltTrainer(trainer, "sdpa, trl's default")
+
+
+def load_plain_base(base: Path, four_bit: bool) -> "PreTrainedModel":
+    """Loads a base model by transformers and bitsandbytes alone, on the GPU if there is one.
+
+    Args:
+        base: its folder.
+        four_bit: whether it is quantised to NF4.
+
+    Returns:
+        The model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtype = compute_dtype()
+    return AutoModelForCausalLM.from_pretrained(
+        base,
+        quantization_config=nf4_config(dtype) if four_bit else None,
+        dtype=dtype,
+        device_map={"": 0} if torch.cuda.is_available() else None,
+        local_files_only=True,
+    )
 
 
 def build_unsloth_notebook(

@@ -35,8 +35,8 @@ def counted() -> int:
 
 
 def test_the_formula_counts_what_pytorch_counts() -> None:
-    # Eager attention multiplies the whole square, of which a causal kernel needs half. The first layer's frozen q, k
-    # and v hand no gradient to the embeddings, nor their adapters' A.
+    # Eager attention multiplies the whole square, of which a causal kernel needs only the lower triangle. The first
+    # layer's frozen q, k and v hand no gradient to the embeddings, nor their adapters' A.
     hidden = CONFIG["hidden_size"]
     first = sum(2 * wide * high + 2 * wide * RANK for wide, high in linear_layers(CONFIG)[:3])
     square = 6 * CONFIG["num_hidden_layers"] * hidden * TOKENS**2
