@@ -82,10 +82,10 @@ def test_filling_a_block_changes_nothing_around_it() -> None:
 
 
 def test_blocks_hold_every_stage_and_parameter() -> None:
-    assert all(f"| `{stage}` |" in stages.stages_table() for stage in read_yaml(stages.PIPELINE)["stages"])
-    assert "| `train.lr` |" in build.parameters_table()
-    values = read_yaml(PARAMS).values()
-    assert build.parameters_table().count("\n| `") == sum(map(len, values))
+    shown, listed = stages.stages_table(), build.parameters_table()
+    assert all(f"| `{stage}` |" in shown for stage in read_yaml(stages.PIPELINE)["stages"])
+    assert "| `train.lr` |" in listed
+    assert listed.count("\n| `") == sum(map(len, read_yaml(PARAMS).values()))
 
 
 def test_results_of_another_model_are_refused(project: Path) -> None:
