@@ -1,4 +1,7 @@
 import math
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -9,6 +12,7 @@ from rouge_score import rouge_scorer
 
 from src.scoring.overlap import overlap_scores
 
+ROOT = Path(__file__).parents[2]
 ANSWERS = ["A brass lamp for the desk, 30 cm tall.", "The reader's café guide.", "", "Blue bag of canvas"]
 REFERENCES = [
     "This brass lamp is 30 cm tall.",
@@ -81,3 +85,12 @@ def test_the_order_of_records_does_not_matter(pairs: list[tuple[str, str]], rand
     shuffled = random.sample(pairs, len(pairs))
     one, other = (overlap_scores(*map(list, zip(*order, strict=True))).corpus for order in (pairs, shuffled))
     assert one == pytest.approx(other)
+
+
+def test_scores_load_no_model_library_and_leave_it_to_be_loaded() -> None:
+    code = (
+        "import sys; from src.scoring.overlap import load_modules; load_modules(); "
+        "print(sorted({'torch', 'transformers', 'evaluate'} & sys.modules.keys())); import transformers"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "['evaluate']\n"), done.stderr
