@@ -5,7 +5,7 @@ stage sets them up, before torch is imported.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from src import numerics, params
 from src.prompts.rendering import TemplateName, prompt_and_completion, prompt_turns
-from tests.scratch import make_project, reproduce
+from tests.scratch import Background, make_project, reproduce_project
 
 ROOT = Path(__file__).parents[1]
 INSTRUCTION, QUESTION = "Describe the product that has this title.", "Title: {title}"
@@ -37,19 +37,26 @@ def early_pipelines(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def reproducing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[tuple[Path, str]]]:
-    """The project below, while it is made."""
-    folder = tmp_path_factory.mktemp("reproduced") / "project"
+def scratch_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git would commit, its parameters made small."""
+    folder = tmp_path_factory.mktemp("scratch") / "project"
     make_project(folder)
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        yield executor.submit(lambda: (folder, reproduce(folder)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reproducing(scratch_project: Path) -> Iterator[Future[tuple[Path, str]]]:
+    """The project below, while it is reproduced."""
+    background = Background()
+    yield background.submit(reproduce_project, scratch_project)
+    background.stop()
 
 
 @pytest.fixture(scope="session")
 def reproduced(reproducing: Future[tuple[Path, str]]) -> tuple[Path, str]:
     """A copy of what git would commit, its parameters made small, reproduced once; and what that printed.
 
-    Not to be changed: `scratch.copy_project` gives a copy, at once.
+    Not to be changed: `scratch.copy_project` gives a copy of it at once.
     """
     return reproducing.result()
 

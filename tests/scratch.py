@@ -11,13 +11,16 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 
+Result = TypeVar("Result")
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -46,7 +49,7 @@ def call(folder: Path, *words: str) -> str:
 
 
 def reproduce(folder: Path, *targets: str) -> str:
-    """What `dvc repro` prints, run with less priority than the tests that wait for nothing."""
+    """What `dvc repro` prints; it runs with less priority than the tests beside it, some of which take the time."""
     return call(folder, "nice", "dvc", "repro", *targets)
 
 
@@ -64,6 +67,11 @@ def set_parameters(folder: Path, values: dict[str, object]) -> None:
         assert key in document[section]
         document[section][key] = value
     yaml.dump(document, path)
+
+
+def reproduce_project(folder: Path) -> tuple[Path, str]:
+    """Reproduces all of a project; its folder, and what that printed."""
+    return folder, reproduce(folder)
 
 
 def make_project(folder: Path) -> None:
@@ -119,38 +127,60 @@ def read_reproduction(folder: Path, output: str) -> Reproduction:
     )
 
 
-Change = Callable[[Path], str]  # what edits a project, reproduces it and gives the output
+Change = Callable[[Path], str]  # edits a project, reproduces it and gives the output
 
 
-@dataclass
-class Lane:
-    """A copy of a reproduced project, in which changes are reproduced one after another."""
+class Background:
+    """A process that works off what is submitted to it, in order, while tests run.
 
-    original: Future[tuple[Path, str]]
-    folder: Path
-    executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
-    length: int = 0
+    A process, no thread: some tests limit the size of files or change the folder, for all threads of theirs. Spawned,
+    not forked, as torch's threads do not survive a fork; so what is submitted has to be picklable.
+    """
 
-    def submit(self, change: Change) -> Future[Reproduction]:
-        """What a change will have done, after those submitted before it."""
-        self.length += 1
-        return self.executor.submit(self.apply, change)
+    def __init__(self, initializer: Callable[..., None] | None = None, *arguments: Any) -> None:
+        self.executor = ProcessPoolExecutor(1, get_context("spawn"), initializer, arguments)
 
-    def apply(self, change: Change) -> Reproduction:
-        """What a change has done; the first one copies the project, as soon as that is reproduced."""
-        if not self.folder.exists():
-            copy_project(self.original.result()[0], self.folder)
-        return read_reproduction(self.folder, change(self.folder))
+    def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+        """What a function will have given, once what was submitted before is done."""
+        return self.executor.submit(function, *arguments)
+
+    def stop(self) -> None:
+        """Ends when what runs is done; what waits is left out."""
+        self.executor.shutdown(cancel_futures=True)
+
+
+def copy_when_ready(ready: Event, original: Path, folder: Path) -> None:
+    """Copies a project as soon as it is reproduced."""
+    ready.wait()
+    copy_project(original, folder)
+
+
+def apply_change(change: Change, folder: Path) -> Reproduction:
+    """What a change does in a project."""
+    return read_reproduction(folder, change(folder))
+
+
+class Lane(Background):
+    """A copy of a project in which changes are reproduced one after another, each on what the last one left."""
+
+    def __init__(self, original: Path, reproduced: Future[Any], folder: Path) -> None:
+        ready = get_context("spawn").Event()
+        reproduced.add_done_callback(lambda _: ready.set())
+        super().__init__(copy_when_ready, ready, original, folder)
+        self.folder = folder
 
 
 def submit_groups(lanes: list[Lane], groups: Iterable[dict[str, Change]]) -> dict[str, Future[Reproduction]]:
     """What each change will have done, by the change's name.
 
     A group of changes, by name, stays in one lane, so that what they have in common is run once. Each goes to the lane
-    that has the fewest changes, the first group to the first lane: it finds the project as it was reproduced.
+    that has least to do, the first group to the first lane: it finds the project as it was reproduced.
     """
     outcomes: dict[str, Future[Reproduction]] = {}
+    loads = [0] * len(lanes)
     for group in groups:
-        lane = min(lanes, key=lambda lane: lane.length)
-        outcomes |= {name: lane.submit(change) for name, change in group.items()}
+        number = loads.index(min(loads))
+        loads[number] += len(group) + 1  # a group's first change runs more stages than the others
+        lane = lanes[number]
+        outcomes |= {name: lane.submit(apply_change, change, lane.folder) for name, change in group.items()}
     return outcomes

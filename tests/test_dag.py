@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,26 +78,18 @@ def last_stage(recipe: str) -> str:
     return "export" if recipe == "best" else "evaluate"
 
 
-def set_value(name: str, value: object) -> Change:
+def set_value(name: str, value: object, folder: Path) -> str:
     """Sets one parameter of a project as it is, and reproduces all of it."""
-
-    def change(folder: Path) -> str:
-        set_parameters(folder, {name: value})
-        return reproduce(folder)
-
-    return change
+    set_parameters(folder, {name: value})
+    return reproduce(folder)
 
 
-def lay_recipe(recipe: str) -> Change:
-    """Lays a recipe over the project's parameters and small values over the recipe, and reproduces that."""
-
-    def change(folder: Path) -> str:
-        shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
-        call(folder, sys.executable, "-m", "src.params", "recipe", recipe)
-        set_parameters(folder, TOY)
-        return reproduce(folder, last_stage(recipe))
-
-    return change
+def lay_recipe(recipe: str, folder: Path) -> str:
+    """Lays a recipe over a project's parameters and small values over the recipe, and reproduces that."""
+    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    call(folder, sys.executable, "-m", "src.params", "recipe", recipe)
+    set_parameters(folder, TOY)
+    return reproduce(folder, last_stage(recipe))
 
 
 def records_key(recipe: str) -> str:
@@ -110,32 +103,46 @@ def prompts_key(recipe: str) -> str:
     return repr([RECIPES[recipe]["format"], RECIPES[recipe]["train"]["max_length"]])
 
 
-def recipes_by_records(names: set[str]) -> list[dict[str, Change]]:
+def recipes_by_records() -> list[list[str]]:
     """Recipes in groups with the same records, the largest group first, so that what is equal is run once."""
-    ordered = sorted(names, key=lambda name: (records_key(name), prompts_key(name), name))
+    ordered = sorted(RECIPES, key=lambda name: (records_key(name), prompts_key(name), name))
     groups = [list(group) for _, group in itertools.groupby(ordered, key=records_key)]
-    return [{name: lay_recipe(name) for name in group} for group in sorted(groups, key=len, reverse=True)]
+    return sorted(groups, key=len, reverse=True)
 
 
-def selected_recipes(session: pytest.Session) -> set[str]:
-    """The recipes whose tests are to run."""
-    items = [item for item in session.items if isinstance(item, pytest.Function)]
-    return {str(item.callspec.params["recipe"]) for item in items if item.originalname == "test_every_recipe_runs"}
+def changes_by_test() -> list[dict[str, Change]]:
+    """The changes that tests ask for, by the tests' names, in groups: first those of the project as it was made."""
+    changes: dict[str, Change] = {
+        test_a_new_learning_rate_reruns_training_and_what_follows_it.__name__: partial(set_value, "train.lr", 3e-5),
+        test_a_new_template_reruns_format_and_what_follows_it.__name__: partial(set_value, "format.template", "alpaca"),
+    }
+    name = test_every_recipe_runs.__name__
+    recipes: list[dict[str, Change]] = [
+        {f"{name}[{recipe}]": partial(lay_recipe, recipe) for recipe in group} for group in recipes_by_records()
+    ]
+    return [changes, *recipes]
 
 
 @pytest.fixture(scope="session")
 def outcomes(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
+    scratch_project: Path,
     reproducing: Future[tuple[Path, str]],
 ) -> Iterator[dict[str, Future[Reproduction]]]:
-    """What each change and each recipe will have done; those still waiting when the tests end are left out."""
-    folder = tmp_path_factory.mktemp("lanes")
-    lanes = [Lane(reproducing, folder / str(number)) for number in range(os.cpu_count() or 1)]
-    changes = {"learning rate": set_value("train.lr", 3e-5), "template": set_value("format.template", "alpaca")}
-    yield submit_groups(lanes, [changes, *recipes_by_records(selected_recipes(request.session))])
+    """What the change of each test that is to run will have done, by the test's name."""
+    folder, names = tmp_path_factory.mktemp("lanes"), {item.name for item in request.session.items}
+    lanes = [Lane(scratch_project, reproducing, folder / str(number)) for number in range(os.cpu_count() or 1)]
+    asked = [{name: change for name, change in group.items() if name in names} for group in changes_by_test()]
+    yield submit_groups(lanes, asked)
     for lane in lanes:
-        lane.executor.shutdown(cancel_futures=True)
+        lane.stop()
+
+
+@pytest.fixture
+def outcome(request: pytest.FixtureRequest, outcomes: dict[str, Future[Reproduction]]) -> Reproduction:
+    """What the change of this test has done."""
+    return outcomes[request.node.name].result()
 
 
 def test_the_whole_dag_runs_and_is_up_to_date(reproduced: tuple[Path, str]) -> None:
@@ -173,34 +180,33 @@ def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, 
     assert not any((folder / name).samefile(original / name) for name in ("params.yaml", "dvc.lock", "src/params.py"))
 
 
-def test_a_new_learning_rate_reruns_training_and_what_follows_it(outcomes: dict[str, Future[Reproduction]]) -> None:
-    assert outcomes["learning rate"].result().stages == AFTER_TRAINING
+def test_a_new_learning_rate_reruns_training_and_what_follows_it(outcome: Reproduction) -> None:
+    assert outcome.stages == AFTER_TRAINING
 
 
-def test_a_new_template_reruns_format_and_what_follows_it(outcomes: dict[str, Future[Reproduction]]) -> None:
-    ran = outcomes["template"].result().stages
+def test_a_new_template_reruns_format_and_what_follows_it(outcome: Reproduction) -> None:
+    ran = outcome.stages
     assert ran[0] == "format"
     assert sorted(ran) == sorted(["format", "audit", "generate@base", *AFTER_TRAINING])
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_runs(outcomes: dict[str, Future[Reproduction]], recipe: str) -> None:
+def test_every_recipe_runs(outcome: Reproduction, recipe: str) -> None:
     """Its own settings, but the tiny model and the synthetic sample: what the recipe sets is what runs."""
-    done = outcomes[recipe].result()
-    assert "base" not in done.stages and done.stages[-1] == last_stage(recipe)
-    train = done.metrics["train"]
+    assert "base" not in outcome.stages and outcome.stages[-1] == last_stage(recipe)
+    train = outcome.metrics["train"]
     assert train["steps"] == train["predicted_steps"] == 2 * train["rounds"]
     assert train["b_matrices_moved"] == train["b_matrices"] > 0
-    assert done.metrics["evaluate"]["records"] == SMALL["generate.records"]
+    assert outcome.metrics["evaluate"]["records"] == SMALL["generate.records"]
     wanted = {name: value for name, value in parameters(RECIPES[recipe]).items() if name not in TOY}
-    read = parameters_read(done.lock)
+    read = parameters_read(outcome.lock)
     assert {name: read[name] for name in wanted} == {name: [value] for name, value in wanted.items()}
     for key, name in {"r": "lora_r", "lora_alpha": "lora_alpha", "lora_dropout": "lora_dropout"}.items():
-        assert done.adapter[key] == wanted[f"train.{name}"]
+        assert outcome.adapter[key] == wanted[f"train.{name}"]
 
 
 def test_recipes_with_the_same_records_are_one_group() -> None:
-    groups = [list(group) for group in recipes_by_records(set(RECIPES))]
+    groups = recipes_by_records()
     assert groups[0] == ["llama-3-8b-less-memory", "llama-3-8b", "llama-3-8b-200-steps", "llama-3-8b-50-steps"]
     assert groups[1] == ["llama-3.2-1b-alpaca", "llama-3.2-1b-chat"]
     assert sorted(itertools.chain(*groups)) == sorted(RECIPES)

@@ -7,10 +7,12 @@ modules know how each score is computed.
 """
 
 import functools
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,9 +78,23 @@ def load_modules() -> tuple["Metric", ...]:
     `evaluate` imports a copy of each module. The copies lie in a temporary folder and go with it, so that nothing is
     left in the user's home and an old copy never answers for a new module.
     """
-    import evaluate
-
+    evaluate = import_evaluate()
     with tempfile.TemporaryDirectory() as cache:
         evaluate.config.HF_MODULES_CACHE = cache
         paths = [str(MODULES / f"{name}.py") for name in NAMES]
         return tuple(evaluate.load(path, cache_dir=cache, keep_in_memory=True) for path in paths)
+
+
+def import_evaluate() -> ModuleType:
+    """The `evaluate` library without its evaluators, which no score needs.
+
+    They import transformers, and that torch, for most of the stage's time. `evaluate` does without where transformers
+    cannot be imported, which is what None in its place means.
+    """
+    sys.modules.setdefault("transformers", None)  # type: ignore[arg-type]
+    try:
+        import evaluate
+    finally:
+        if sys.modules["transformers"] is None:
+            del sys.modules["transformers"]
+    return evaluate

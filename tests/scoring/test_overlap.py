@@ -1,5 +1,8 @@
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -13,6 +16,7 @@ from src.scoring import intervals
 from src.scoring.intervals import SEED, RecordSums, paired_difference
 from src.scoring.overlap import overlap_scores
 
+ROOT = Path(__file__).parents[2]
 ANSWERS = ["A brass lamp for the desk, 30 cm tall.", "The reader's café guide.", "", "Blue bag of canvas"]
 REFERENCES = [
     "This brass lamp is 30 cm tall.",
@@ -123,3 +127,12 @@ def test_intervals_of_corpus_scores_are_those_of_scored_resamples(
     expected = np.percentile([score(first, drawn) - score(second, drawn) for drawn in draws], [2.5, 97.5])
     assert found["estimate"] == pytest.approx(score(first, range(20)) - score(second, range(20)))
     assert [found["low"], found["high"]] == pytest.approx(expected.tolist())
+
+
+def test_scores_load_no_model_library_and_leave_it_to_be_loaded() -> None:
+    code = (
+        "import sys; from src.scoring.overlap import load_modules; load_modules(); "
+        "print(sorted({'torch', 'transformers', 'evaluate'} & sys.modules.keys())); import transformers"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "['evaluate']\n"), done.stderr
