@@ -1,6 +1,6 @@
 """Rows of tokens as the tensors that a model takes.
 
-Covers padding, positions and flattening. Does not pack: src/prompts/encoding.py does.
+Covers padding, positions and flattening. Does not pack: src/prompts/packing.py does.
 """
 
 from typing import Any

@@ -40,7 +40,10 @@ def main(params: Params) -> None:
         write_forms(params, tokenizer, folder)
         metrics = check_forms(params, tokenizer, records, folder)
     write_json("metrics/export.json", metrics)
-    print(f"Exported to {EXPORT}: adapter, merged model and GGUF agree on {len(records)} prompts")
+    shares = ", ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} by {name}" for precision, name in GGUF.items())
+    print(
+        f"Exported to {EXPORT}. Of {len(records)} prompts answered token by token as the merged model does: {shares}."
+    )
 
 
 def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:

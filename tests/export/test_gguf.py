@@ -10,11 +10,14 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from src.errors import UserError
-from src.export import gguf, parity
-from src.inference.transformers_engine import greedy_answers
+from src.export import gguf
+from src.inference.engine import Sampling
+from src.inference.llama_cpp import LlamaCppEngine
+from src.inference.transformers_engine import TransformersEngine
 from src.models.backends.transformers import load_base
-from src.prompts.rendering import prompt_turns
-from src.prompts.tokenizers import render_turns
+from src.prompts.llama_3 import LLAMA_3_SPLIT
+from src.prompts.rendering import prompt_and_completion, prompt_turns
+from src.prompts.tokenizers import render_turns, without_bos
 from src.synthetic import tiny_model
 
 
@@ -31,15 +34,15 @@ def sequence(expression: str) -> Any:
 
 
 def test_the_tiny_tokenizer_splits_like_llama_3(chat_tokenizer: Any) -> None:
-    assert tiny_model.LLAMA_3_SPLIT == gguf.LLAMA_3_SPLIT
+    assert tiny_model.LLAMA_3_SPLIT == LLAMA_3_SPLIT
     assert gguf.splits_like_llama_3(chat_tokenizer)
-    assert gguf.splits_like_llama_3(split_by(sequence(gguf.LLAMA_3_SPLIT)))
+    assert gguf.splits_like_llama_3(split_by(sequence(LLAMA_3_SPLIT)))
 
 
 @pytest.mark.parametrize(
     "steps",
     [
-        sequence(gguf.LLAMA_3_SPLIT.replace("{1,3}", "")),
+        sequence(LLAMA_3_SPLIT.replace("{1,3}", "")),
         pre_tokenizers.ByteLevel(),
         pre_tokenizers.Sequence([pre_tokenizers.Whitespace()]),
         None,
@@ -59,7 +62,7 @@ def test_an_architecture_unknown_to_llama_cpp_is_refused(tmp_path: Path) -> None
 
 
 def test_llama_cpp_renders_and_answers_as_transformers_does(
-    base_folder: Path, tokenizer: Any, template: Any, record: Any, tmp_path: Path
+    base_folder: Path, tokenizer: Any, template: Any, tmp_path: Path
 ) -> None:
     model = load_base(base_folder, four_bit=False)
     model.half().save_pretrained(tmp_path / "model")
@@ -67,12 +70,10 @@ def test_llama_cpp_renders_and_answers_as_transformers_does(
     gguf.convert_to_gguf(tmp_path / "model", tmp_path / "tiny.gguf", "f16", "tiny")
     named = GGUFReader(tmp_path / "tiny.gguf").fields["tokenizer.ggml.pre"].contents()
     assert named == "llama-bpe"
-    asked = prompt_turns("Describe it.", "Title: {title}", "Kerr's Brass Lamp, 3 é 日")
-    [answer] = gguf.ask_llama_cpp(tmp_path / "tiny.gguf", [asked], max_tokens=3)
-    trained = render_turns(tokenizer, asked, add_generation_prompt=True).removeprefix(tokenizer.bos_token)
-    parity.check_prompts_equal("tiny.gguf", [answer.prompt], [trained])
-    prompt: dict[str, Any] = {"prompt": asked if template == "chat" else trained, "completion": ""}
-    if template == "chat":
-        prompt["completion"] = [{"role": "assistant", "content": "-"}]
-    [expected] = greedy_answers(model.float(), tokenizer, [prompt], max_new_tokens=3, batch_size=1)
-    assert answer.tokens == expected.tokens
+    turns = prompt_turns("Describe it.", "Title: {title}", "Kerr's Brass Lamp, 3 é 日")
+    llama_cpp = LlamaCppEngine(tmp_path / "tiny.gguf")
+    trained = without_bos(tokenizer, render_turns(tokenizer, turns, add_generation_prompt=True))
+    assert llama_cpp.render_prompt(turns) == trained
+    prompt = prompt_and_completion(template, turns, "-")["prompt"]
+    expected = TransformersEngine(model.float(), tokenizer, batch_size=1).answer([prompt], Sampling(3))
+    assert llama_cpp.answer([turns], Sampling(3)) == expected

@@ -1,10 +1,10 @@
-"""The Modelfile and the model card hold what they are given."""
+"""The model card holds what it is given."""
 
 from typing import Any
 
 import pytest
 
-from src.export.model_card import SCORES, CardFacts, render_model_card, render_modelfile
+from src.export.model_card import SCORES, ModelFacts, render_model_card
 
 METRICS: dict[str, Any] = {
     "audit": {"trained_token_share": 0.37},
@@ -22,11 +22,17 @@ METRICS: dict[str, Any] = {
         "tuned": {score: 30.25 + number for number, score in enumerate(SCORES)},
         "nearest": {score: None if score in ("answer_loss", "perplexity") else 50.25 for score in SCORES},
     },
+    "export": {
+        "prompts": 8,
+        "merged_loss_difference": 0.000124,
+        "gguf_f16_agreement": 1.0,
+        "gguf_q8_0_agreement": 0.875,
+    },
 }
 
 
-def recipe(tiny_base: bool = False, invented_data: bool = False) -> CardFacts:
-    return CardFacts(
+def facts(tiny_base: bool = False, synthetic_data: bool = False) -> ModelFacts:
+    return ModelFacts(
         base="owner/name@abc",
         data="raw.zip",
         template="plain",
@@ -34,12 +40,12 @@ def recipe(tiny_base: bool = False, invented_data: bool = False) -> CardFacts:
         question="{title}?",
         four_bit=True,
         tiny_base=tiny_base,
-        invented_data=invented_data,
+        synthetic_data=synthetic_data,
     )
 
 
-def test_a_card_holds_the_numbers_given() -> None:
-    card = render_model_card(recipe(), METRICS)
+def test_a_model_card_holds_the_numbers_given() -> None:
+    card = render_model_card(facts(), METRICS)
     for number in (
         "2,401 records",
         "5,678 steps",
@@ -49,6 +55,10 @@ def test_a_card_holds_the_numbers_given() -> None:
         "4.321 before",
         "2.110 after",
         "199",
+        "8 held-out prompts",
+        "0.000124 nats",
+        "16 bits: 100%",
+        "8 bits (Q8_0): 88%",
     ):
         assert number in card, number
     assert "| answer loss (nats a token) | 10.25 | 30.25 | – |" in card
@@ -60,24 +70,12 @@ def test_a_card_holds_the_numbers_given() -> None:
 
 
 @pytest.mark.parametrize("tiny_base", [True, False])
-@pytest.mark.parametrize("invented_data", [True, False])
-def test_a_card_owns_up_to_a_demonstration(tiny_base: bool, invented_data: bool) -> None:
-    card = render_model_card(recipe(tiny_base, invented_data), METRICS)
+@pytest.mark.parametrize("synthetic_data", [True, False])
+def test_a_model_card_owns_up_to_a_demonstration(tiny_base: bool, synthetic_data: bool) -> None:
+    card = render_model_card(facts(tiny_base, synthetic_data), METRICS)
     assert ("embedded tiny model" in card) == tiny_base
-    assert ("data is synthetic" in card) == invented_data
+    assert ("data is synthetic" in card) == synthetic_data
 
 
-def test_a_card_starts_with_its_front_matter() -> None:
-    assert render_model_card(recipe(tiny_base=True), METRICS).startswith("---\nlibrary_name: peft\n")
-
-
-def test_a_modelfile_holds_template_system_stops_and_length() -> None:
-    assert render_modelfile("x.gguf", "{{ .System }}\n{{ .Prompt }}", "Say it.", ["<|eot_id|>", "</s>"], 96) == (
-        "FROM ./x.gguf\n"
-        'TEMPLATE """{{ .System }}\n{{ .Prompt }}"""\n'
-        'SYSTEM """Say it."""\n'
-        'PARAMETER stop "<|eot_id|>"\n'
-        'PARAMETER stop "</s>"\n'
-        "PARAMETER temperature 0\n"
-        "PARAMETER num_predict 96\n"
-    )
+def test_a_model_card_starts_with_its_front_matter() -> None:
+    assert render_model_card(facts(tiny_base=True), METRICS).startswith("---\nlibrary_name: peft\n")

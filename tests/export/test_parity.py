@@ -6,23 +6,34 @@ import pytest
 import torch
 
 from src.errors import UserError
-from src.export.parity import (
-    LOSS_DIFFERENCE,
-    answer_agreement,
-    check_answers_agree,
-    check_losses_close,
-    check_prompts_equal,
-    token_preference,
-)
+from src.export.parity import LOSS_DIFFERENCE, PromptCheck, answer_agreement, answer_preference, check_losses
+from src.inference.engine import Answer
+from src.inference.reference_loss import ReferenceLoss
+from src.inference.transformers_engine import TransformersEngine
+from src.prompts.encoding import encode_prompt
+from src.prompts.rendering import prompt_turns
+from src.prompts.tokenizers import end_of_turn_id
 
-STOP = 5
+TURNS = prompt_turns("Describe it.", "{title}", "Brass Lamp")
 
 
-@pytest.fixture(scope="module")
-def model(base_folder: Any) -> Any:
-    from transformers import AutoModelForCausalLM
+def answer(*token_ids: int) -> Answer:
+    return Answer("", list(token_ids), "length")
 
-    return AutoModelForCausalLM.from_pretrained(base_folder).eval()
+
+def preference(engine: TransformersEngine, own: list[int], other: list[int]) -> float:
+    """How much the engine prefers its own answer to TURNS."""
+    return answer_preference(engine, PromptCheck(TURNS, TURNS, answer(*own)), answer(*other))
+
+
+@pytest.fixture
+def engine(model: Any, chat_tokenizer: Any) -> TransformersEngine:
+    return TransformersEngine(model, chat_tokenizer, batch_size=1)
+
+
+@pytest.fixture
+def prompt(chat_tokenizer: Any) -> list[int]:
+    return encode_prompt(chat_tokenizer, TURNS)
 
 
 def greedy_token(model: Any, tokens: list[int]) -> tuple[int, torch.Tensor]:
@@ -32,47 +43,42 @@ def greedy_token(model: Any, tokens: list[int]) -> tuple[int, torch.Tensor]:
     return int(logits.argmax()), logits
 
 
-def test_the_same_prompts_pass() -> None:
-    check_prompts_equal("x.gguf", ["a", "b"], ["a", "b"])
-
-
-def test_the_first_prompt_that_differs_is_quoted() -> None:
-    with pytest.raises(UserError, match=r"x\.gguf renders the prompt 'b ', and training saw 'b': not exported"):
-        check_prompts_equal("x.gguf", ["a", "b ", "c!"], ["a", "b", "c"])
-
-
 def test_an_answer_agrees_to_the_last_token_or_not_at_all() -> None:
-    assert answer_agreement([[1, 2], [1, 2], [3]], [[1, 2], [1], [3]]) == 0.666667
+    answers, expected = [answer(1, 2), answer(1, 2), answer(3)], [answer(1, 2), answer(1), answer(3)]
+    assert answer_agreement(answers, expected) == 0.666667
 
 
-def test_the_same_answer_is_preferred_by_nothing(model: Any) -> None:
-    assert token_preference(model, [0, 7], [8, 9], [8, 9], STOP) == 0.0
+def test_the_same_answer_is_preferred_by_nothing(engine: TransformersEngine) -> None:
+    assert preference(engine, [8, 9], [8, 9]) == 0.0
 
 
 @pytest.mark.parametrize("other", [[9], [9, 10], []])
-def test_a_greedy_answer_is_preferred_where_the_answers_part(model: Any, other: list[int]) -> None:
-    first, logits = greedy_token(model, [0, 7])
-    second, _ = greedy_token(model, [0, 7, first])
-    expected = logits[first] - logits[(*other, STOP)[0]]
-    assert token_preference(model, [0, 7], [first, second], other, STOP) == pytest.approx(float(expected))
+def test_a_greedy_answer_is_preferred_where_the_answers_part(
+    engine: TransformersEngine, prompt: list[int], other: list[int]
+) -> None:
+    first, logits = greedy_token(engine.model, prompt)
+    second, _ = greedy_token(engine.model, [*prompt, first])
+    expected = logits[first] - logits[(*other, end_of_turn_id(engine.tokenizer))[0]]
+    assert preference(engine, [first, second], other) == pytest.approx(float(expected))
     assert expected > 0
 
 
-def test_a_preference_is_measured_behind_the_part_that_is_the_same(model: Any) -> None:
-    first, _ = greedy_token(model, [0, 7])
-    second, logits = greedy_token(model, [0, 7, first])
-    expected = float(logits[second] - logits[STOP])
-    assert token_preference(model, [0, 7], [first, second], [first], STOP) == pytest.approx(expected)
+def test_a_preference_is_measured_behind_the_part_that_is_the_same(
+    engine: TransformersEngine, prompt: list[int]
+) -> None:
+    first, _ = greedy_token(engine.model, prompt)
+    second, logits = greedy_token(engine.model, [*prompt, first])
+    expected = float(logits[second] - logits[end_of_turn_id(engine.tokenizer)])
+    assert preference(engine, [first, second], [first]) == pytest.approx(expected)
 
 
-def test_a_tie_passes_and_more_is_refused() -> None:
-    check_answers_agree("x.gguf", [0.0, 0.02], tolerance=0.02)
-    with pytest.raises(UserError, match=r"x\.gguf answers check prompt 2 otherwise .* by 0\.500 nats"):
-        check_answers_agree("x.gguf", [0.0, 0.5], tolerance=0.3)
+def losses(*pairs: tuple[float, int]) -> list[ReferenceLoss]:
+    return [ReferenceLoss(*pair) for pair in pairs]
 
 
 def test_losses_are_compared_by_the_token() -> None:
-    assert check_losses_close("merged", [(10.0, 10), (5.02, 5)], [(10.0, 10), (5.0, 5)]) == pytest.approx(0.004)
+    expected = losses((10.0, 10), (5.0, 5))
+    assert check_losses("merged", losses((10.0, 10), (5.02, 5)), expected) == pytest.approx(0.004)
     with pytest.raises(UserError, match=r"merged finds an answer 0\.100 nats a token"):
-        check_losses_close("merged", [(1.0, 10)], [(2.0, 10)])
+        check_losses("merged", losses((1.0, 10)), losses((2.0, 10)))
     assert LOSS_DIFFERENCE < 0.1

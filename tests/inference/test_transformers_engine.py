@@ -1,67 +1,52 @@
-"""Greedy answers: the same alone and in a batch, up to the stop token; and the loss of the reference answers."""
+"""Greedy answers of transformers: the same alone and in a batch, up to the stop token."""
 
 from typing import Any
 
 import pytest
 import torch
 
-from src.inference.transformers_engine import greedy_answers, greedy_config, read_answer, reference_losses
-from src.models.loss import answer_loss
-from src.prompts.encoding import encode_prompt, encode_record
+from src.inference.engine import Answer, Sampling
+from src.inference.transformers_engine import TransformersEngine, generation_config, read_answer
+from src.prompts.encoding import encode_prompt
+from src.prompts.rendering import Prompt
 from src.prompts.tokenizers import stop_token_ids
 
 TITLES = ["Brass Desk Lamp", "Owl", "A Field Guide to the Owls of the Northern Woods, Second Edition"]
 
 
 @pytest.fixture
-def records(record: Any) -> list[dict[str, Any]]:
-    return [record("chat", title, f"{title} is described here.") for title in TITLES]
+def prompts(record: Any) -> list[Prompt]:
+    return [record("chat", title, "-")["prompt"] for title in TITLES]
 
 
 def test_an_answer_ends_at_the_first_stop_token(chat_tokenizer: Any) -> None:
     stops = stop_token_ids(chat_tokenizer)
     lamp = chat_tokenizer(" a lamp ", add_special_tokens=False)["input_ids"]
-    assert read_answer(chat_tokenizer, [*lamp, stops[0], *lamp], stops) == ("a lamp", lamp, True)
-    assert read_answer(chat_tokenizer, lamp, stops) == ("a lamp", lamp, False)
-    assert read_answer(chat_tokenizer, [stops[0]], stops) == ("", [], True)
+    scores = [-0.5] * len(lamp)
+    assert read_answer(chat_tokenizer, [*lamp, stops[0], *lamp], None, stops) == Answer("a lamp", lamp, "stop")
+    assert read_answer(chat_tokenizer, lamp, None, stops) == Answer("a lamp", lamp, "length")
+    assert read_answer(chat_tokenizer, [stops[0]], None, stops) == Answer("", [], "stop")
+    assert read_answer(chat_tokenizer, [*lamp, stops[0]], [*scores, -1.0], stops).logprobs == scores
 
 
 def test_decoding_is_greedy_and_never_stops_at_padding(chat_tokenizer: Any) -> None:
-    decoding = greedy_config(chat_tokenizer, 7)
+    decoding = generation_config(chat_tokenizer, Sampling(7))
     assert (decoding.do_sample, decoding.max_new_tokens) == (False, 7)
     assert decoding.eos_token_id == stop_token_ids(chat_tokenizer)
     assert decoding.pad_token_id not in decoding.eos_token_id
 
 
-def test_answers_are_the_most_likely_tokens_one_by_one(model: Any, chat_tokenizer: Any, records: list[Any]) -> None:
-    prompt = encode_prompt(chat_tokenizer, records[0]["prompt"])
+def test_answers_are_the_most_likely_tokens_one_by_one(model: Any, chat_tokenizer: Any, prompts: list[Prompt]) -> None:
+    prompt = encode_prompt(chat_tokenizer, prompts[0])
     expected: list[int] = []
     for _ in range(5):
         with torch.no_grad():
             expected.append(int(model(torch.tensor([prompt + expected])).logits[0, -1].argmax()))
-    [answer] = greedy_answers(model, chat_tokenizer, records[:1], max_new_tokens=5, batch_size=1)
-    assert answer.tokens == read_answer(chat_tokenizer, expected, stop_token_ids(chat_tokenizer)).tokens
+    [answer] = TransformersEngine(model, chat_tokenizer, batch_size=1).answer(prompts[:1], Sampling(5))
+    assert answer == read_answer(chat_tokenizer, expected, None, stop_token_ids(chat_tokenizer))
 
 
-def test_a_batch_answers_as_single_prompts_do(model: Any, chat_tokenizer: Any, records: list[Any]) -> None:
-    alone, together = (greedy_answers(model, chat_tokenizer, records, 8, batch_size=size) for size in (1, 3))
+def test_a_batch_answers_as_single_prompts_do(model: Any, chat_tokenizer: Any, prompts: list[Prompt]) -> None:
+    alone, together = (TransformersEngine(model, chat_tokenizer, size).answer(prompts, Sampling(8)) for size in (1, 3))
     assert alone == together
     assert len(alone) == 3
-
-
-def test_reference_losses_are_sums_over_each_answer_in_any_batch(
-    model: Any, chat_tokenizer: Any, records: list[Any]
-) -> None:
-    alone = [loss for record in records for loss in reference_losses(model, chat_tokenizer, [record], 256)]
-    together = reference_losses(model, chat_tokenizer, records, 256)
-    assert [tokens for _, tokens in alone] == [len(answer_tokens(chat_tokenizer, record)) for record in records]
-    assert [loss for loss, _ in together] == pytest.approx([loss for loss, _ in alone], abs=1e-3)
-    encoded = [encode_record(chat_tokenizer, record)._asdict() for record in records]
-    rows = [{**row, "seq_lengths": [len(row["input_ids"])]} for row in encoded]
-    mean = sum(loss for loss, _ in alone) / sum(tokens for _, tokens in alone)
-    assert mean == pytest.approx(answer_loss(model, rows, chat_tokenizer.pad_token_id), abs=1e-5)
-
-
-def answer_tokens(tokenizer: Any, record: dict[str, Any]) -> list[int]:
-    """The tokens of a record's answer, its end of turn included."""
-    return tokenizer(record["completion"][0]["content"] + "<|eot_id|>", add_special_tokens=False)["input_ids"]

@@ -1,5 +1,6 @@
 """An export that renders other prompts or answers otherwise is refused, and the last one stands."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 
 from src import params
 from src.errors import UserError
-from src.export import gguf
+from src.export.gguf import convert_to_gguf
+from src.export.parity import check_gguf, prompt_checks
 from src.files import write_json, write_jsonl
-from src.inference.transformers_engine import greedy_answers
+from src.inference.engine import Sampling
+from src.inference.transformers_engine import TransformersEngine
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_base, load_trainable
 from src.numerics import seed_everything
@@ -19,19 +22,6 @@ from src.prompts.tokenizers import load_tokenizer
 from src.stages import export
 
 TITLES = ("Oak Desk Lamp, 30 cm", "Kerr's Brass Kettle")
-SCORES = dict.fromkeys(("answer_loss", "perplexity", "bleu", "chrf", "rouge1", "rouge2", "rougeL"), 1.0)
-METRICS = {
-    "audit": {"trained_token_share": 0.5},
-    "train": {
-        "records": 2,
-        "steps": 3,
-        "trainable_parameters": 4,
-        "b_matrices": 5,
-        "validation_loss_first": 2.0,
-        "validation_loss_kept": 1.0,
-    },
-    "evaluate": {"records": 2, "base": SCORES, "tuned": SCORES, "nearest": SCORES},
-}
 
 
 def records(instruction: str) -> list[dict[str, Any]]:
@@ -59,16 +49,15 @@ def trained(project: Path, base_folder: Path) -> Params:
     Path("models/adapter").mkdir()
     save_adapter(model, load_tokenizer(base_folder, "chat"), Path("models/adapter"))
     write_jsonl("data/prompts/test.jsonl", records(whole.format.instruction))
-    for stage, metrics in METRICS.items():
-        write_json(f"metrics/{stage}.json", metrics)
     return whole
 
 
 def test_every_form_is_written(trained: Params) -> None:
     export.main(trained)
     written = {path.name for path in Path("models/export").iterdir()}
-    assert written == {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile", "README.md"}
+    assert written == {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
     assert "{{ .Prompt }}" in Path("models/export/Modelfile").read_text()
+    assert json.loads(Path("metrics/export.json").read_text())["prompts"] == len(TITLES)
 
 
 def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_stands(trained: Params) -> None:
@@ -90,8 +79,9 @@ def test_a_gguf_of_another_model_is_refused(trained: Params, precision: str, tmp
     other.half().save_pretrained(tmp_path / "other")
     tokenizer.save_pretrained(tmp_path / "other")
     path = tmp_path / f"shelftalk-{precision}.gguf"
-    gguf.convert_to_gguf(tmp_path / "other", path, precision, "other")
-    asked = records(trained.format.instruction)
-    expected = [answer.tokens for answer in greedy_answers(ours, tokenizer, asked, 3, batch_size=1)]
+    convert_to_gguf(tmp_path / "other", path, precision, "other")
+    merged, sampling = TransformersEngine(ours, tokenizer, batch_size=1), Sampling(3)
+    instruction, question = trained.format.instruction, trained.format.question
+    checks = prompt_checks(merged, records(instruction), instruction, question, sampling)
     with pytest.raises(UserError, match=f"shelftalk-{precision}.gguf answers check prompt 1 otherwise"):
-        export.check_gguf(trained, tokenizer, ours, asked, expected, path)
+        check_gguf(path, precision, merged, checks, sampling)

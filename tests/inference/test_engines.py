@@ -1,0 +1,113 @@
+"""Engines behind one interface: the same model gives the same answers, whichever library runs it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from src.export.gguf import convert_to_gguf
+from src.export.parity import answer_agreement
+from src.inference.engine import Answer, Engine, Sampling
+from src.inference.llama_cpp import LlamaCppEngine
+from src.inference.transformers_engine import TransformersEngine
+from src.prompts.encoding import encode_prompt, render_prompt
+from src.prompts.rendering import Prompt, prompt_turns
+from src.prompts.tokenizers import end_of_turn_id, token_ids, without_bos
+
+ANSWERS = {"Kerr's Brass Lamp, 3 é 日": "A lamp of brass.", "Owl": ""}  # by title
+PROMPTS: list[Prompt] = [prompt_turns("Describe it.", "Title: {title}", title) for title in ANSWERS]
+LOGIT = 10.0  # of the token that is to come; all others have 0, so that rounding to 16 bits changes no token
+
+
+def teach_answers(model: Any, tokenizer: Any) -> None:
+    """Gives a model with random weights a head that answers each prompt as ANSWERS has it, and stops there."""
+    states, expected = [], []
+    for prompt, answer in zip(PROMPTS, ANSWERS.values(), strict=True):
+        asked, answered = encode_prompt(tokenizer, prompt), token_ids(tokenizer, answer)
+        hidden = model(torch.tensor([asked + answered]), output_hidden_states=True).hidden_states[-1][0]
+        states.append(hidden[len(asked) - 1 :])
+        expected += [*answered, end_of_turn_id(tokenizer)]
+    torch.nn.init.zeros_(model.lm_head.weight)
+    for token in set(expected):
+        logits = torch.tensor([[LOGIT if token == other else 0.0] for other in expected])
+        model.lm_head.weight[token] = torch.linalg.lstsq(torch.cat(states), logits).solution[:, 0]
+
+
+@pytest.fixture(scope="module")
+def engines(base_folder: Path, load: Callable[..., Any], tmp_path_factory: Any) -> dict[str, Engine]:
+    """The same model in transformers and in llama.cpp."""
+    folder, tokenizer = tmp_path_factory.mktemp("stopping"), load("chat")
+    model = AutoModelForCausalLM.from_pretrained(base_folder, tie_word_embeddings=False).eval()
+    with torch.no_grad():
+        teach_answers(model, tokenizer)
+    model.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    convert_to_gguf(folder, folder / "tiny.gguf", "f16", "tiny")
+    return {
+        "transformers": TransformersEngine(model.float(), tokenizer, batch_size=2),
+        "llama.cpp": LlamaCppEngine(folder / "tiny.gguf"),
+    }
+
+
+@pytest.fixture(params=["transformers", "llama.cpp"])
+def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine:
+    """Each engine in turn."""
+    return engines[request.param]
+
+
+def without_logprobs(answers: list[Answer]) -> list[Answer]:
+    return [answer._replace(logprobs=None) for answer in answers]
+
+
+def test_the_token_that_stops_an_answer_is_none_of_its_tokens(engine: Engine, chat_tokenizer: Any) -> None:
+    answers = engine.answer(PROMPTS, Sampling(max_new_tokens=20))
+    assert answers == [Answer(text, token_ids(chat_tokenizer, text), "stop") for text in ANSWERS.values()]
+
+
+def test_an_answer_that_is_cut_off_says_so(engine: Engine, chat_tokenizer: Any) -> None:
+    whole = token_ids(chat_tokenizer, next(iter(ANSWERS.values())))
+    [cut] = engine.answer(PROMPTS[:1], Sampling(len(whole)))
+    assert (cut.token_ids, cut.finish_reason) == (whole, "length")
+    [stopped] = engine.answer(PROMPTS[:1], Sampling(len(whole) + 1))  # the stop token is generated as well
+    assert (stopped.token_ids, stopped.finish_reason) == (whole, "stop")
+
+
+@pytest.mark.parametrize("max_new_tokens", [1, 3, 20])
+def test_engines_give_the_same_answers(engines: dict[str, Engine], max_new_tokens: int) -> None:
+    ours, theirs = (engine.answer(PROMPTS, Sampling(max_new_tokens)) for engine in engines.values())
+    assert ours == theirs
+    assert answer_agreement(theirs, ours) == 1
+
+
+def test_log_probabilities_come_where_they_are_asked_for(engines: dict[str, Engine]) -> None:
+    plain = [engine.answer(PROMPTS, Sampling(20)) for engine in engines.values()]
+    ours, theirs = (engine.answer(PROMPTS, Sampling(20, logprobs=True)) for engine in engines.values())
+    assert [answer.logprobs for answers in plain for answer in answers] == [None] * 4
+    assert [without_logprobs(ours), without_logprobs(theirs)] == plain
+    for one, other in zip(ours, theirs, strict=True):
+        assert len(one.logprobs or []) == len(one.token_ids)
+        assert one.logprobs == pytest.approx(other.logprobs, abs=0.02)
+
+
+def test_log_probabilities_are_those_of_the_model(engines: dict[str, Any]) -> None:
+    engine = engines["transformers"]
+    [answer] = engine.answer(PROMPTS[:1], Sampling(20, logprobs=True))
+    prompt = encode_prompt(engine.tokenizer, PROMPTS[0])
+    with torch.no_grad():
+        scores = engine.model(torch.tensor([prompt + answer.token_ids])).logits[0].log_softmax(-1)
+    expected = [float(scores[len(prompt) - 1 + at, token]) for at, token in enumerate(answer.token_ids)]
+    assert answer.logprobs == pytest.approx(expected, abs=1e-3)
+
+
+def test_rendered_text_is_answered_as_its_turns_are(engine: Engine, chat_tokenizer: Any) -> None:
+    texts: list[Prompt] = [without_bos(chat_tokenizer, render_prompt(chat_tokenizer, prompt)) for prompt in PROMPTS]
+    assert engine.answer(texts, Sampling(20)) == engine.answer(PROMPTS, Sampling(20))
+
+
+def test_llama_cpp_renders_a_prompt_by_the_template_in_the_file(engines: dict[str, Any], chat_tokenizer: Any) -> None:
+    for prompt in PROMPTS:
+        trained = without_bos(chat_tokenizer, render_prompt(chat_tokenizer, prompt))
+        assert engines["llama.cpp"].render_prompt(prompt) == trained
