@@ -44,7 +44,7 @@ def main() -> None:
 def train_adapter(entry: Entry) -> dict[str, Any]:
     """Trains and saves an adapter; its losses, and whether the labels that reached the model are right."""
     from src.models.adapter import save_adapter
-    from src.training.rounds import collect_run
+    from src.training.history import collect_run
 
     train, base = TrainParams(**entry.train), Path(entry.base)
     tokenizer, encoded = load_tokenizer(base, "chat"), workload.catalogue_records(base, train.max_length)
@@ -52,7 +52,7 @@ def train_adapter(entry: Entry) -> dict[str, Any]:
     pad_id = tokenizer.pad_token_id
     right = labels_right(next(iter(trainer.get_train_dataloader())), encoded, pad_id)
     trainer.train()
-    run = collect_run(trainer, train)
+    run = collect_run(trainer)
     save_adapter(trainer.model, tokenizer, Path(entry.adapter))
     return {
         "attention": kernel.reason,
@@ -143,7 +143,7 @@ def reload_adapter(entry: Entry) -> dict[str, Any]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from src.models.backends.transformers import compute_dtype, nf4_config
+    from src.models.loading import compute_dtype, nf4_config
     from src.models.loss import answer_loss
 
     train, base = TrainParams(**entry.train), Path(entry.base)

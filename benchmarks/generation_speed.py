@@ -42,7 +42,7 @@ def measure_generation(entry: Entry) -> dict[str, Any]:
     """Answers a second and tokens a second, after a first short batch."""
     from benchmarks.meter import memory_figures
     from src.inference.transformers_engine import greedy_answers
-    from src.models.backends.transformers import load_adapted
+    from src.models.loading import load_adapted
 
     tokenizer = load_tokenizer(entry.base, "chat")
     model = load_adapted(Path(entry.base), None, entry.four_bit)

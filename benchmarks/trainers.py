@@ -16,7 +16,8 @@ from typing import Any
 from benchmarks import flops, workload
 from src import numerics
 from src.files import read_json, read_jsonl, write_json
-from src.models.backends.transformers import LINEAR_LAYERS, nf4_config
+from src.models.adapter import LINEAR_LAYERS
+from src.models.loading import nf4_config
 from src.params import TrainParams
 from src.prompts.encoding import EncodedRecord, encode_record, load_tokenizer
 

@@ -1,20 +1,23 @@
 """The base model as an immutable input: fetched from a hub at a pinned revision, or copied from a local folder.
 
-Covers the files alone, safetensors and never code. The embedded tiny model is built by src/synthetic/.
+Covers the files alone, safetensors and never code. Does not build the tiny model: src/synthetic/ does.
 """
 
 import shutil
 from pathlib import Path
 
 from src.errors import UserError
-from src.files import read_json
 
-ARCHITECTURE = "LlamaForCausalLM"
 WANTED = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
 
 
 def download_model(repository: str, revision: str, folder: Path) -> None:
-    """Fetches a repository's configuration, tokenizer and safetensors at a commit into `folder`.
+    """Fetches a repository's configuration, tokenizer and safetensors at a commit.
+
+    Args:
+        repository: owner/name on the hub.
+        revision: a commit's hash.
+        folder: an existing folder to write to.
 
     Raises:
         UserError: if the hub cannot be reached, or has no such repository or commit.
@@ -42,7 +45,11 @@ def download_model(repository: str, revision: str, folder: Path) -> None:
 
 
 def copy_model(source: Path, folder: Path) -> None:
-    """Copies a model's configuration, tokenizer and safetensors from `source` to `folder`.
+    """Copies a model's configuration, tokenizer and safetensors.
+
+    Args:
+        source: the model's folder.
+        folder: an existing folder to write to.
 
     Raises:
         UserError: if `source` is no folder.
@@ -52,22 +59,3 @@ def copy_model(source: Path, folder: Path) -> None:
     for pattern in WANTED:
         for path in source.glob(pattern):
             shutil.copyfile(path, folder / path.name)
-
-
-def check_model(folder: Path) -> None:
-    """Refuses a folder that is no complete model, or one whose layers are not known here.
-
-    Raises:
-        UserError: naming what is missing or unknown.
-    """
-    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
-    if not any(folder.glob("*.safetensors")):
-        missing.append("*.safetensors")
-    if missing:
-        raise UserError(
-            f"the base model lacks {', '.join(missing)}: point base.repository or base.folder at a model that is "
-            "stored as safetensors with its tokenizer."
-        )
-    architecture = read_json(folder / "config.json").get("architectures", ["unknown"])[0]
-    if architecture != ARCHITECTURE:
-        raise UserError(f"the base model is a {architecture}: choose a base of the Llama family ({ARCHITECTURE}).")

@@ -6,7 +6,8 @@ An immutable input: a hub model at a pinned revision, a local folder, or the emb
 from pathlib import Path
 
 from src.files import atomic_folder
-from src.models.sources import check_model, copy_model, download_model
+from src.models.refusals import check_model
+from src.models.sources import copy_model, download_model
 from src.numerics import seed_everything
 from src.params import Params
 from src.stages.runner import run_stage

@@ -12,7 +12,7 @@ from src.export import gguf, model_card, parity
 from src.files import atomic_folder, read_json, read_jsonl, write_json
 from src.inference.transformers_engine import greedy_answers, reference_losses
 from src.models.adapter import merge_adapter
-from src.models.backends.transformers import load_adapted
+from src.models.loading import load_adapted
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.encoding import encode_prompt, end_of_turn_id, load_tokenizer, render_record, stop_token_ids

@@ -9,7 +9,7 @@ from typing import Any
 
 from src.files import read_jsonl, write_jsonl
 from src.inference.transformers_engine import greedy_answers, reference_losses
-from src.models.backends.transformers import load_adapted
+from src.models.loading import load_adapted
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.encoding import load_tokenizer

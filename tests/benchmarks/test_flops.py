@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.flops import matrix_flops, training_flops
-from src.models.backends.transformers import LINEAR_LAYERS
+from src.models.adapter import LINEAR_LAYERS
 from src.models.loss import trained_logits_only
 from src.training.memory import linear_layers
 

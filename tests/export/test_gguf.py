@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from src.errors import UserError
 from src.export import gguf, parity
 from src.inference.transformers_engine import greedy_answers
-from src.models.backends.transformers import load_base
+from src.models.loading import load_base
 from src.prompts.encoding import render_turns
 from src.prompts.rendering import prompt_turns
 from src.synthetic import tiny_model

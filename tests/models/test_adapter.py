@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from src.models.adapter import merge_adapter, save_adapter
-from src.models.backends.transformers import LINEAR_LAYERS, load_adapted, load_base, load_trainable
+from src.models.adapter import LINEAR_LAYERS, merge_adapter, save_adapter
+from src.models.backends.transformers import load_trainable
+from src.models.loading import load_adapted, load_base
 from src.numerics import seed_everything
 from src.params import TrainParams
 from src.prompts.encoding import load_tokenizer

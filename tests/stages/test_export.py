@@ -11,7 +11,8 @@ from src.export import gguf
 from src.files import write_json, write_jsonl
 from src.inference.transformers_engine import greedy_answers
 from src.models.adapter import save_adapter
-from src.models.backends.transformers import load_base, load_trainable
+from src.models.backends.transformers import load_trainable
+from src.models.loading import load_base
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.encoding import load_tokenizer
