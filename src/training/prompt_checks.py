@@ -1,7 +1,7 @@
 """Refuses prompts for which training, or the evaluation after it, would make no sense.
 
-Covers pad, begin and stop tokens, labels, empty answers, truncation and rounds, each with the file and line of the first
-record. Reads the same encoding that training does. Does not look at text quality.
+Covers pad, begin and stop tokens, labels, empty answers, truncation and rounds, each with the file and line of the
+first record. Reads the same encoding that training does. Does not look at text quality.
 """
 
 from collections.abc import Callable

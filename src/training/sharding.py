@@ -1,4 +1,4 @@
-"""What accelerate's set-up for a sharded model (FSDP) has to be changed to, so that it reaches what a whole one does."""
+"""Sets accelerate up so that a sharded model (FSDP) reaches what a whole one does."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -37,7 +37,7 @@ def token_runs(tokenizer: "PreTrainedTokenizerBase", whole: EncodedRecord, max_l
 
     positions = groupby(range(len(whole.input_ids)), key=kind)
     return [
-        TokenRun(tokenizer.decode([whole.input_ids[position] for position in group]), state, place >= 0)
+        TokenRun(str(tokenizer.decode([whole.input_ids[position] for position in group])), state, place >= 0)
         for (state, place), group in positions
     ]
 

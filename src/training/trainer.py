@@ -6,7 +6,7 @@ and unsloth wants to be imported before them.
 
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -26,6 +26,9 @@ from src.training.refusals import not_finite_step
 from src.training.sharding import configure_fsdp
 from src.training.validation import ValidationCallback
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
 COUNTS = ("samples", "tokens", "trained_tokens")
 BEST = "best.safetensors"  # in a checkpoint: the weights of the lowest validation loss so far
 
@@ -40,6 +43,8 @@ class AnswerTrainer(SFTTrainer):
         grouped: whether a batch holds records of about equal length.
         given: what SFTTrainer takes.
     """
+
+    model: "PeftModel"  # type: ignore[assignment]  # the Trainer's own type admits other models, and none
 
     def __init__(
         self,
@@ -62,7 +67,7 @@ class AnswerTrainer(SFTTrainer):
         self.counts = torch.zeros(len(COUNTS), dtype=torch.int64, device=self.args.device)
         self.seconds, self.started = 0.0, time.perf_counter()
 
-    def compute_loss(self, *given: Any, **named: Any) -> torch.Tensor:
+    def compute_loss(self, *given: Any, **named: Any) -> torch.Tensor | tuple[torch.Tensor, Any]:
         """The model's own loss, without the entropy and accuracy that trl adds from all logits."""
         return Trainer.compute_loss(self, *given, **named)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def validation_loss(trainer: "AnswerTrainer") -> float:
-    """Mean loss over the trained tokens of the validation rows, in nats; each process takes its share of the batches."""
+    """Mean loss over the trained tokens of the validation rows, in nats a token, by all processes together."""
     train = trainer.params
     batches = list(batches_by_length(trainer.validation, train.batch_size * train.max_length))
     total, tokens = summed_loss(trainer.model, shard_batches(batches), trainer.pad_id)
