@@ -1,8 +1,8 @@
 """The train stage with its model sharded over processes on a CPU: a script for `accelerate launch --use_fsdp`.
 
 accelerate shards models over GPUs alone: on a CPU it leaves the distributed type at MULTI_CPU. This puts FSDP there, as
-AcceleratorState does for a GPU, and lifts our refusal of it. Everything else is real: accelerate's preparation of the model
-and torch's fully_shard, over gloo.
+AcceleratorState does for a GPU, and lifts our refusal of it. Everything else is real: accelerate's preparation of the
+model and torch's fully_shard, over gloo.
 """
 
 import argparse

@@ -44,7 +44,7 @@ stages:
 
 @pytest.fixture
 def declared(project: Path, train_params: TrainParams) -> Params:
-    """A project whose train stage declares a folder, a file and four parameters; the parameters as the stage has them."""
+    """A project whose train stage declares a folder, a file and four parameters; the values of those."""
     Path("dvc.yaml").write_text(DECLARED)
     Path("data").mkdir()
     for name in ("data/a", "plan.json", "undeclared"):

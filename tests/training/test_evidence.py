@@ -38,16 +38,16 @@ def test_matrices_that_stood_still_and_other_steps_are_refused(base_folder: Path
         with pytest.raises(UserError, match=f"14 of 14 B matrices moved in {steps} steps of 6 predicted"):
             training_evidence(untrained, finished(steps, stopped_early), predicted_steps=6)
     assert training_evidence(untrained, finished(5, stopped_early=True), predicted_steps=6)["steps"] == 5
-    evidence = training_evidence(untrained, finished(6), predicted_steps=6)
-    assert (evidence["validation_loss_first"], evidence["validation_loss_best"], evidence["validation_loss_last"]) == (
+    found = training_evidence(untrained, finished(6), predicted_steps=6)
+    assert (found["validation_loss_first"], found["validation_loss_best"], found["validation_loss_last"]) == (
         3,
         1,
         2,
     )
-    assert (evidence["validation_loss_best_step"], evidence["kept_step"]) == (1, 1)
-    assert evidence["validation_loss_kept"] == evidence["validation_loss_best"] < evidence["validation_loss_last"]
-    assert (evidence["tokens_seen"], evidence["trained_tokens_seen"]) == (2000, 1000)
-    assert evidence["trainable_parameters"] == sum(w.numel() for w in untrained.parameters() if w.requires_grad)
+    assert (found["validation_loss_best_step"], found["kept_step"]) == (1, 1)
+    assert found["validation_loss_kept"] == found["validation_loss_best"] < found["validation_loss_last"]
+    assert (found["tokens_seen"], found["trained_tokens_seen"]) == (2000, 1000)
+    assert found["trainable_parameters"] == sum(w.numel() for w in untrained.parameters() if w.requires_grad)
 
 
 def test_speed_is_what_was_counted_by_seconds() -> None:

@@ -379,13 +379,12 @@ def test_full_memory_names_the_parameter_to_lower(
 def test_full_memory_is_told_from_other_errors(
     run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Any
 ) -> None:
-    class Trainer:
-        state = type("State", (), {"global_step": 4, "max_steps": 6})
+    trainer: Any = type("Trainer", (), {"state": type("State", (), {"global_step": 4, "max_steps": 6})})
 
     message = r"the memory is full at step 5: set train\.batch_size to 1 \(now 2\)"
-    with pytest.raises(UserError, match=message), explain_failures(Trainer, train, tmp_path):
+    with pytest.raises(UserError, match=message), explain_failures(trainer, train, tmp_path):
         if error:
             raise error
         torch.empty(2**60, dtype=torch.uint8)  # more than the machine can address
-    with pytest.raises(RuntimeError, match="size mismatch"), explain_failures(Trainer, train, tmp_path):
+    with pytest.raises(RuntimeError, match="size mismatch"), explain_failures(trainer, train, tmp_path):
         raise RuntimeError("size mismatch")
