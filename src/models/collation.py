@@ -53,9 +53,13 @@ def padding_positions(row: Row, length: int) -> list[int]:
 
 def collate_flat(rows: list[Row]) -> Batch:
     """Rows as one row without padding, [1, tokens], for kernels that keep records apart by their positions."""
-    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+    import torch
 
-    return DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)(rows)  # one row: nothing is padded
+    return {
+        "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
+        "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
+        "position_ids": torch.tensor([[position for row in rows for position in record_positions(row)]]),
+    }
 
 
 def collate_with_cu_seqlens(rows: list[Row]) -> Batch:

@@ -44,7 +44,7 @@ class AnswerTrainer(SFTTrainer):
         given: what SFTTrainer takes.
     """
 
-    model: "PeftModel"  # type: ignore[assignment]  # the Trainer's own type admits other models, and none
+    model: "PeftModel"  # the Trainer's own type admits other models, and none
 
     def __init__(
         self,

@@ -112,8 +112,8 @@ def test_a_base_stored_in_4_bits_is_used_as_it_is(stored_in_4_bits: Path, train_
     loss = model(input_ids=TOKENS, labels=TOKENS).loss
     loss.backward()
     assert 5 < loss.item() < 12
-    gradients = [weight.grad for name, weight in model.named_parameters() if "lora_B" in name]
-    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+    b_gradients = [weight.grad for name, weight in model.named_parameters() if "lora_B" in name]
+    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in b_gradients)
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
