@@ -23,11 +23,12 @@ from src.prompts.packing import make_rows
 from src.prompts.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from torch import Tensor, nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import SFTTrainer
+    from transformers import PreTrainedTokenizerBase
 
     from src.models.attention import Attention
+    from src.training.trainer import AnswerTrainer
 
 HELD_OUT = 64  # records that are not trained on
 
@@ -62,7 +63,7 @@ def main() -> None:
 def train_adapter(task: AgreementTask) -> dict[str, Any]:
     """Trains and saves an adapter; its losses, and whether the labels that reached the model are right."""
     from src.models.adapter import save_adapter
-    from src.training.rounds import collect_run
+    from src.training.history import collect_run
 
     train, base = TrainParams(**task.train), Path(task.base)
     tokenizer, encoded = load_tokenizer(base, "chat"), workload.catalogue_records(base, train.max_length)
@@ -70,8 +71,8 @@ def train_adapter(task: AgreementTask) -> dict[str, Any]:
     pad_id = tokenizer.pad_token_id
     labels_right = labels_match(next(iter(trainer.get_train_dataloader())), encoded, pad_id)
     trainer.train()
-    curves = collect_run(trainer, train)
-    model = cast("PreTrainedModel", trainer.model)
+    curves = collect_run(trainer)
+    model = cast("PeftModel", trainer.model)
     save_adapter(model, tokenizer, Path(task.adapter))
     results = {
         "attention": kernel.reason,
@@ -86,7 +87,7 @@ def train_adapter(task: AgreementTask) -> dict[str, Any]:
 
 def build_trainer(
     task: AgreementTask, tokenizer: "PreTrainedTokenizerBase", encoded: list[EncodedRecord]
-) -> tuple["SFTTrainer", "Attention"]:
+) -> tuple["AnswerTrainer", "Attention"]:
     """Builds the train stage's trainer, with initial weights that do not depend on the backend.
 
     Args:
@@ -128,7 +129,7 @@ def set_initial_weights(model: "nn.Module") -> None:
 
 
 def packed_and_single_loss(
-    model: "PreTrainedModel", kernel: "Attention", encoded: list[EncodedRecord], max_length: int, pad_id: int
+    model: "PeftModel", kernel: "Attention", encoded: list[EncodedRecord], max_length: int, pad_id: int
 ) -> dict[str, float]:
     """Measures the loss of records packed into rows and one by one: equal if packed neighbours cannot see each other.
 

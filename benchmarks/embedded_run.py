@@ -20,7 +20,7 @@ from src.files import read_json, write_json
 from src.params import PARAMS, PIPELINE, load_params, read_yaml
 
 RESULTS = Path("metrics/bench/embedded.json")
-INPUTS = [*map(Path, ("src", "data/prompts", "models/base", "metrics/audit.json")), PIPELINE, PARAMS]
+INPUTS = [*map(Path, ("src", "data/prompts", "models/base", "data/training_plan.json")), PIPELINE, PARAMS]
 COMPARED = ("ours", "plain")  # keys of trainers.TRAINERS
 SECONDS = 20  # for each compared trainer, after its warm-up
 

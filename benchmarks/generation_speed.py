@@ -53,7 +53,7 @@ def measure_generation(task: GenerationTask) -> dict[str, Any]:
     from benchmarks.meter import memory_figures
     from src.inference.engine import Sampling
     from src.inference.transformers_engine import TransformersEngine
-    from src.models.backends.transformers import load_adapted
+    from src.models.loading import load_adapted
 
     tokenizer = load_tokenizer(task.base, "chat")
     model = load_adapted(Path(task.base), None, task.four_bit)

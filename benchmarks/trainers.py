@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from src.models.backends.transformers import compute_dtype, nf4_config
+from src.models.loading import compute_dtype, nf4_config
 from src.params import TrainParams
 from src.prompts.encoding import EncodedRecord
 

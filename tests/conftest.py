@@ -117,7 +117,7 @@ def chat_tokenizer(load: Callable[[TemplateName], Any]) -> Any:
 @pytest.fixture(scope="session")
 def model(base_folder: Path) -> Any:
     """The tiny base in 32 bits; not to be changed."""
-    from src.models.backends.transformers import load_adapted
+    from src.models.loading import load_adapted
 
     return load_adapted(base_folder, None, four_bit=False)
 

@@ -6,7 +6,8 @@ Covers the merged model in memory. Does not compare it with the adapter: parity.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.models.backends.transformers import load_base, refuse_other_base
+from src.models.loading import load_base
+from src.models.refusals import refuse_other_base
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -15,6 +15,7 @@ from src.prompts.encoding import IGNORE_INDEX, encode_record
 from src.prompts.rendering import FormattedRecord
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 LOSS_BATCH = 8  # the logits of more records over a large vocabulary do not fit a small GPU
@@ -30,7 +31,7 @@ class ReferenceLoss(NamedTuple):
 
 
 def reference_losses(
-    model: "PreTrainedModel",
+    model: "PreTrainedModel | PeftModel",
     tokenizer: "PreTrainedTokenizerBase",
     records: Sequence[FormattedRecord],
     max_length: int,
@@ -53,7 +54,7 @@ def reference_losses(
 
 
 def batch_losses(
-    model: "PreTrainedModel",
+    model: "PreTrainedModel | PeftModel",
     tokenizer: "PreTrainedTokenizerBase",
     records: Sequence[FormattedRecord],
     max_length: int,

@@ -10,6 +10,7 @@ from src.prompts.rendering import Prompt
 from src.prompts.tokenizers import stop_token_ids
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from torch import Tensor
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class TransformersEngine(NamedTuple):
     """A loaded model and its tokenizer as an engine."""
 
-    model: "PreTrainedModel"
+    model: "PreTrainedModel | PeftModel"
     tokenizer: "PreTrainedTokenizerBase"
     batch_size: int
     """Prompts answered at once."""

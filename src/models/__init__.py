@@ -1,1 +1,1 @@
-"""The model side: the base model, training, generation and the exported forms; knows no file of a stage."""
+"""The model side: base model, adapter, attention, batches and loss; knows no file of a stage."""

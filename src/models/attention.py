@@ -7,15 +7,22 @@ not load models.
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from src.errors import UserError
 from src.models import varlen
-from src.models.collation import Row, collate_flat, collate_padded, collate_with_cu_seqlens, collate_with_lengths
+from src.models.collation import (
+    Batch,
+    Row,
+    collate_flat,
+    collate_padded,
+    collate_with_cu_seqlens,
+    collate_with_lengths,
+)
+from src.models.refusals import refuse_compile, refuse_kernel
 from src.params import TrainParams
 
 FLASH_CAPABILITY = (8, 0)  # Ampere: before it flash attention does not run, nor has Triton bfloat16
-FLAT: dict[str, Callable[[list[Row]], dict[str, Any]]] = {  # packed rows as each kernel takes them
+FLAT: dict[str, Callable[[list[Row]], Batch]] = {  # packed rows as each kernel takes them
     "flash_attention_2": collate_flat,
     varlen.NAME: collate_with_cu_seqlens,
     "unsloth": collate_with_lengths,
@@ -33,7 +40,7 @@ class Attention(NamedTuple):
     reason: str
     row_tokens: int = 0
 
-    def batches(self, pad_id: int) -> Callable[[list[Row]], dict[str, Any]]:
+    def batches(self, pad_id: int) -> Callable[[list[Row]], Batch]:
         """What makes a batch of rows: one flat row for kernels that take packed ones so, else padded rows."""
         if self.packing and self.implementation in FLAT:
             return FLAT[self.implementation]
@@ -52,12 +59,12 @@ def choose_attention(train: TrainParams) -> Attention:
     import torch
 
     on_gpu = torch.cuda.is_available()
-    if train.compile and not on_gpu:
-        raise UserError("train.compile is true, which needs an NVIDIA GPU, and there is none here: set it to false.")
+    if train.compile:
+        refuse_compile(on_gpu)
     if train.backend == "unsloth":
         return Attention("unsloth", train.packing, "Unsloth's own, which keeps packed records apart by their lengths")
     if train.attention != "auto":
-        refuse_unavailable(train.attention, on_gpu)
+        refuse_kernel(train.attention, on_gpu)
         return registered_kernel(train, train.attention, f"{train.attention}, as train.attention says")
     if not train.packing:
         return registered_kernel(train, "sdpa", "sdpa, as each row holds one record")
@@ -94,26 +101,3 @@ def choose_packed_kernel(train: TrainParams, capability: tuple[int, int]) -> Att
         f"kernels for packed rows need a GPU of compute capability {FLASH_CAPABILITY[0]}.{FLASH_CAPABILITY[1]}"
     )
     return Attention("sdpa", False, reason)
-
-
-def refuse_unavailable(implementation: str, on_gpu: bool) -> None:
-    """Refuses a kernel that is not here.
-
-    Raises:
-        UserError: naming what is missing.
-    """
-    if implementation not in ("sdpa", "eager") and not on_gpu:
-        raise UserError(
-            f"train.attention is {implementation!r}, which trains on an NVIDIA GPU only, and PyTorch sees none here: "
-            "set train.attention to auto or sdpa."
-        )
-    if implementation == varlen.NAME and not varlen.is_available():
-        raise UserError(
-            "train.attention is 'varlen', which PyTorch has from version 2.11 on, built with flash attention: "
-            "set train.attention to auto."
-        )
-    if implementation == "flash_attention_2" and find_spec("flash_attn") is None:
-        raise UserError(
-            "train.attention is 'flash_attention_2', and the package flash-attn is not installed: "
-            "install it, or set train.attention to auto."
-        )

@@ -1,4 +1,4 @@
-"""Rows of tokens as the tensors that a model takes.
+"""Makes the tensors that a model takes from rows of tokens.
 
 Covers padding, positions and flattening. Does not pack: src/prompts/packing.py does.
 """
@@ -7,15 +7,24 @@ from typing import Any
 
 from src.prompts.encoding import IGNORE_INDEX
 
-Row = dict[str, Any]
+Row = dict[str, list[int]]  # input_ids and labels of one or several records, and seq_lengths, the tokens of each record
+Batch = dict[str, Any]  # tensors by the model's names for them, and for some kernels whole numbers
 
 
-def collate_padded(rows: list[Row], pad_id: int, length: int = 0) -> dict[str, Any]:
-    """Rows as tensors of one length, [rows, tokens], padded on the right: the longest row's, or `length` at least.
+def collate_padded(rows: list[Row], pad_id: int, length: int = 0) -> Batch:
+    """Rows as tensors of one length, padded on the right.
 
     Positions start at 0 with each record. There is no attention mask: from the positions transformers builds one in
-    which packed neighbours do not see each other, and none where each row holds one record, whose positions the padding
-    goes on with: what stands behind a token cannot be seen.
+    which packed neighbours do not see each other, and none where each row holds one record. Such a record's positions
+    go on in the padding, which stands behind every token that could see it.
+
+    Args:
+        rows: records, or several packed into a row.
+        pad_id: the token to pad with.
+        length: tokens that a row is padded to at least; the longest row's where that is more.
+
+    Returns:
+        input_ids, labels and position_ids, int64, [rows, tokens].
     """
     import torch
 
@@ -37,13 +46,13 @@ def record_positions(row: Row) -> list[int]:
 
 
 def padding_positions(row: Row, length: int) -> list[int]:
-    """Positions of the padding: those that follow a single record's, or from 1 behind several; 0 starts a record."""
+    """Positions of the padding: on from a single record's, or from 1 after several; 0 would start a record."""
     start = row["seq_lengths"][0] if len(row["seq_lengths"]) == 1 else 1
     return list(range(start, start + length))
 
 
-def collate_flat(rows: list[Row]) -> dict[str, Any]:
-    """Rows as one long row without padding, [1, tokens], for kernels that keep records apart by their positions."""
+def collate_flat(rows: list[Row]) -> Batch:
+    """Rows as one row without padding, [1, tokens], for kernels that keep records apart by their positions."""
     import torch
 
     return {
@@ -53,8 +62,8 @@ def collate_flat(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def collate_with_cu_seqlens(rows: list[Row]) -> dict[str, Any]:
-    """Rows as `flatten` gives them, with where each record ends, int32 [records + 1], in transformers' names for it."""
+def collate_with_cu_seqlens(rows: list[Row]) -> Batch:
+    """Flat rows and where each record ends, int32 [records + 1], in transformers' names for it."""
     import torch
 
     lengths = torch.tensor([length for row in rows for length in row["seq_lengths"]])
@@ -68,20 +77,20 @@ def collate_with_cu_seqlens(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def collate_with_lengths(rows: list[Row]) -> dict[str, Any]:
-    """Rows as `flatten` gives them, with each record's length, int32 [records], in Unsloth's name for it."""
+def collate_with_lengths(rows: list[Row]) -> Batch:
+    """Flat rows and each record's length, int32 [records], in Unsloth's name for it."""
     import torch
 
     lengths = [length for row in rows for length in row["seq_lengths"]]
     return collate_flat(rows) | {"packed_seq_lengths": torch.tensor(lengths, dtype=torch.int32)}
 
 
-def split_records(batch: dict[str, Any], pad_id: int) -> list[list[int]]:
-    """The tokens of each record in a batch, cut where positions start again."""
+def split_records(batch: Batch, pad_id: int) -> list[list[int]]:
+    """The tokens of each record in a batch, which starts where positions start again."""
     found: list[list[int]] = []
-    for ids, places in zip(batch["input_ids"].tolist(), batch["position_ids"].tolist(), strict=True):
-        for token, place in zip(ids, places, strict=True):
-            if place == 0:
+    for ids, positions in zip(batch["input_ids"].tolist(), batch["position_ids"].tolist(), strict=True):
+        for token, position in zip(ids, positions, strict=True):
+            if position == 0:
                 found.append([])
             if token != pad_id:
                 found[-1].append(token)

@@ -29,10 +29,16 @@ def launcher_world_size(launcher: str) -> int:
 
 
 def is_sharded() -> bool:
-    """Whether the model is cut over the processes, each with a part of every weight: FSDP."""
+    """Whether the model is sharded over the processes, each with a part of every weight (FSDP)."""
     return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def is_main() -> bool:
     """Whether this process is the one that prints and writes."""
     return global_rank() == 0
+
+
+def print_once(line: str) -> None:
+    """Prints a line from the main process alone."""
+    if is_main():
+        print(line, flush=True)

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 from src.errors import UserError
-from src.files import read_json
 
 ARCHITECTURE = "LlamaForCausalLM"  # the one whose layers training and export know by name
 MODEL_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
@@ -62,22 +61,3 @@ def copy_model(source: Path, folder: Path) -> None:
     for pattern in MODEL_FILES:
         for path in source.glob(pattern):
             shutil.copyfile(path, folder / path.name)
-
-
-def check_model(folder: Path) -> None:
-    """Refuses a folder without a complete model, or with one of an unknown architecture.
-
-    Raises:
-        UserError: naming what is missing or unknown.
-    """
-    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
-    if not any(folder.glob("*.safetensors")):
-        missing.append("*.safetensors")
-    if missing:
-        raise UserError(
-            f"the base model lacks {', '.join(missing)}: point base.repository or base.folder at a model that is "
-            "stored as safetensors with its tokenizer."
-        )
-    architecture = read_json(folder / "config.json").get("architectures", ["unknown"])[0]
-    if architecture != ARCHITECTURE:
-        raise UserError(f"the base model is a {architecture}: choose a base of the Llama family ({ARCHITECTURE}).")

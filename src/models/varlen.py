@@ -1,11 +1,16 @@
 """PyTorch's own flash attention over records of various lengths, as a kernel that transformers knows by name.
 
-Covers packed rows, flattened with their ends (batches.flatten_with_ends), on NVIDIA GPUs from Ampere on; rows without
+Covers packed rows, flattened with their ends (collate_with_cu_seqlens), on NVIDIA GPUs from Ampere on; rows without
 ends go to sdpa. Needs no package beside PyTorch and compiles nothing.
 """
 
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.nn import Module
 
 NAME = "varlen"
 
@@ -27,21 +32,28 @@ def register_kernel() -> None:
 
 
 def varlen_attention_forward(
-    module: Any,
-    query: Any,
-    key: Any,
-    value: Any,
-    attention_mask: Any,
+    module: "Module",
+    query: "Tensor",
+    key: "Tensor",
+    value: "Tensor",
+    attention_mask: "Tensor | None",
     scaling: float | None = None,
-    cu_seq_lens_q: Any = None,
+    cu_seq_lens_q: "Tensor | None" = None,
     max_length_q: int = 0,
     **options: Any,
-) -> tuple[Any, None]:
+) -> "tuple[Tensor, None]":
     """Causal attention within each record.
 
     Args:
-        query: [1, heads, tokens, width]; key and value have as many heads, or fewer that groups of queries share.
+        module: the attention layer, of which sdpa reads how many heads share a key.
+        query: [1, heads, tokens, width].
+        key: as the query, or with fewer heads, each of which a group of queries shares.
+        value: as the key.
+        attention_mask: sdpa's, where rows have no ends.
+        scaling: what scores are multiplied by; None is one over the root of the width.
         cu_seq_lens_q: where each record starts, and the end of the last: int32, [records + 1].
+        max_length_q: tokens of the longest record.
+        options: what else transformers passes to kernels, for sdpa.
 
     Returns:
         [1, tokens, heads, width], and None for weights that are not kept.
@@ -64,7 +76,7 @@ def varlen_attention_forward(
     return attended.unsqueeze(0), None
 
 
-def autocast_dtype(states: Any) -> Any:
+def autocast_dtype(states: "Tensor") -> "torch.dtype":
     """The 16-bit type that the kernel computes in: autocast's, which does not reach custom kernels by itself."""
     import torch
 

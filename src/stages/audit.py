@@ -1,4 +1,4 @@
-"""audit: data/prompts/, models/base/ -> metrics/audit.json, plots/audit/
+"""audit: data/prompts/, models/base/ -> data/training_plan.json, metrics/audit.json, plots/audit/
 
 What the trainer will really see: token lengths, truncation, trained tokens, rows, padding, steps, and the memory that
 it needs. Fails, with every reason, before any GPU time is spent. With --show it writes nothing and prints training
@@ -14,8 +14,9 @@ from src.params import Params
 from src.prompts.encoding import encode_record
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import run_stage
-from src.training.label_audit import audit_labels, check_prompts
+from src.training.label_audit import audit_labels
 from src.training.memory import estimate_memory
+from src.training.prompt_checks import check_prompts
 from src.training.token_view import colour_legend, paint_runs, spread_positions, token_runs
 
 BASE, TRAIN = "models/base", "data/prompts/train.jsonl"
@@ -23,13 +24,15 @@ PROMPTS = [TRAIN, "data/prompts/validation.jsonl", "data/prompts/test.jsonl"]
 
 
 def main(params: Params) -> None:
-    """Refuses prompts that make no sense, measures those that are trained on."""
+    """Refuses prompts that make no sense, measures those that are trained on, plans the steps."""
     tokenizer = load_tokenizer(BASE, params.format.template)
     splits = {path: read_jsonl(path) for path in PROMPTS}
     encoded = check_prompts(tokenizer, splits, params.audit, params.train)
     seen = audit_labels(encoded[TRAIN], params.train, launcher_world_size(params.train.launcher))
     memory = estimate_memory(read_json(f"{BASE}/config.json"), params.train, seen.metrics["row_tokens_max"])
 
+    # What train has to know, in a file of its own: a better estimate of the memory retrains nothing.
+    write_json("data/training_plan.json", {"steps": seen.metrics["predicted_steps"]})
     write_json("metrics/audit.json", seen.metrics | memory)
     write_tsv("plots/audit/lengths.tsv", seen.lengths)
     write_tsv("plots/audit/tokens.tsv", seen.tokens)
@@ -48,8 +51,8 @@ def show_examples(params: Params, count: int) -> None:
     print(colour_legend(colours))
     for position in spread_positions(records, count):
         whole = encode_record(tokenizer, records[position])
-        cut = max(0, len(whole.input_ids) - limit)
-        print(f"\n{TRAIN}:{position + 1}: {len(whole.input_ids)} tokens, {cut} beyond train.max_length ({limit})")
+        beyond = max(0, len(whole.input_ids) - limit)
+        print(f"\n{TRAIN}:{position + 1}: {len(whole.input_ids)} tokens, {beyond} beyond train.max_length ({limit})")
         print(paint_runs(token_runs(tokenizer, whole, limit), colours))
 
 

@@ -7,7 +7,8 @@ folder, or the tiny model, which is built here so that the pipeline runs anywher
 from pathlib import Path
 
 from src.files import atomic_folder
-from src.models.sources import check_model, copy_model, download_model
+from src.models.refusals import check_model
+from src.models.sources import copy_model, download_model
 from src.numerics import seed_everything
 from src.params import BaseParams, Params
 from src.stages.runner import run_stage

@@ -16,7 +16,7 @@ from src.files import atomic_folder, read_jsonl, write_json
 from src.inference.engine import Sampling
 from src.inference.reference_loss import reference_losses
 from src.inference.transformers_engine import TransformersEngine
-from src.models.backends.transformers import load_adapted
+from src.models.loading import load_adapted
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.ollama import ollama_template

@@ -11,7 +11,7 @@ from src.files import read_jsonl, write_jsonl
 from src.inference.engine import Answer, Sampling
 from src.inference.reference_loss import ReferenceLoss, reference_losses
 from src.inference.transformers_engine import TransformersEngine
-from src.models.backends.transformers import load_adapted
+from src.models.loading import load_adapted
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.rendering import FormattedRecord, reference_text

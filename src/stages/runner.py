@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from src import numerics, params
-from src.errors import UserError
+from src.errors import UserError, is_out_of_memory
 from src.files import read_json, write_json
 
 RUNTIME = Path("metrics/runtime.json")
 
-# Misses a kernel for CPUs with AVX512-BF16 that models/backends/transformers.py keeps from being used.
+# Misses a kernel for CPUs with AVX512-BF16 that models/loading.py keeps from being used.
 TALKATIVE = "bitsandbytes.backends.cpu.ops"
 
 
@@ -50,11 +50,11 @@ def run_stage(
         measured = main(params.params_for_stage(stage), *variant) or {}
     except UserError as error:
         sys.exit(f"{stage}: {error}")
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
         sys.exit(
-            f"{stage}: the GPU's memory is full: lower train.batch_size and raise train.accumulation as much, or lower "
+            f"{stage}: the memory is full: lower train.batch_size and raise train.accumulation as much, or lower "
             "train.max_length or generate.batch_size."
         )
     except OSError as error:

@@ -1,103 +1,89 @@
-"""train: data/prompts/, models/base/ -> models/adapter/, metrics/train.json, plots/train/
+"""train: data/prompts/, data/training_plan.json, models/base/ -> models/adapter/, metrics/train.json, plots/train/
 
-LoRA on the answers alone, over a 4-bit base or another. An interrupted run goes on from .checkpoints/, in a folder
-named after all that it depends on. train.launcher may start several processes, one a device: one of them writes.
+LoRA on the answers alone, over a 4-bit base or another. An interrupted training goes on from .checkpoints/, in a folder
+named after everything it depends on. train.launcher may start several processes, one a device: one of them writes.
 """
 
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from src.errors import UserError
 from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
-from src.models import attention, backends, processes
-from src.models.adapter import copy_trained_weights, save_adapter
-from src.models.backends.transformers import weights_digest
+from src.models import backends, processes
+from src.models.adapter import copy_trained_weights, save_adapter, weights_digest
+from src.models.attention import Attention, choose_attention
 from src.numerics import seed_everything
 from src.params import BaseParams, Params, TrainParams
-from src.prompts.encoding import encode_record
-from src.prompts.packing import make_rows
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import run_stage
 from src.training.checkpoints import training_fingerprint
 from src.training.evidence import throughput, training_evidence
+from src.training.refusals import refuse_other_steps
 from src.training.rounds import TrainingContext, train_rounds
-from src.training.schedule import predict_steps, split_rounds
+from src.training.rows import TrainingRows, make_training_rows
+from src.training.schedule import predict_steps
 
-BASE, PROMPTS, ADAPTER = Path("models/base"), Path("data/prompts"), Path("models/adapter")
-INPUTS = [BASE, PROMPTS, Path("src/models"), Path("src/prompts")]
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedTokenizerBase
+
+BASE, PROMPTS, PLAN = Path("models/base"), Path("data/prompts"), Path("data/training_plan.json")
+ADAPTER, CHECKPOINTS = Path("models/adapter"), Path(".checkpoints")
 
 
 def main(params: Params) -> dict[str, Any]:
-    """Trains an adapter and proves it."""
+    """Trains an adapter, makes sure that it was trained, and writes it with its loss curves."""
     train = params.train
-    backend = backends.get_backend(train, BASE)
-    kernel = attention.choose_attention(train)
-    print_line(f"Attention: {kernel.reason}.")
+    backend, attention = backends.get_backend(train, BASE), choose_attention(train)
+    processes.print_once(f"Attention: {attention.reason}.")
     tokenizer = load_tokenizer(BASE, params.format.template)
     records = {split: read_jsonl(PROMPTS / f"{split}.jsonl") for split in ("train", "validation")}
-    held_out = records["validation"][: train.eval_records or None]
-    encoded = [encode_record(tokenizer, record, train.max_length) for record in records["train"]]
-    rounds = [make_rows(part, train.max_length, kernel.packing) for part in split_rounds(encoded, train.rounds)]
-    steps = agreed_steps([len(part) for part in rounds], train, kernel)
-    checkpoints = Path(".checkpoints") / training_fingerprint(INPUTS, train)
+    rows = make_training_rows(tokenizer, records, train, attention.packing)
+    steps = planned_steps(rows, train, attention)
+    checkpoints = CHECKPOINTS / training_fingerprint(params)
 
     seed_everything(train.seed)
-    model = backend.load_trainable(BASE, train, kernel.implementation)
-    job = TrainingContext(
-        tokenizer=tokenizer,
-        validation=list(
-            make_rows([encode_record(tokenizer, one, train.max_length) for one in held_out], train.max_length, False)
-        ),
-        names={tuple(one.input_ids): record["uid"] for one, record in zip(encoded, records["train"], strict=True)},
-        train=train,
-        attention=kernel,
-    )
-    outcome = train_rounds(model, job, rounds, checkpoints)
-    proof, weights = training_evidence(model, outcome, steps), copy_trained_weights(model)
-    if not processes.is_main():
-        sys.exit()  # one process writes
+    model = backend.load_trainable(BASE, train, attention.implementation)
+    context = TrainingContext(tokenizer, rows.validation, rows.names, train, attention)
+    run = train_rounds(model, context, rows.rounds, checkpoints)
+    metrics = training_evidence(model, run, steps)
+    write_adapter(model, tokenizer)
 
-    with atomic_folder(ADAPTER) as folder:
-        save_adapter(model, tokenizer, folder, weights)
     shutil.rmtree(checkpoints)
-    write_tsv("plots/train/training.tsv", outcome.training_loss)
-    write_tsv("plots/train/validation.tsv", outcome.validation_loss)
-    sizes = {"records": len(encoded), "rows": sum(len(part) for part in rounds), "rounds": train.rounds}
-    write_json(
-        "metrics/train.json", sizes | proof | {"base": base_origin(params.base), "base_sha256": weights_digest(BASE)}
-    )
-    print_line(
-        f"{proof['steps']} steps: validation loss {proof['validation_loss_first']} to {proof['validation_loss_kept']}"
-    )
-    return throughput(outcome)
+    write_tsv("plots/train/training.tsv", run.training_loss)
+    write_tsv("plots/train/validation.tsv", run.validation_loss)
+    sizes = {"records": len(records["train"]), "rows": sum(rows.per_round()), "rounds": train.rounds}
+    base = {"base": base_origin(params.base), "base_sha256": weights_digest(BASE)}
+    write_json("metrics/train.json", sizes | metrics | base)
+    first, kept = metrics["validation_loss_first"], metrics["validation_loss_kept"]
+    processes.print_once(f"{run.steps} steps: validation loss {first} to {kept}")
+    return throughput(run)
 
 
-def print_line(line: str) -> None:
-    """Prints a line, from one of the processes."""
-    if processes.is_main():
-        print(line, flush=True)
-
-
-def agreed_steps(rows_a_round: list[int], train: TrainParams, kernel: attention.Attention) -> int:
-    """The optimiser steps to expect: those the audit predicted, unless the kernel here pads what it packed.
+def planned_steps(rows: TrainingRows, train: TrainParams, attention: Attention) -> int:
+    """The optimiser steps to expect: those the audit planned, unless the kernel here pads what it packed.
 
     Raises:
-        UserError: if the audit's prediction is another one.
+        UserError: if the audit planned others.
     """
-    steps = predict_steps(rows_a_round, train, processes.world_size())
-    audited = read_json("metrics/audit.json")["predicted_steps"]
-    if kernel.packing == train.packing and steps != audited:
-        raise UserError(
-            f"metrics/audit.json predicts {audited} steps, and the prompts make {steps}: run the audit again "
-            "(`dvc repro audit`)."
-        )
+    steps = predict_steps(rows.per_round(), train, processes.world_size())
+    if attention.packing == train.packing:
+        refuse_other_steps(steps, read_json(PLAN)["steps"])
     return steps
 
 
+def write_adapter(model: "PeftModel", tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Writes the adapter from the main process, which goes on alone: the others end here."""
+    weights = copy_trained_weights(model)  # every process has to ask for its shards
+    if not processes.is_main():
+        sys.exit()
+    with atomic_folder(ADAPTER) as folder:
+        save_adapter(model, tokenizer, folder, weights)
+
+
 def base_origin(base: BaseParams) -> str:
-    """Where the base model comes from: the embedded one, a repository at its revision, or a folder."""
+    """Where the base model comes from: the tiny one, a repository at its revision, or a folder."""
     return {"tiny": "tiny", "hub": f"{base.repository}@{base.revision}", "local": base.folder}[base.source]
 
 

@@ -1,1 +1,1 @@
-"""What happens between a base model and an adapter: label audit, trainer, rounds, checkpoints, evidence."""
+"""From a base model to an adapter: label audit, memory estimate, trainer, rounds, checkpoints, evidence."""

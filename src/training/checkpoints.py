@@ -1,4 +1,4 @@
-"""Checkpoints that can be trusted: what names their folder, which of them is whole, what a full disk leaves.
+"""Checkpoints that can be trusted: what names their folder, which of them is complete, what a full disk leaves.
 
 Covers folders and files. Does not know what is in them: trainer.py writes them.
 """
@@ -10,24 +10,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Any
 
 from src.errors import UserError
 from src.files import read_json, write_json
 from src.models import processes
-from src.params import TrainParams
+from src.params import PIPELINE, Params, declared_params, read_yaml
+from src.training.refusals import disk_advice
 
+STAGE = "train"
 MANIFEST = "complete.json"  # written last: the size and the SHA-256 of every other file
-WITHOUT_EFFECT = {"launcher", "save_steps"}  # parameters that a run may go on with after they changed
+WITHOUT_EFFECT = {("train", "launcher"), ("train", "save_steps")}  # training may be resumed after these changed
 
 
-def training_fingerprint(inputs: list[Path], train: TrainParams) -> str:
-    """A name for all that training depends on: the files in the input folders, the parameters, the processes."""
-    together = {"processes": processes.world_size(), "sharded": processes.is_sharded()}
-    parameters = train.model_dump(exclude=WITHOUT_EFFECT) | together
-    digest = sha256(json.dumps(parameters, sort_keys=True).encode())
-    for path in sorted(path for folder in inputs for path in list_files(folder) if "__pycache__" not in path.parts):
+def training_fingerprint(params: Params) -> str:
+    """A name for everything that training depends on: what dvc.yaml declares for the stage, and the processes.
+
+    So a checkpoint is used again exactly where DVC would say that its stage is unchanged; but another number of
+    processes, by which the order of records changes, counts too, and parameters without effect do not.
+    """
+    values = {"world_size": processes.world_size(), "sharded": processes.is_sharded(), **declared_values(params)}
+    digest = sha256(json.dumps(values, sort_keys=True).encode())
+    for path in declared_files():
         digest.update(path.as_posix().encode() + hash_file(path).encode())
     return digest.hexdigest()[:16]
+
+
+def declared_values(params: Params) -> dict[str, Any]:
+    """The parameters that dvc.yaml declares for the stage, less those without effect, by section.key."""
+    keys = [key for key in declared_params(STAGE) if key not in WITHOUT_EFFECT]
+    return {f"{section}.{key}": getattr(getattr(params, section), key) for section, key in keys}
+
+
+def declared_files() -> list[Path]:
+    """The files that dvc.yaml declares as the stage's inputs, those of folders one by one."""
+    deps = map(Path, read_yaml(PIPELINE)["stages"][STAGE]["deps"])
+    files = (path for dep in deps for path in (list_files(dep) if dep.is_dir() else [dep]))
+    return sorted(path for path in files if "__pycache__" not in path.parts)  # which importing a file changes
 
 
 def list_files(folder: Path) -> Iterator[Path]:
@@ -42,7 +61,7 @@ def hash_file(path: Path) -> str:
 
 
 def write_manifest(checkpoint: Path) -> None:
-    """Declares a checkpoint whole, after its files have reached the disk."""
+    """Declares a checkpoint complete, after its files have reached the disk."""
     contents = {}
     for path in sorted(list_files(checkpoint)):
         with open(path, "rb+") as written:
@@ -52,7 +71,7 @@ def write_manifest(checkpoint: Path) -> None:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Whether every file of a checkpoint is what it was when it was sealed."""
+    """Whether every file of a checkpoint is what it was when its manifest was written."""
     try:
         contents = read_json(checkpoint / MANIFEST)
         return bool(contents) and all(
@@ -64,7 +83,7 @@ def is_complete(checkpoint: Path) -> bool:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The last whole checkpoint-STEP in a folder; those that are not whole are named and removed."""
+    """The last complete checkpoint-STEP in a folder; those that are not complete are named and removed."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=checkpoint_step, reverse=True):
         if is_complete(checkpoint):
             return checkpoint
@@ -81,10 +100,14 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 @contextmanager
 def guarded_write(target: Path, checkpoints: Path) -> Iterator[None]:
-    """Removes a folder that cannot be written, and says which step in the folder of checkpoints is left.
+    """Removes a folder that cannot be written, and says from which step training goes on.
+
+    Args:
+        target: the folder that is written.
+        checkpoints: the folder of the round's checkpoints.
 
     Raises:
-        UserError: naming the reason, the room on the disk, and the step that training can go on from.
+        UserError: naming the reason, the room on the disk, and that step.
     """
     from safetensors import SafetensorError
 
@@ -92,19 +115,10 @@ def guarded_write(target: Path, checkpoints: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
         shutil.rmtree(target, ignore_errors=True)
-        free = shutil.disk_usage(checkpoints).free // 2**20
-        raise UserError(
-            f"{target} could not be written ({error_reason(error)}; {free} MB are free on that disk): make room, then "
-            f"start again: training goes on from step {resume_step(checkpoints)}."
-        ) from None
+        raise UserError(disk_advice(target, error, resume_step(checkpoints))) from None
 
 
 def resume_step(checkpoints: Path) -> int:
-    """The step that a run goes on from when it is started again."""
+    """The step that training goes on from when it is started again."""
     checkpoint = newest_checkpoint(checkpoints)
     return checkpoint_step(checkpoint) if checkpoint else 0
-
-
-def error_reason(error: BaseException) -> str:
-    """The operating system's words for an error of writing, or the library's first line."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]

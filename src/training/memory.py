@@ -18,30 +18,35 @@ GIGABYTE = 2**30  # as the makers of GPUs count
 
 # Bytes a weight. NF4: 4 bits and, for each block of 64, a scale of 8 bits, whose own scales are 32 bits for each 256 of
 # them: 4.127 bits (Dettmers et al. 2023, "QLoRA", section 3, "Double Quantization").
-NF4, HALF, FULL = (4 + 8 / 64 + 32 / (64 * 256)) / 8, 2, 4
+NF4, BITS_16, BITS_32 = (4 + 8 / 64 + 32 / (64 * 256)) / 8, 2, 4
 
 # Bytes a trained weight for Adam's two moments: float32, or 8 bits with a float32 scale for each block of 256 (Dettmers
 # et al. 2022, "8-bit Optimizers via Block-wise Quantization").
 ADAM = {"adamw_torch": 8.0, "adamw_8bit": 2 + 8 / 256, "paged_adamw_8bit": 2 + 8 / 256}
 
 # Bytes a logit at the peak, where its backward pass starts: log-softmax, its gradient and the logits', in float32.
-LOGIT = 3 * FULL
+LOGIT = 3 * BITS_32
 
 Config = dict[str, Any]
 
 
 def estimate_memory(config: Config, train: TrainParams, row_tokens: int) -> dict[str, float]:
-    """Memory in GB (2^30 bytes) by part and in total, for batches of train.batch_size rows of `row_tokens` tokens.
+    """Memory in GB (2^30 bytes) by part and in total.
 
-    `config` is a Llama's config.json. Each operation keeps for the backward pass what its gradient needs (the method of
-    Korthikanti et al. 2022, "Reducing Activation Recomputation in Large Transformer Models", section 4, counted anew
-    for Llama's layers and LoRA); the counts by layer were compared with what autograd saves.
+    Each operation keeps for the backward pass what its gradient needs (the method of Korthikanti et al. 2022, "Reducing
+    Activation Recomputation in Large Transformer Models", section 4, counted anew for Llama's layers and LoRA); the
+    counts by layer were compared with what autograd saves.
+
+    Args:
+        config: a Llama's config.json.
+        train: the parameters of training, with train.batch_size rows in a batch.
+        row_tokens: tokens of the longest row.
     """
     tokens, trained = train.batch_size * row_tokens, adapter_weights(config, train.lora_r)
     parts = {
         "base": base_bytes(config, is_quantised(config, train)),
-        "adapter": trained * FULL,
-        "gradients": trained * FULL,
+        "adapter": trained * BITS_32,
+        "gradients": trained * BITS_32,
         "optimizer": trained * ADAM[train.optimizer],
         "activations": tokens * activation_bytes(config, train),
         "logits": min(tokens * config["vocab_size"], LOGITS_AT_ONCE) * LOGIT,
@@ -75,7 +80,7 @@ def base_bytes(config: Config, four_bit: bool) -> float:
     linear = layers * sum(wide * high for wide, high in linear_layers(config))
     tables = 1 if config.get("tie_word_embeddings", False) else 2  # token embeddings, and the output layer's
     others = tables * config["vocab_size"] * hidden + (2 * layers + 1) * hidden
-    return linear * (NF4 if four_bit else HALF) + others * HALF
+    return linear * (NF4 if four_bit else BITS_16) + others * BITS_16
 
 
 def activation_bytes(config: Config, train: TrainParams) -> int:
@@ -86,7 +91,7 @@ def activation_bytes(config: Config, train: TrainParams) -> int:
     layers, hidden = config["num_hidden_layers"], config["hidden_size"]
     if not train.gradient_checkpointing:
         return layers * layer_bytes(config, train.lora_r)
-    return layers * hidden * HALF + layer_bytes(config, train.lora_r)
+    return layers * hidden * BITS_16 + layer_bytes(config, train.lora_r)
 
 
 def layer_bytes(config: Config, rank: int) -> int:
@@ -98,4 +103,4 @@ def layer_bytes(config: Config, rank: int) -> int:
     maps, hidden, mlp = linear_layers(config), config["hidden_size"], config["intermediate_size"]
     (_, queries), (_, keys) = maps[:2]
     adapters = sum(wide + rank for wide, _ in maps)
-    return HALF * (adapters + 2 * queries + 2 * keys + 3 * mlp) + FULL * 2 * hidden
+    return BITS_16 * (adapters + 2 * queries + 2 * keys + 3 * mlp) + BITS_32 * 2 * hidden

@@ -1,14 +1,17 @@
 """Training examples for the eye: which tokens are trained, which are masked, where a record is cut off.
 
 Covers one encoded record as text for a terminal, in colours or, without them, in brackets. Follows nanochat's
-visualize_tokenization. Does not measure anything: audit.py does.
+visualize_tokenization. Does not measure anything: label_audit.py does.
 """
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from src.prompts.encoding import IGNORE_INDEX, EncodedRecord
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # By state: the colour (ANSI "select graphic rendition" codes), and the brackets that stand for it without colours.
 STYLES = {"trained": ("32", "[[", "]]"), "masked": ("2", "", ""), "cut off": ("31;9", "((", "))")}
@@ -23,7 +26,7 @@ class TokenRun(NamedTuple):
     special: bool
 
 
-def token_runs(tokenizer: Any, whole: EncodedRecord, max_length: int) -> list[TokenRun]:
+def token_runs(tokenizer: "PreTrainedTokenizerBase", whole: EncodedRecord, max_length: int) -> list[TokenRun]:
     """An encoded record, not cut off, as runs of tokens that train.max_length leaves trained, masked or cut off."""
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
 
@@ -34,7 +37,7 @@ def token_runs(tokenizer: Any, whole: EncodedRecord, max_length: int) -> list[To
 
     positions = groupby(range(len(whole.input_ids)), key=kind)
     return [
-        TokenRun(tokenizer.decode([whole.input_ids[position] for position in group]), state, place >= 0)
+        TokenRun(str(tokenizer.decode([whole.input_ids[position] for position in group])), state, place >= 0)
         for (state, place), group in positions
     ]
 

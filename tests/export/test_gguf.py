@@ -14,7 +14,7 @@ from src.export import gguf
 from src.inference.engine import Sampling
 from src.inference.llama_cpp import LlamaCppEngine
 from src.inference.transformers_engine import TransformersEngine
-from src.models.backends.transformers import load_base
+from src.models.loading import load_base
 from src.prompts.llama_3 import LLAMA_3_SPLIT
 from src.prompts.rendering import prompt_and_completion, prompt_turns
 from src.prompts.tokenizers import render_turns, without_bos

@@ -8,7 +8,8 @@ import torch
 
 from src.export.merge import merge_adapter
 from src.models.adapter import save_adapter
-from src.models.backends.transformers import load_adapted, load_base, load_trainable
+from src.models.backends.transformers import load_trainable
+from src.models.loading import load_adapted, load_base
 from src.numerics import seed_everything
 from src.params import TrainParams
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from src.models.adapter import save_adapter
-from src.models.backends.transformers import LINEAR_LAYERS, load_trainable
+from src.models.adapter import LINEAR_LAYERS, save_adapter
+from src.models.backends.transformers import load_trainable
 from src.numerics import seed_everything
 from src.params import TrainParams
 from src.prompts.rendering import DATE_PIN

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from src.errors import UserError
-from src.models import attention
+from src.models import attention, refusals
 from src.models.attention import Attention, choose_attention, choose_packed_kernel
 from src.params import TrainParams
 
@@ -37,15 +37,15 @@ def test_compiling_is_refused_on_a_cpu(train_params: TrainParams) -> None:
 
 
 def test_flash_attention_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "find_spec", lambda name: None)
+    monkeypatch.setattr(refusals, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="the package flash-attn is not installed"):
-        attention.refuse_unavailable("flash_attention_2", on_gpu=True)
+        refusals.refuse_kernel("flash_attention_2", on_gpu=True)
 
 
 def test_varlen_that_pytorch_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention.varlen, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"PyTorch has from version 2\.11 on"):
-        attention.refuse_unavailable("varlen", on_gpu=True)
+        refusals.refuse_kernel("varlen", on_gpu=True)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from src.errors import UserError
-from src.models import backends
+from src.models import backends, loading
 from src.models.adapter import save_adapter
-from src.models.backends import transformers
-from src.models.backends.transformers import compute_dtype, load_adapted, load_base, load_trainable
+from src.models.backends.transformers import load_trainable
+from src.models.loading import compute_dtype, load_adapted, load_base
 from src.numerics import seed_everything
 from src.params import TrainParams
 
@@ -37,19 +37,19 @@ def test_deepspeed_is_refused(base_folder: Path, train_params: TrainParams, monk
 
 @pytest.fixture
 def fsdp(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What accelerate leaves in the environment of two processes over which it cuts the model."""
+    """What accelerate leaves in the environment of two processes over which it shards the model."""
     for name, value in {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
 
 
-CUT = {"launcher": "accelerate launch --use_fsdp --fsdp_version 2 --num_processes 2 -m"}
+SHARDED = {"launcher": "accelerate launch --use_fsdp --fsdp_version 2 --num_processes 2 -m"}
 
 
 @on_a_cpu
-def test_a_model_is_not_cut_without_gpus(base_folder: Path, train_params: TrainParams, fsdp: None) -> None:
-    message = r"which cuts the model \(FSDP\), and that takes GPUs, and PyTorch sees none here: replace --use_fsdp by"
+def test_a_model_is_not_sharded_without_gpus(base_folder: Path, train_params: TrainParams, fsdp: None) -> None:
+    message = r"which shards the model \(FSDP\), and that takes GPUs, and PyTorch sees none here: replace --use_fsdp by"
     with pytest.raises(UserError, match=message):
-        backends.get_backend(train_params.model_copy(update=CUT), base_folder)
+        backends.get_backend(train_params.model_copy(update=SHARDED), base_folder)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_model_is_not_cut_without_gpus(base_folder: Path, train_params: TrainP
         ({}, {"FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT"}, "leave out --fsdp_state_dict_type"),
     ],
 )
-def test_a_model_that_cannot_be_cut_is_refused(
+def test_a_model_that_cannot_be_sharded_is_refused(
     base_folder: Path,
     train_params: TrainParams,
     monkeypatch: pytest.MonkeyPatch,
@@ -74,11 +74,11 @@ def test_a_model_that_cannot_be_cut_is_refused(
     message: str,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # nothing is loaded here
-    assert backends.get_backend(train_params.model_copy(update=CUT | {"rounds": 2}), base_folder)
+    assert backends.get_backend(train_params.model_copy(update=SHARDED | {"rounds": 2}), base_folder)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
-        backends.get_backend(train_params.model_copy(update=CUT | given), base_folder)
+        backends.get_backend(train_params.model_copy(update=SHARDED | given), base_folder)
 
 
 @pytest.mark.parametrize(("launcher", "count"), [("accelerate launch --num_processes 2 -m", "1"), ("python -m", "1")])
@@ -100,7 +100,7 @@ def stored_in_4_bits(base_folder: Path, tmp_path_factory: pytest.TempPathFactory
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = tmp_path_factory.mktemp("bnb-4bit")
-    settings = transformers.nf4_config(torch.bfloat16)
+    settings = loading.nf4_config(torch.bfloat16)
     model = AutoModelForCausalLM.from_pretrained(base_folder, quantization_config=settings, dtype=torch.bfloat16)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(base_folder).save_pretrained(folder)
@@ -112,7 +112,8 @@ def test_a_base_stored_in_4_bits_is_used_as_it_is(stored_in_4_bits: Path, train_
     loss = model(input_ids=TOKENS, labels=TOKENS).loss
     loss.backward()
     assert 5 < loss.item() < 12
-    assert all(w.grad.abs().max() > 0 for name, w in model.named_parameters() if "lora_B" in name)
+    b_gradients = [weight.grad for name, weight in model.named_parameters() if "lora_B" in name]
+    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in b_gradients)
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
@@ -124,12 +125,14 @@ def test_a_base_stored_in_4_bits_is_refused_in_16(stored_in_4_bits: Path, train_
         load_base(stored_in_4_bits, four_bit=False)
 
 
-def test_a_base_stored_in_4_bits_is_not_cut(
+def test_a_base_stored_in_4_bits_is_not_sharded(
     stored_in_4_bits: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch, fsdp: None
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    with pytest.raises(UserError, match=r"a base stored in 4 bits would not be cut: set base.repository to the model"):
-        backends.get_backend(train_params.model_copy(update=CUT | {"four_bit": True}), stored_in_4_bits)
+    with pytest.raises(
+        UserError, match=r"a base stored in 4 bits would not be sharded: set base.repository to the model"
+    ):
+        backends.get_backend(train_params.model_copy(update=SHARDED | {"four_bit": True}), stored_in_4_bits)
 
 
 def test_a_base_quantised_in_another_way_is_refused(tmp_path: Path, train_params: TrainParams) -> None:
@@ -142,7 +145,7 @@ def bitsandbytes_products(base: Path) -> Any:
     """The base with its linear maps in bitsandbytes' own 4-bit layers, less the kernel that rounds to bfloat16."""
     from transformers import AutoModelForCausalLM
 
-    settings = transformers.nf4_config(torch.float32)
+    settings = loading.nf4_config(torch.float32)
     model = AutoModelForCausalLM.from_pretrained(base, quantization_config=settings, dtype=torch.float32)
     for module in four_bit_layers(model):
         module.support_avx512bf16_for_cpu = False
@@ -163,9 +166,9 @@ def test_a_4_bit_base_computes_on_a_cpu_as_bitsandbytes_does(
     train = train_params.model_copy(update={"four_bit": True})
     ours = gradients(load_trainable(base, train))
     if stored:  # what is stored has to say float32, or bitsandbytes rounds in its backward pass
-        monkeypatch.setattr(transformers, "dequantise", as_float32)
+        monkeypatch.setattr(loading, "dequantise", as_float32)
     else:
-        monkeypatch.setattr(transformers, "load_base", lambda *given, **named: bitsandbytes_products(base))
+        monkeypatch.setattr(loading, "load_base", lambda *given, **named: bitsandbytes_products(base))
     theirs = gradients(load_trainable(base, train))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -216,7 +219,7 @@ def test_an_adapter_of_another_base_is_refused(
 def test_only_where_products_overflow_the_rest_of_a_4_bit_base_is_in_32_bits(
     base_folder: Path, train_params: TrainParams, monkeypatch: pytest.MonkeyPatch, products: str, embeddings: str
 ) -> None:
-    monkeypatch.setattr(transformers, "compute_dtype", lambda: getattr(torch, products))
+    monkeypatch.setattr(loading, "compute_dtype", lambda: getattr(torch, products))
     model = load_trainable(base_folder, train_params.model_copy(update={"four_bit": True}))
     assert model.get_input_embeddings().weight.dtype == getattr(torch, embeddings)
     assert {name for name, weight in model.named_parameters() if weight.requires_grad} == {

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from src.models import loss
-from src.models.backends.transformers import load_adapted, load_trainable
+from src.models.backends.transformers import load_trainable
 from src.models.collation import collate_padded
+from src.models.loading import load_adapted
 from src.models.loss import answer_loss, batches_by_length, trained_logits_only
 from src.numerics import seed_everything
 from src.params import TrainParams

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from src.errors import UserError
-from src.models.sources import check_model, copy_model
+from src.models.refusals import check_model
+from src.models.sources import copy_model
 
 ROOT = Path(__file__).parents[2]
 REVISION = "5a8abab4a5d6f164389b1079fb721cfab8d7126c"

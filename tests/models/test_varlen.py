@@ -86,7 +86,7 @@ def test_the_scaling_of_scores_is_the_models(monkeypatch: pytest.MonkeyPatch) ->
     states = torch.randn(1, 2, 4, 8, generator=torch.Generator().manual_seed(1))
     ends = torch.tensor([0, 4], dtype=torch.int32)
     found, _ = varlen.varlen_attention_forward(
-        None, states, states, states, None, scaling=0.9, cu_seq_lens_q=ends, max_length_q=4
+        torch.nn.Identity(), states, states, states, None, scaling=0.9, cu_seq_lens_q=ends, max_length_q=4
     )
     expected = scaled_dot_product_attention(states, states, states, is_causal=True, scale=0.9)
     torch.testing.assert_close(found, expected.transpose(1, 2))

@@ -1,8 +1,8 @@
-"""The train stage with its model cut over processes on a CPU: a script for `accelerate launch --use_fsdp`.
+"""The train stage with its model sharded over processes on a CPU: a script for `accelerate launch --use_fsdp`.
 
-accelerate cuts models over GPUs alone: on a CPU it leaves the distributed type at MULTI_CPU. This puts FSDP there, as
-AcceleratorState does for a GPU, and lifts our refusal of it. All else is real: accelerate's preparation of the model
-and torch's fully_shard, over gloo.
+accelerate shards models over GPUs alone: on a CPU it leaves the distributed type at MULTI_CPU. This puts FSDP there, as
+AcceleratorState does for a GPU, and lifts our refusal of it. Everything else is real: accelerate's preparation of the
+model and torch's fully_shard, over gloo.
 """
 
 import argparse
@@ -23,9 +23,10 @@ from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin  # 
 from bitsandbytes.nn import Linear4bit  # noqa: E402
 from torch.distributed.tensor import DTensor  # noqa: E402
 
+from src.models import loading  # noqa: E402
 from src.models.backends import transformers  # noqa: E402
-from src.params import TrainParams  # noqa: E402
 from src.training import rounds  # noqa: E402
+from src.training.history import TrainingRun  # noqa: E402
 from src.training.trainer import AnswerTrainer  # noqa: E402
 
 initialise, finish = AcceleratorState.__init__, rounds.collect_run
@@ -43,12 +44,12 @@ def initialised(
             fsdp_plugin.set_mixed_precision(self._mixed_precision)
 
 
-def finished(trainer: Any, train: TrainParams) -> rounds.TrainingRun:
-    """Our own, once each process is seen to hold half of every weight."""
-    weights = list(trainer.model.parameters())
+def finished(trainer: AnswerTrainer) -> TrainingRun:
+    """Our own, once each of the two processes is seen to hold one of two shards of every weight."""
+    weights: list[Any] = list(trainer.model.parameters())
     assert all(isinstance(weight, DTensor) for weight in weights)
     assert all(weight.to_local().numel() * 2 == weight.numel() for weight in weights)
-    return finish(trainer, train)
+    return finish(trainer)
 
 
 def in_4_bits(model: Any) -> Any:
@@ -65,7 +66,7 @@ def killed_at(number: int) -> Callable[..., None]:
 
     def saved_and_killed(self: Any, *given: Any) -> None:
         save(self, *given)
-        self.accelerator.wait_for_everyone()  # it is sealed
+        self.accelerator.wait_for_everyone()  # its manifest is written
         if next(saved) == number:
             signal.raise_signal(signal.SIGKILL)
 
@@ -75,12 +76,12 @@ def killed_at(number: int) -> Callable[..., None]:
 if __name__ == "__main__":
     AcceleratorState.__init__, rounds.collect_run = initialised, finished
     transformers.refuse_sharding = lambda *given: None
-    transformers.dequantise = in_4_bits
+    loading.dequantise = in_4_bits
     parser = argparse.ArgumentParser()
     parser.add_argument("--dtype", default="float32", help="of the products, as on a GPU that has it")
     parser.add_argument("--killed-at", type=int, default=0, help="the number of a checkpoint, once it is written")
     chosen = parser.parse_args()
-    transformers.compute_dtype = lambda: getattr(torch, chosen.dtype)
+    loading.compute_dtype = lambda: getattr(torch, chosen.dtype)
     AnswerTrainer._save_checkpoint = killed_at(chosen.killed_at)  # type: ignore[method-assign]
     sys.argv = ["src.stages.train"]
     runpy.run_module("src.stages.train", run_name="__main__")

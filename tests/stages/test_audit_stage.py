@@ -13,19 +13,21 @@ from src.errors import UserError
 from src.files import read_json, write_jsonl
 from src.params import AuditParams, FormatParams, Params, TrainParams
 from src.stages import audit
+from src.training import memory as memory_estimate
 
 ROOT = Path(__file__).parents[2]
+PLAN = Path("data/training_plan.json")
 
 
 @pytest.fixture
 def prompts(project: Path, base_folder: Path, record: Any) -> Path:
-    """Prompts of all three sides and the tiny base in place."""
+    """Prompts of all three splits and the tiny base in place."""
     Path("models").mkdir()
     Path("models/base").symlink_to(base_folder)
     answers = ["Brass.", "Canvas, red.", "A hose for the garden."]
     write_jsonl("data/prompts/train.jsonl", [record("chat", "Lamp", answer) for answer in answers])
-    for side in ("validation", "test"):
-        write_jsonl(f"data/prompts/{side}.jsonl", [record("chat", "Hose", "Green.")])
+    for split in ("validation", "test"):
+        write_jsonl(f"data/prompts/{split}.jsonl", [record("chat", "Hose", "Green.")])
     return project
 
 
@@ -51,6 +53,16 @@ def test_what_the_trainer_will_see_is_written(params: Params, capsys: pytest.Cap
     assert capsys.readouterr().out.startswith("3 records in 2 rows, 2 steps; ")
 
 
+def test_the_plan_holds_what_train_needs_and_no_estimate(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit.main(params)
+    plan, memory = PLAN.read_bytes(), read_json("metrics/audit.json")["memory_total_gb"]
+    assert read_json(PLAN) == {"steps": read_json("metrics/audit.json")["predicted_steps"]}
+    monkeypatch.setattr(memory_estimate, "BITS_32", 8)  # another formula
+    audit.main(params)
+    assert read_json("metrics/audit.json")["memory_total_gb"] != memory
+    assert PLAN.read_bytes() == plan
+
+
 def test_the_memory_is_that_of_the_rows(params: Params) -> None:
     audit.main(params)
     packed = read_json("metrics/audit.json")
@@ -71,12 +83,13 @@ def test_the_steps_are_those_of_all_rounds_and_of_the_processes_asked_for(params
     assert predicted(batch_size=2, rounds=3) == 3
 
 
-@pytest.mark.parametrize("side", ["train", "validation", "test"])
-def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, side: str) -> None:
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, split: str) -> None:
     audit.main(params)
     written = {path: path.read_bytes() for folder in ("metrics", "plots") for path in Path(folder).rglob("*.*")}
-    write_jsonl(f"data/prompts/{side}.jsonl", [record("chat", "Lamp", "")])
-    with pytest.raises(UserError, match=rf"^data/prompts/{side}\.jsonl:1: the answer is empty"):
+    written[PLAN] = PLAN.read_bytes()
+    write_jsonl(f"data/prompts/{split}.jsonl", [record("chat", "Lamp", "")])
+    with pytest.raises(UserError, match=rf"^data/prompts/{split}\.jsonl:1: the answer is empty"):
         audit.main(params)
     assert {path: path.read_bytes() for path in written} == written
 

@@ -14,7 +14,8 @@ from src.files import write_json, write_jsonl
 from src.inference.engine import Sampling
 from src.inference.transformers_engine import TransformersEngine
 from src.models.adapter import save_adapter
-from src.models.backends.transformers import load_base, load_trainable
+from src.models.backends.transformers import load_trainable
+from src.models.loading import load_base
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.rendering import prompt_and_completion, prompt_turns

@@ -48,8 +48,10 @@ def runtime(folder: Path) -> dict[str, dict[str, object]]:
         ("raise OSError('no/such is no folder of a model')", "no/such is no folder of a model"),
         ("__import__('polars').read_parquet('no/such.parquet')", "no/such.parquet"),
         ("raise KeyboardInterrupt", "demo: interrupted"),
+        ("raise MemoryError", "demo: the memory is full: lower train.batch_size"),
+        ("bytes(2**60)", "demo: the memory is full: lower train.batch_size"),
     ],
-    ids=["user", "missing", "full", "text", "polars", "interrupted"],
+    ids=["user", "missing", "full", "text", "polars", "interrupted", "memory", "machine"],
 )
 def test_what_a_user_can_put_right_is_one_sentence(project: Path, body: str, sentence: str) -> None:
     stopped = demo(project, body)

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from src.errors import UserError
 from src.files import read_json, write_json, write_jsonl
-from src.models.backends import transformers
+from src.models import loading
 from src.params import Params, params_for_stage
 from src.stages import audit, train
 from src.training import checkpoints
@@ -31,20 +31,28 @@ STEPS = 12
 
 @pytest.fixture
 def params(project: Path, base_folder: Path, record: Callable[..., Any], train_params: Any) -> Params:
-    """Prompts, the tiny base and a prediction in place, and a params.yaml for twelve steps."""
+    """Prompts, the tiny base, the code and the audit's plan in place, and a params.yaml for twelve steps."""
     from src.synthetic.catalogue import generate_products
 
     Path("models").mkdir()
     Path("models/base").symlink_to(base_folder)
+    Path("src").symlink_to(ROOT / "src")  # which the train stage declares, and its checkpoints are named after
     records = [
         {"uid": f"B{at}"} | record("chat", one.title, one.content[:80])
         for at, one in enumerate(generate_products(3, 30))
     ]
     write_jsonl("data/prompts/train.jsonl", records[:24])
-    for side in ("validation", "test"):
-        write_jsonl(f"data/prompts/{side}.jsonl", records[24:])
-    write_json("metrics/audit.json", {"predicted_steps": STEPS})
-    return set_train(train_params.model_dump() | {"packing": False, "epochs": 1.0, "accumulation": 1, "save_steps": 1})
+    for split in ("validation", "test"):
+        write_jsonl(f"data/prompts/{split}.jsonl", records[24:])
+    values = {"packing": False, "epochs": 1.0, "accumulation": 1, "save_steps": 1}
+    params = set_train(train_params.model_dump() | values)
+    audit.main(params_for_stage("audit"))
+    return params
+
+
+def plan_steps(steps: int) -> None:
+    """Writes a plan of so many steps in place of the audit's."""
+    write_json("data/training_plan.json", {"steps": steps})
 
 
 def set_train(values: dict[str, Any]) -> Params:
@@ -66,7 +74,7 @@ def adapter(folder: str = "models/adapter") -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
-def test_what_training_proves_is_written(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_training_reached_is_written(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
     measured = train.main(params)
     metrics = read_json("metrics/train.json")
     assert (metrics["records"], metrics["rows"], metrics["rounds"]) == (24, 24, 1)
@@ -85,8 +93,8 @@ def test_what_training_proves_is_written(params: Params, capsys: pytest.CaptureF
 
 
 def test_another_prediction_is_refused(params: Params) -> None:
-    write_json("metrics/audit.json", {"predicted_steps": STEPS + 1})
-    with pytest.raises(UserError, match="predicts 13 steps, and the prompts make 12: run the audit again"):
+    plan_steps(STEPS + 1)
+    with pytest.raises(UserError, match="plans 13 steps, and the prompts make 12: run the audit again"):
         train.main(params)
 
 
@@ -97,7 +105,7 @@ def test_the_audit_predicts_every_round(params: Params) -> None:
     seen, metrics = read_json("metrics/audit.json"), read_json("metrics/train.json")
     assert metrics["steps"] == seen["predicted_steps"] > STEPS // 2
     assert metrics["rows"] == seen["rows"]
-    write_json("metrics/audit.json", {"predicted_steps": seen["predicted_steps"] + 1})
+    plan_steps(seen["predicted_steps"] + 1)
     with pytest.raises(UserError, match="run the audit again"):
         train.main(rounds)
 
@@ -125,15 +133,15 @@ def test_a_killed_run_goes_on_to_the_same_adapter(params: Params, capsys: pytest
 @contextmanager
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No file can grow beyond 100 KB once three checkpoints are written; no fixture, since pytest writes files too."""
-    limits, seal, sealed = resource.getrlimit(resource.RLIMIT_FSIZE), checkpoints.write_manifest, []
+    limits, write, written = resource.getrlimit(resource.RLIMIT_FSIZE), checkpoints.write_manifest, []
 
-    def seal_and_fill(checkpoint: Path) -> None:
-        seal(checkpoint)
-        sealed.append(checkpoint)
-        if len(sealed) == 3:
+    def write_and_fill(checkpoint: Path) -> None:
+        write(checkpoint)
+        written.append(checkpoint)
+        if len(written) == 3:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
 
-    monkeypatch.setattr(checkpoints, "write_manifest", seal_and_fill)
+    monkeypatch.setattr(checkpoints, "write_manifest", write_and_fill)
     try:
         yield
     finally:
@@ -167,7 +175,7 @@ def ended(launcher: str, *program: str) -> tuple[int, str]:
 def alone(params: Params) -> dict[str, Any]:
     """What one process reaches, in two rounds of three steps; then params.yaml is for two processes."""
     rounds = set_train({"batch_size": 4, "rounds": 2, "packing": True, "best_checkpoint": True, "eval_steps": 1})
-    write_json("metrics/audit.json", {"predicted_steps": 6})
+    plan_steps(6)
     train.main(rounds)
     shutil.copytree("models/adapter", "alone")
     set_train({"batch_size": 2})
@@ -202,12 +210,12 @@ def test_two_processes_reach_what_one_does(alone: dict[str, Any]) -> None:
     assert "Traceback" not in output and "warn" not in output.lower(), output
 
 
-CUT = two_processes("--use_fsdp", "--fsdp_version", "2")
+SHARDED = two_processes("--use_fsdp", "--fsdp_version", "2")
 
 
-def test_a_model_cut_over_processes_reaches_what_a_whole_one_does(alone: dict[str, Any]) -> None:
-    set_train({"launcher": f"{CUT} -m"})
-    status, output = ended(CUT, str(FSDP_ON_A_CPU))
+def test_a_model_sharded_over_processes_reaches_what_a_whole_one_does(alone: dict[str, Any]) -> None:
+    set_train({"launcher": f"{SHARDED} -m"})
+    status, output = ended(SHARDED, str(FSDP_ON_A_CPU))
     assert status == 0, output
     check_metrics(alone, rel=1e-5)
     check_adapter()
@@ -216,9 +224,9 @@ def test_a_model_cut_over_processes_reaches_what_a_whole_one_does(alone: dict[st
     whole, metrics = adapter(), read_json("metrics/train.json")
 
     shutil.rmtree("models/adapter")
-    status, output = ended(CUT, str(FSDP_ON_A_CPU), "--killed-at", "5")  # step 2 of round 2
+    status, output = ended(SHARDED, str(FSDP_ON_A_CPU), "--killed-at", "5")  # step 2 of round 2
     assert status != 0 and not Path("models/adapter").exists()
-    status, output = ended(CUT, str(FSDP_ON_A_CPU))
+    status, output = ended(SHARDED, str(FSDP_ON_A_CPU))
     assert status == 0, output
     [going_on] = [line for line in output.splitlines() if line.startswith("Going on")]
     assert "Going on from step 2" in going_on and "round-2-steps" in going_on
@@ -226,31 +234,31 @@ def test_a_model_cut_over_processes_reaches_what_a_whole_one_does(alone: dict[st
     assert read_json("metrics/train.json") == metrics
 
 
-def test_a_model_cut_over_processes_computes_in_16_bits_and_sums_in_32(
+def test_a_model_sharded_over_processes_computes_in_16_bits_and_sums_in_32(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformers, "compute_dtype", lambda: torch.bfloat16)
-    write_json("metrics/audit.json", {"predicted_steps": 2})
+    monkeypatch.setattr(loading, "compute_dtype", lambda: torch.bfloat16)
+    plan_steps(2)
     train.main(set_train({"batch_size": 4, "max_steps": 2}))
     alone = read_json("metrics/train.json")
-    set_train({"batch_size": 2, "launcher": f"{CUT} -m"})
-    status, output = ended(CUT, str(FSDP_ON_A_CPU), "--dtype", "bfloat16")
+    set_train({"batch_size": 2, "launcher": f"{SHARDED} -m"})
+    status, output = ended(SHARDED, str(FSDP_ON_A_CPU), "--dtype", "bfloat16")
     assert status == 0, output
     check_metrics(alone, rel=5e-5)
 
 
-def test_4_bit_weights_are_cut_too(params: Params) -> None:
-    write_json("metrics/audit.json", {"predicted_steps": 2})
+def test_4_bit_weights_are_sharded_too(params: Params) -> None:
+    plan_steps(2)
     train.main(set_train({"batch_size": 4, "max_steps": 2, "four_bit": True}))
     alone = read_json("metrics/train.json")
-    set_train({"batch_size": 2, "launcher": f"{CUT} -m"})
-    status, output = ended(CUT, str(FSDP_ON_A_CPU))
+    set_train({"batch_size": 2, "launcher": f"{SHARDED} -m"})
+    status, output = ended(SHARDED, str(FSDP_ON_A_CPU))
     assert status == 0, output
     check_metrics(alone, rel=1e-5)
 
 
-def test_a_model_is_not_cut_on_a_cpu(params: Params) -> None:
-    set_train({"launcher": f"{CUT} -m"})
-    status, output = ended(CUT, "-m", "src.stages.train")
+def test_a_model_is_not_sharded_on_a_cpu(params: Params) -> None:
+    set_train({"launcher": f"{SHARDED} -m"})
+    status, output = ended(SHARDED, "-m", "src.stages.train")
     assert status != 0
-    assert "which cuts the model (FSDP), and that takes GPUs, and PyTorch sees none here" in output, output
+    assert "which shards the model (FSDP), and that takes GPUs, and PyTorch sees none here" in output, output

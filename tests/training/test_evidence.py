@@ -1,4 +1,4 @@
-"""The proof of training: matrices that moved, steps as predicted; and speed by what was counted."""
+"""The evidence of training: matrices that moved, steps as predicted; and speed by what was counted."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from src.errors import UserError
 from src.models.backends.transformers import load_trainable
 from src.params import TrainParams
 from src.training.evidence import throughput, training_evidence
-from src.training.rounds import TrainingRun
+from src.training.history import TrainingRun
 
 
 def finished(steps: int, stopped_early: bool = False) -> TrainingRun:
@@ -27,7 +27,7 @@ def finished(steps: int, stopped_early: bool = False) -> TrainingRun:
     )
 
 
-def test_nothing_is_proven_by_matrices_that_stood_still(base_folder: Path, train_params: TrainParams) -> None:
+def test_matrices_that_stood_still_and_other_steps_are_refused(base_folder: Path, train_params: TrainParams) -> None:
     untrained = load_trainable(base_folder, train_params)
     with pytest.raises(UserError, match="0 of 14 B matrices moved in 6 steps of 6 predicted"):
         training_evidence(untrained, finished(6), predicted_steps=6)
@@ -38,12 +38,16 @@ def test_nothing_is_proven_by_matrices_that_stood_still(base_folder: Path, train
         with pytest.raises(UserError, match=f"14 of 14 B matrices moved in {steps} steps of 6 predicted"):
             training_evidence(untrained, finished(steps, stopped_early), predicted_steps=6)
     assert training_evidence(untrained, finished(5, stopped_early=True), predicted_steps=6)["steps"] == 5
-    proof = training_evidence(untrained, finished(6), predicted_steps=6)
-    assert (proof["validation_loss_first"], proof["validation_loss_best"], proof["validation_loss_last"]) == (3, 1, 2)
-    assert (proof["validation_loss_best_step"], proof["kept_step"]) == (1, 1)
-    assert proof["validation_loss_kept"] == proof["validation_loss_best"] < proof["validation_loss_last"]
-    assert (proof["tokens_seen"], proof["trained_tokens_seen"]) == (2000, 1000)
-    assert proof["trainable_parameters"] == sum(w.numel() for w in untrained.parameters() if w.requires_grad)
+    found = training_evidence(untrained, finished(6), predicted_steps=6)
+    assert (found["validation_loss_first"], found["validation_loss_best"], found["validation_loss_last"]) == (
+        3,
+        1,
+        2,
+    )
+    assert (found["validation_loss_best_step"], found["kept_step"]) == (1, 1)
+    assert found["validation_loss_kept"] == found["validation_loss_best"] < found["validation_loss_last"]
+    assert (found["tokens_seen"], found["trained_tokens_seen"]) == (2000, 1000)
+    assert found["trainable_parameters"] == sum(w.numel() for w in untrained.parameters() if w.requires_grad)
 
 
 def test_speed_is_what_was_counted_by_seconds() -> None:

@@ -28,10 +28,10 @@ def trace(base: Path, tokenizer: Any, encoded: list[EncodedRecord], train: Train
     seed_everything(train.seed)
     model = load_trainable(base, train)
     packed = make_rows(encoded, train.max_length, train.packing)
-    job = TrainingContext(
+    context = TrainingContext(
         tokenizer, make_rows(encoded[:1], train.max_length, packing=False).to_list(), {}, train, choose_attention(train)
     )
-    trainer = build_trainer(model, job, packed, folder)
+    trainer = build_trainer(model, context, packed, folder)
     trainer.train()
     logged = [entry for entry in trainer.state.log_history if "grad_norm" in entry]
     return {key: [round(entry[key], 6) for entry in logged] for key in ("loss", "grad_norm")}

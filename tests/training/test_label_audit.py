@@ -14,16 +14,13 @@ from src.params import AuditParams, TrainParams
 from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_prompt, encode_record
 from src.training.label_audit import (
     audit_labels,
-    check_prompts,
     epoch_tokens,
-    find_places,
-    first_record,
-    label_faults,
     length_histogram,
     padding_share,
     row_shape,
     token_shares,
 )
+from src.training.prompt_checks import check_prompts, find_places, first_record, label_faults
 
 TRAIN, TEST = "data/prompts/train.jsonl", "data/prompts/test.jsonl"
 LIMITS, ANY = AuditParams(max_truncated_share=0.25), AuditParams(max_truncated_share=1.0)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from src.models.backends.transformers import LINEAR_LAYERS
+from src.models.adapter import LINEAR_LAYERS
 from src.models.loss import LOGITS_AT_ONCE, chunk_loss
 from src.params import TrainParams
 from src.training.memory import (

@@ -18,11 +18,13 @@ from src.numerics import seed_everything
 from src.params import TrainParams
 from src.prompts.encoding import encode_record
 from src.prompts.packing import make_rows
-from src.training import rounds, trainer
+from src.training import rounds, trainer, validation
 from src.training.evidence import training_evidence
-from src.training.rounds import TrainingContext, TrainingRun, explain_failures, loss_curve, memory_advice, train_rounds
+from src.training.history import TrainingRun, loss_curve
+from src.training.refusals import memory_advice
+from src.training.rounds import TrainingContext, explain_failures, train_rounds
 from src.training.schedule import predict_steps, split_rounds
-from src.training.trainer import stopping_due
+from src.training.validation import stopping_due
 
 LONGEST = 256
 
@@ -61,7 +63,7 @@ def run(base_folder: Path, chat_tokenizer: Any, encoded: list[Any], tmp_path: Pa
     ) -> tuple[TrainingRun, list[torch.Tensor]]:
         seed_everything(train.seed)
         model, kernel = load_trainable(base_folder, train), attention or choose_attention(train)
-        job = TrainingContext(
+        context = TrainingContext(
             tokenizer=chat_tokenizer,
             validation=make_rows(encoded[:2], LONGEST, packing=False).to_list(),
             names={tuple(one.input_ids): f"B{number}" for number, one in enumerate(encoded)},
@@ -69,9 +71,9 @@ def run(base_folder: Path, chat_tokenizer: Any, encoded: list[Any], tmp_path: Pa
             attention=kernel,
         )
         rounds = [make_rows(part, train.max_length, kernel.packing) for part in split_rounds(chosen, train.rounds)]
-        run = train_rounds(model, job, rounds, tmp_path / folder)
-        proof = training_evidence(model, run, run.steps)
-        assert proof["b_matrices"] == 14
+        run = train_rounds(model, context, rounds, tmp_path / folder)
+        evidence = training_evidence(model, run, run.steps)
+        assert evidence["b_matrices"] == 14
         return run, [weight.detach().clone() for weight in model.parameters() if weight.requires_grad]
 
     return trained
@@ -108,7 +110,7 @@ def test_a_run_takes_the_steps_predicted_and_repeats(
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, measurement: int) -> None:
     """Presses Ctrl-C while the validation loss is measured for the n-th time."""
-    measure, calls = trainer.summed_loss, []
+    measure, calls = validation.summed_loss, []
 
     def interrupted(*given: Any) -> tuple[float, int]:
         calls.append(given)
@@ -116,7 +118,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, measurement: int) -> None:
             signal.raise_signal(signal.SIGINT)
         return measure(*given)
 
-    monkeypatch.setattr(trainer, "summed_loss", interrupted)
+    monkeypatch.setattr(validation, "summed_loss", interrupted)
 
 
 @pytest.mark.parametrize(("grouped", "steps"), [(False, (1, 3, 5)), (True, (5,))])
@@ -147,14 +149,14 @@ def test_an_interrupted_run_ends_in_the_same_weights(
 def test_seconds_before_an_interruption_count(
     run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = trainer.summed_loss
+    measure = validation.summed_loss
 
     def slow(*given: Any) -> tuple[float, int]:
         time.sleep(0.5)
         return measure(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainer, "summed_loss", slow)
+        patched.setattr(validation, "summed_loss", slow)
         interrupted = train.model_copy(update={"eval_steps": 2})
         patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=4))
         with pytest.raises(UserError, match="goes on from step 4"):
@@ -378,13 +380,12 @@ def test_full_memory_names_the_parameter_to_lower(
 def test_full_memory_is_told_from_other_errors(
     run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Any
 ) -> None:
-    class Trainer:
-        state = type("State", (), {"global_step": 4, "max_steps": 6})
+    trainer: Any = type("Trainer", (), {"state": type("State", (), {"global_step": 4, "max_steps": 6})})
 
     message = r"the memory is full at step 5: set train\.batch_size to 1 \(now 2\)"
-    with pytest.raises(UserError, match=message), explain_failures(Trainer, train, tmp_path):
+    with pytest.raises(UserError, match=message), explain_failures(trainer, train, tmp_path):
         if error:
             raise error
         torch.empty(2**60, dtype=torch.uint8)  # more than the machine can address
-    with pytest.raises(RuntimeError, match="size mismatch"), explain_failures(Trainer, train, tmp_path):
+    with pytest.raises(RuntimeError, match="size mismatch"), explain_failures(trainer, train, tmp_path):
         raise RuntimeError("size mismatch")

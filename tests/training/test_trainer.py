@@ -16,8 +16,10 @@ from src.models.backends.transformers import load_trainable
 from src.params import TrainParams
 from src.prompts.encoding import IGNORE_INDEX, EncodedRecord
 from src.prompts.packing import make_rows
+from src.training.length_groups import LengthGroupedSampler
 from src.training.rounds import TrainingContext, build_trainer
-from src.training.trainer import LengthGroupedSampler, configure_fsdp, shard_batches
+from src.training.sharding import configure_fsdp
+from src.training.validation import shard_batches
 
 LENGTHS = [7, 30, 8, 31, 9, 32, 10, 33] * 20
 
@@ -51,13 +53,13 @@ def test_records_that_no_kernel_can_pack_are_grouped(
     train = train_params.model_copy(update={"packing": packing, "epochs": 2, "accumulation": 1, "eval_steps": 100})
     encoded = [EncodedRecord([3] * length, [3] * length) for length in (5, 9, 5, 9)]
     single: Callable[..., Any] = make_rows(encoded, 128, packing=False)
-    job = TrainingContext(
+    context = TrainingContext(
         chat_tokenizer, make_rows(encoded[:1], 128, packing=False).to_list(), {}, train, Attention("sdpa", False, "")
     )
-    trainer = build_trainer(load_trainable(base_folder, train), job, single, tmp_path)
+    trainer = build_trainer(load_trainable(base_folder, train), context, single, tmp_path)
     trainer.train()
     assert (trainer._get_train_sampler() is trainer.groups) == packing
-    assert not packing or trainer.groups.epoch == 1
+    assert not packing or (trainer.groups and trainer.groups.epoch == 1)
 
 
 @given(st.integers(0, 9), st.integers(1, 5))
@@ -75,7 +77,7 @@ def test_every_process_has_as_many_batches_and_each_token_is_measured_once(batch
     assert all(row["input_ids"] == [3, 4] for share in shares for [row] in share)
 
 
-def test_a_model_is_cut_by_layers_and_only_its_products_are_in_16_bits() -> None:
+def test_a_model_is_sharded_by_layers_and_only_its_products_are_in_16_bits() -> None:
     plugin = FullyShardedDataParallelPlugin(fsdp_version=2, mixed_precision_policy="bf16")
     configure_fsdp(plugin, torch.nn.Linear(2, 2))
     policy = plugin.mixed_precision_policy
@@ -83,7 +85,7 @@ def test_a_model_is_cut_by_layers_and_only_its_products_are_in_16_bits() -> None
     assert plugin.auto_wrap_policy is transformer_auto_wrap_policy
 
 
-def test_other_choices_for_cutting_a_model_are_left() -> None:
+def test_other_choices_for_sharding_a_model_are_left() -> None:
     plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="SIZE_BASED_WRAP")
     configure_fsdp(plugin, torch.nn.Linear(2, 2))
     assert plugin.auto_wrap_policy is size_based_auto_wrap_policy

@@ -1,4 +1,4 @@
-"""The libraries that can load a model, behind one small interface; `train.backend` names one.
+"""The libraries that can train a model, behind one small interface; `train.backend` names one.
 
 Covers the choice, and the refusal of a backend that cannot run here: there is no silent fall-back.
 """
@@ -6,9 +6,12 @@ Covers the choice, and the refusal of a backend that cannot run here: there is n
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from src.params import TrainParams
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 class Backend(Protocol):
@@ -17,12 +20,16 @@ class Backend(Protocol):
     check_supported: Callable[[TrainParams, Path], None]
     """Raises UserError, before anything is loaded, where it cannot train the base model of a folder as asked."""
 
-    load_trainable: Callable[[Path, TrainParams, str], Any]
+    load_trainable: "Callable[[Path, TrainParams, str], PeftModel]"
     """The base model in a folder with a new adapter on it and an attention kernel by its name, ready to train."""
 
 
 def get_backend(train: TrainParams, base: Path) -> Backend:
     """The backend that train.backend names, checked.
+
+    Args:
+        train: the parameters of training.
+        base: the base model's folder.
 
     Raises:
         UserError: if it cannot do what `train` asks for on this machine.

@@ -1,0 +1,128 @@
+"""What stops training, in sentences that say what to change.
+
+Covers full memory, full disks, interruptions, losses that are not finite, and training that did not do what it should.
+Nothing here changes a result, so no stage of dvc.yaml reruns when it does.
+"""
+
+import shutil
+from pathlib import Path
+
+from src.errors import UserError
+from src.params import TrainParams
+
+
+def refuse_other_steps(steps: int, planned: int) -> None:
+    """Refuses prompts that make another number of steps than the audit planned.
+
+    Args:
+        steps: optimiser steps that the prompts make now.
+        planned: the steps in data/training_plan.json.
+
+    Raises:
+        UserError: if they differ.
+    """
+    if steps != planned:
+        raise UserError(
+            f"data/training_plan.json plans {planned} steps, and the prompts make {steps}: run the audit again "
+            "(`dvc repro audit`)."
+        )
+
+
+def refuse_untrained(moved: int, matrices: int, steps: int, predicted: int, stopped_early: bool) -> None:
+    """Refuses an adapter that training left as it was, or that took other steps than predicted.
+
+    Args:
+        moved: LoRA's B matrices that are not zero any more.
+        matrices: how many there are.
+        steps: optimiser steps taken.
+        predicted: optimiser steps predicted.
+        stopped_early: whether the validation loss ended training before the last step.
+
+    Raises:
+        UserError: with both counts.
+    """
+    as_predicted = steps == predicted or (stopped_early and steps < predicted)
+    if moved < matrices or not as_predicted:
+        raise UserError(
+            f"training did not do what it should: {moved} of {matrices} B matrices moved in {steps} steps of "
+            f"{predicted} predicted: check train.lr and that the prompts hold what the audit saw."
+        )
+
+
+def not_finite_step(value: str, step: int, records: list[str], train: TrainParams) -> str:
+    """What to do about a loss, or a norm of gradients, that is infinite or no number.
+
+    Args:
+        value: what is not finite, in words.
+        step: the optimiser step, from 1.
+        records: the names of the records in the batches of that step.
+        train: the parameters of training.
+    """
+    return (
+        f"the {value} at step {step}, in a batch of the records {', '.join(records)}: look at those, "
+        f"lower train.lr (now {train.lr}) or raise train.warmup_steps (now {train.warmup_steps})."
+    )
+
+
+def not_finite_validation(loss: float, step: int, train: TrainParams) -> str:
+    """What to do about a validation loss that is infinite or no number.
+
+    Args:
+        loss: in nats a token.
+        step: the optimiser step after which it was measured.
+        train: the parameters of training.
+    """
+    return (
+        f"the validation loss is {loss} at step {step}: lower train.lr (now {train.lr}) or raise train.warmup_steps "
+        f"(now {train.warmup_steps})."
+    )
+
+
+def interruption_advice(step: int, steps: int, resume_step: int) -> str:
+    """How an interrupted training goes on.
+
+    Args:
+        step: the last optimiser step that was taken.
+        steps: all that were to be taken.
+        resume_step: the step that the newest complete checkpoint is of, or 0.
+    """
+    return (
+        f"interrupted at step {step} of {steps}: run the same command again and training goes on from step "
+        f"{resume_step}."
+    )
+
+
+def memory_advice(train: TrainParams) -> str:
+    """The parameter to lower and by how much, the one first that changes no result."""
+    batch, rows = train.batch_size, train.batch_size * train.accumulation
+    if batch > 1:
+        smaller = max(size for size in range(1, batch // 2 + 1) if rows % size == 0)
+        return (
+            f"set train.batch_size to {smaller} (now {batch}) and train.accumulation to {rows // smaller} "
+            f"(now {train.accumulation}): a step has the same {rows} rows."
+        )
+    if not train.gradient_checkpointing:
+        return "set train.gradient_checkpointing to true: the same result, for about a third more time."
+    if not train.four_bit:
+        return "set train.four_bit to true: the base model then takes a quarter of the memory."
+    return f"set train.max_length to {train.max_length // 2} (now {train.max_length}), or take a smaller base model."
+
+
+def disk_advice(target: Path, error: BaseException, resume_step: int) -> str:
+    """What to do about a file or folder that could not be written.
+
+    Args:
+        target: the file or folder.
+        error: the operating system's, torch's or safetensors'.
+        resume_step: the step that training goes on from.
+    """
+    free = shutil.disk_usage(target.parent).free // 2**20
+    return (
+        f"{target} could not be written ({error_reason(error)}; {free} MB are free on that disk): make room, then "
+        f"start again: training goes on from step {resume_step}."
+    )
+
+
+def error_reason(error: BaseException) -> str:
+    """The operating system's words for an error of writing, or the library's first line."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
