@@ -55,7 +55,7 @@ def heading_section(facts: ModelFacts) -> str:
     """What the model is, and what it was made from."""
     notes = []
     if facts.tiny_base:
-        notes.append("**The base is Shelftalk's embedded tiny model**, made so that the pipeline runs anywhere.")
+        notes.append("**The base is Shelftalk's synthetic tiny model**, made so that the pipeline runs anywhere.")
     if facts.synthetic_data:
         notes.append(
             "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products."

@@ -1,1 +1,1 @@
-"""Asking a model: prompts and sampling in, answers out, whatever engine runs the model."""
+"""Asking a model: prompts and sampling in, answers out, independent of the engine that runs the model."""

@@ -12,7 +12,7 @@ def progress_batches(items: Sequence[Item], size: int, label: str) -> Iterator[S
     Args:
         items: what is batched.
         size: items in a batch; the last one may hold fewer.
-        label: what the progress bar says.
+        label: the text beside the progress bar.
     """
     from tqdm import tqdm
 

@@ -16,20 +16,20 @@ class Sampling(NamedTuple):
     """How answers are drawn from a model: greedily, the most likely token each time."""
 
     max_new_tokens: int
-    """Tokens after which an answer is cut off, its stop token among them."""
+    """Tokens that an answer has at most, its stop token among them."""
     logprobs: bool = False
     """Whether the answers' log-probabilities are wanted."""
 
 
 class Answer(NamedTuple):
-    """What a model answered, in the same terms whatever engine ran it."""
+    """What a model answered, in the same terms for every engine."""
 
     text: str
     """Without special tokens and without white space at its ends."""
     token_ids: list[int]
     """As they were generated, without the token that the answer stopped at."""
     finish_reason: FinishReason
-    """stop where the model ended the answer by a stop token, length where it was cut off."""
+    """stop where the model ended the answer by a stop token, length where it reached max_new_tokens."""
     logprobs: list[float] | None = None
     """The log-probability of each of `token_ids`, in nats, where it was asked for."""
 
@@ -46,5 +46,5 @@ class Engine(Protocol):
             sampling: how the answers are drawn.
 
         Raises:
-            UserError: if the model's chat template refuses the turns.
+            UserError: if the model's chat template refuses the turns, or the engine a prompt.
         """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from src.inference import refusals
 from src.inference.engine import Answer, Sampling
 from src.prompts.rendering import Prompt, Turns
 
@@ -38,13 +39,19 @@ class LlamaCppEngine:
         return [read_answer(self.complete(prompt, sampling), sampling.logprobs) for prompt in prompts]
 
     def complete(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
-        """llama.cpp's answer to one prompt, in the form of OpenAI's `choices`."""
-        # The log-probabilities are asked for in any case: the ids of the tokens come with them, and nowhere else.
+        """llama.cpp's answer to one prompt, in the form of OpenAI's `choices`.
+
+        Raises:
+            UserError: if it gives none.
+        """
+        # Log-probabilities are always asked for: llama.cpp gives the ids of the tokens with them alone.
         options = {"max_tokens": sampling.max_new_tokens, "temperature": 0, "cache_prompt": False}
         if isinstance(prompt, str):
             response = self.server.handle_completions({"prompt": prompt, "logprobs": 1, **options})
         else:
             response = self.server.handle_chat_completions({"messages": prompt, "logprobs": True, **options})
+        if "error" in response:
+            raise refusals.refused_prompt(response["error"]["message"])
         return response["choices"][0]
 
     def render_prompt(self, turns: Turns) -> str:

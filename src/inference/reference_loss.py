@@ -42,7 +42,7 @@ def reference_losses(
         model: what is asked, in evaluation mode.
         tokenizer: the model's.
         records: prompts and completions.
-        max_length: tokens after which a record is cut off, as in training.
+        max_length: tokens that a record is truncated to, as in training.
     """
     import torch
 

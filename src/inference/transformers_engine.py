@@ -1,4 +1,4 @@
-"""Answers of a model that transformers runs in this process, on whatever device the model is on."""
+"""Answers of a model that transformers runs in this process, on the device that the model is on."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,7 +31,7 @@ class TransformersEngine(NamedTuple):
     def answer_batch(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
         """Answers to prompts that are answered at once."""
         config = generation_config(self.tokenizer, sampling)
-        self.model.generation_config = config  # else generate() fills what is not set from the base model's own
+        self.model.generation_config = config  # generate() fills what is not set from here: no sampling of the base's
         encoded = {"input_ids": [encode_prompt(self.tokenizer, prompt) for prompt in prompts]}
         inputs = self.tokenizer.pad(encoded, padding_side="left", return_tensors="pt").to(self.model.device)
         output = self.model.generate(**inputs, generation_config=config)  # type: ignore[operator]  # typed as a Tensor

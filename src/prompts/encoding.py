@@ -1,9 +1,10 @@
 """From prompt and completion to tokens and labels.
 
-Covers token ids, labels and where they are cut off. Does not load models, nor put records into rows: packing.py does.
+Covers token ids, labels and truncation. Does not load models, nor put records into rows: packing.py does.
 
 The prompt is encoded on its own, as it is when the model answers it, so that training and generation meet at the same
-token boundary. Labels are IGNORE_INDEX on the prompt: the loss is on the answer and its end-of-turn token alone.
+token boundary. Labels are IGNORE_INDEX on the prompt: the loss is on the completion alone, its end-of-turn token
+included.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,7 +41,7 @@ def render_record(tokenizer: "PreTrainedTokenizerBase", record: FormattedRecord)
     """Prompt and completion of a formatted record as text, special tokens and all.
 
     Raises:
-        UserError: if the chat template renders a prompt differently once the answer follows it.
+        UserError: if the chat template renders a prompt differently once the completion follows it.
     """
     prompt, completion = render_prompt(tokenizer, record["prompt"]), record["completion"]
     if isinstance(completion, str):
@@ -64,14 +65,14 @@ def encode_record(
     Args:
         tokenizer: as `load_tokenizer` prepares it.
         record: prompt and completion.
-        max_length: tokens after which both are cut off; None keeps all.
+        max_length: tokens that both are truncated to; None keeps all.
 
     Raises:
-        UserError: if the chat template renders a prompt differently once the answer follows it.
+        UserError: if the chat template renders a prompt differently once the completion follows it.
     """
     prompt, completion = (token_ids(tokenizer, text) for text in render_record(tokenizer, record))
     stop = end_of_turn_id(tokenizer)
-    if stop in completion:  # some templates put a line break behind it, which nobody is to learn
+    if stop in completion:  # some templates put a line break behind it, which is not to be learnt
         completion = completion[: completion.index(stop) + 1]
     labels = [IGNORE_INDEX] * len(prompt) + completion
     return EncodedRecord((prompt + completion)[:max_length], labels[:max_length])

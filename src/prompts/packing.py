@@ -22,7 +22,7 @@ def make_rows(encoded: Iterable[EncodedRecord], max_length: int, packing: bool) 
             Language Modeling"), or one.
 
     Returns:
-        input_ids, labels and seq_lengths, which says where each record of a row ends.
+        input_ids, labels and seq_lengths, the length of each record in a row.
     """
     from datasets import Dataset, disable_progress_bars
 

@@ -1,6 +1,6 @@
 """Why a base model's tokenizer or template cannot be used, in words.
 
-Covers the messages of this folder. They decide nothing, so that a stage does not run again for another wording.
+Covers the messages of this folder. They change no result, so that no stage runs again for another wording.
 """
 
 from src.errors import UserError

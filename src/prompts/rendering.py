@@ -19,8 +19,8 @@ TemplateName = Literal["chat", "alpaca", "plain"]
 # A conversation, one {"role": …, "content": …} a turn, as chat templates and OpenAI's API take it.
 Turns = list[dict[str, str]]
 
-# What a model is asked, without an answer: turns that a chat template is still to render, or text that is rendered but
-# for the begin-of-text token, which only a tokenizer knows.
+# What a model is asked, without a completion: turns that a chat template is still to render, or text that lacks the
+# begin-of-text token alone, which only a tokenizer knows.
 Prompt = Turns | str
 
 # A line of data/prompts/*.jsonl: "prompt" and "completion", each turns or text, beside "uid" and "title".
@@ -48,18 +48,18 @@ def prompt_turns(instruction: str, question: str, title: str) -> Turns:
     ]
 
 
-def prompt_and_completion(template: TemplateName, turns: Turns, answer: str) -> FormattedRecord:
+def prompt_and_completion(template: TemplateName, turns: Turns, completion: str) -> FormattedRecord:
     """A record in the form that trl and `datasets` call prompt-completion.
 
     Args:
         template: the format; turns stay turns for `chat`, whose template only the base model's tokenizer has.
         turns: what is asked.
-        answer: the text of the assistant's turn.
+        completion: the text of the assistant's turn.
 
     Returns:
         "prompt" and "completion" as lists of turns for `chat`, else as strings without begin and end tokens.
     """
-    answered = [{"role": "assistant", "content": answer}]
+    answered = [{"role": "assistant", "content": completion}]
     if template == "chat":
         return {"prompt": turns, "completion": answered}
     prompt = render_file(template, turns, add_generation_prompt=True)
@@ -67,7 +67,7 @@ def prompt_and_completion(template: TemplateName, turns: Turns, answer: str) -> 
 
 
 def reference_text(record: FormattedRecord) -> str:
-    """The answer that a formatted record holds, as text."""
+    """The completion of a formatted record as text: the reference that answers are compared with."""
     completion = record["completion"]
     return completion if isinstance(completion, str) else completion[0]["content"]
 
@@ -84,7 +84,7 @@ def render_file(template: TemplateName, turns: Turns, add_generation_prompt: boo
     Args:
         template: alpaca or plain.
         turns: what is rendered.
-        add_generation_prompt: whether the text ends where an answer begins, as in transformers.
+        add_generation_prompt: whether the text ends where a completion begins, as in transformers.
     """
     return compile_template(template).render(
         messages=turns, add_generation_prompt=add_generation_prompt, bos_token="", eos_token=""

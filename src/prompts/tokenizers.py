@@ -1,6 +1,6 @@
 """A base model's tokenizer, prepared: its template, its pad token, the tokens that stop an answer.
 
-Covers what is true of a tokenizer whatever it encodes. Does not make labels: encoding.py does.
+Covers what does not depend on the text that is encoded. Does not make labels: encoding.py does.
 """
 
 import re
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # that token, and never stops.
 PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<pad>", "<unk>")
 
-# Stands for an answer where only what the template puts behind it is looked at.
-ANSWER_MARK = "SHELFTALK"
+# Stands for a completion where only what the template puts behind it is looked at.
+COMPLETION_MARK = "SHELFTALK"
 
 
 def load_tokenizer(folder: str | Path, template: TemplateName) -> "PreTrainedTokenizerBase":
@@ -38,7 +38,9 @@ def load_tokenizer(folder: str | Path, template: TemplateName) -> "PreTrainedTok
     tokenizer.chat_template = saved_chat_template(template, tokenizer.chat_template)
     tokenizer.pad_token = choose_pad_token(tokenizer)
     tokenizer.padding_side = "left"  # generation goes on from the right end
-    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True  # the audit says so
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = (
+        True  # the audit counts them
+    )
     return tokenizer
 
 
@@ -61,7 +63,7 @@ def render_turns(tokenizer: "PreTrainedTokenizerBase", turns: Turns, add_generat
     Args:
         tokenizer: one with a chat template.
         turns: what is rendered.
-        add_generation_prompt: whether the text ends where an answer begins.
+        add_generation_prompt: whether the text ends where a completion begins.
 
     Raises:
         UserError: if the template refuses the turns, as some do a system turn.
@@ -92,15 +94,15 @@ def token_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
 
 
 def end_of_turn_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
-    """The special token that the chat template puts after an answer, which a model has to learn to stop by."""
+    """The special token that the chat template puts after a completion, which a model has to learn to stop by."""
     return find_end_of_turn(tokenizer, tokenizer.chat_template)
 
 
 @lru_cache(maxsize=8)
 def find_end_of_turn(tokenizer: "PreTrainedTokenizerBase", chat_template: str) -> int | None:
     """What `end_of_turn_id` gives, remembered for a tokenizer and its template."""
-    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER_MARK}]
-    tail = token_ids(tokenizer, render_turns(tokenizer, turns).rpartition(ANSWER_MARK)[2])
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": COMPLETION_MARK}]
+    tail = token_ids(tokenizer, render_turns(tokenizer, turns).rpartition(COMPLETION_MARK)[2])
     return next((token for token in tail if token in tokenizer.all_special_ids), None)
 
 

@@ -41,9 +41,7 @@ def main(params: Params) -> None:
         metrics = check_forms(params, tokenizer, records, folder)
     write_json("metrics/export.json", metrics)
     shares = ", ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} by {name}" for precision, name in GGUF.items())
-    print(
-        f"Exported to {EXPORT}. Of {len(records)} prompts answered token by token as the merged model does: {shares}."
-    )
+    print(f"Exported to {EXPORT}; the merged model's answers to {len(records)} prompts, token by token: {shares}")
 
 
 def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:

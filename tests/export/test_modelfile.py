@@ -4,10 +4,10 @@ from src.export.modelfile import render_modelfile
 
 
 def test_a_modelfile_holds_template_system_stops_and_length() -> None:
-    assert render_modelfile("x.gguf", "{{ .System }}\n{{ .Prompt }}", "Say it.", ["<|eot_id|>", "</s>"], 96) == (
+    assert render_modelfile("x.gguf", "{{ .System }}\n{{ .Prompt }}", "Describe it.", ["<|eot_id|>", "</s>"], 96) == (
         "FROM ./x.gguf\n"
         'TEMPLATE """{{ .System }}\n{{ .Prompt }}"""\n'
-        'SYSTEM """Say it."""\n'
+        'SYSTEM """Describe it."""\n'
         'PARAMETER stop "<|eot_id|>"\n'
         'PARAMETER stop "</s>"\n'
         "PARAMETER temperature 0\n"

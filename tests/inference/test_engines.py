@@ -8,10 +8,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from src.errors import UserError
 from src.export.gguf import convert_to_gguf
 from src.export.parity import answer_agreement
 from src.inference.engine import Answer, Engine, Sampling
-from src.inference.llama_cpp import LlamaCppEngine
+from src.inference.llama_cpp import CONTEXT, LlamaCppEngine
 from src.inference.transformers_engine import TransformersEngine
 from src.prompts.encoding import encode_prompt, render_prompt
 from src.prompts.rendering import Prompt, prompt_turns
@@ -67,10 +68,10 @@ def test_the_token_that_stops_an_answer_is_none_of_its_tokens(engine: Engine, ch
     assert answers == [Answer(text, token_ids(chat_tokenizer, text), "stop") for text in ANSWERS.values()]
 
 
-def test_an_answer_that_is_cut_off_says_so(engine: Engine, chat_tokenizer: Any) -> None:
+def test_an_answer_at_its_greatest_length_is_no_finished_one(engine: Engine, chat_tokenizer: Any) -> None:
     whole = token_ids(chat_tokenizer, next(iter(ANSWERS.values())))
-    [cut] = engine.answer(PROMPTS[:1], Sampling(len(whole)))
-    assert (cut.token_ids, cut.finish_reason) == (whole, "length")
+    [truncated] = engine.answer(PROMPTS[:1], Sampling(len(whole)))
+    assert (truncated.token_ids, truncated.finish_reason) == (whole, "length")
     [stopped] = engine.answer(PROMPTS[:1], Sampling(len(whole) + 1))  # the stop token is generated as well
     assert (stopped.token_ids, stopped.finish_reason) == (whole, "stop")
 
@@ -111,3 +112,8 @@ def test_llama_cpp_renders_a_prompt_by_the_template_in_the_file(engines: dict[st
     for prompt in PROMPTS:
         trained = without_bos(chat_tokenizer, render_prompt(chat_tokenizer, prompt))
         assert engines["llama.cpp"].render_prompt(prompt) == trained
+
+
+def test_a_prompt_that_is_longer_than_the_context_is_a_user_error(engines: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"does not answer a prompt \(request \(\d+ tokens\) exceeds .* shorten"):
+        engines["llama.cpp"].answer([prompt_turns("Describe it.", "{title}", "lamp " * CONTEXT)], Sampling(1))

@@ -62,9 +62,9 @@ def test_labels_are_the_answer_and_its_stop_token(tokenizer: Any, formatted: Any
     assert trained[-1] in stop_token_ids(tokenizer)
 
 
-def test_a_record_is_cut_off_with_its_labels(tokenizer: Any, formatted: Any) -> None:
-    whole, cut = encode_record(tokenizer, formatted), encode_record(tokenizer, formatted, max_length=12)
-    assert cut == EncodedRecord(whole.input_ids[:12], whole.labels[:12])
+def test_a_record_is_truncated_with_its_labels(tokenizer: Any, formatted: Any) -> None:
+    whole, truncated = encode_record(tokenizer, formatted), encode_record(tokenizer, formatted, max_length=12)
+    assert truncated == EncodedRecord(whole.input_ids[:12], whole.labels[:12])
 
 
 def test_the_pad_token_stops_nothing_and_is_never_trained(tokenizer: Any, record: Any, template: str) -> None:

@@ -17,7 +17,7 @@ def distinct(lengths: list[int]) -> list[EncodedRecord]:
 
 
 def unpacked(row: dict[str, Any]) -> list[EncodedRecord]:
-    """The records that a row says it holds."""
+    """The records that a row holds by its lengths."""
     ends = [sum(row["seq_lengths"][: number + 1]) for number in range(len(row["seq_lengths"]))]
     starts = [0, *ends[:-1]]
     return [

@@ -42,7 +42,7 @@ def test_the_model_card_is_written_from_metrics_and_parameters(measured: Params)
     model_card.main(measured)
     text = Path("models/MODEL_CARD.md").read_text(encoding="utf-8")
     assert "- Base model: tiny\n" in text
-    assert "embedded tiny model" in text
+    assert "synthetic tiny model" in text
     assert "data is synthetic" in text
     assert "8 bits (Q8_0): 50%" in text
     assert [path.name for path in Path("models").iterdir()] == ["MODEL_CARD.md"]
