@@ -10,6 +10,7 @@ if it can change the stage's result. Modules that only check, refuse or word mes
 import argparse
 import ast
 import sys
+from collections.abc import Iterator
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -60,10 +61,23 @@ def module_file(name: str) -> str | None:
     return next((file for file in (f"{path}.py", f"{path}/__init__.py") if Path(file).is_file()), None)
 
 
+def is_for_types(node: ast.AST) -> bool:
+    """Whether a node is the body of `if TYPE_CHECKING:`, which never runs."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """A syntax tree's nodes, less those that are there for type checkers."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if not is_for_types(child):
+            yield from executed_nodes(child)
+
+
 def imported_names(file: str) -> set[str]:
     """Every dotted name that a file imports, at its top or in a function; what is imported from may be a module."""
     names: set[str] = set()
-    for node in ast.walk(syntax_tree(file)):
+    for node in executed_nodes(syntax_tree(file)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -93,7 +93,9 @@ def test_the_walk_sees_imports_in_functions_of_packages_and_of_modules() -> None
 
 
 def section_of(node: ast.AST) -> str | None:
-    """The section that an expression `params.SECTION` stands for."""
+    """The section that an expression stands for: `params.SECTION`, or the parameters that a trainer holds."""
+    if ast.unparse(node) == "trainer.params":
+        return "train"
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "params":
         return node.attr if node.attr in Params.model_fields else None
     return None

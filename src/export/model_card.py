@@ -5,16 +5,9 @@ Covers the wording, filled from parameters and metrics. Does not measure anythin
 
 from typing import Any, NamedTuple
 
-SYSTEMS = {"base": "base model", "tuned": "this model", "nearest": "nearest-title copy"}
-SCORES = {
-    "answer_loss": "answer loss (nats a token)",
-    "perplexity": "perplexity",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-}
+from src.scoring.scores import SCORES
+from src.scoring.systems import SYSTEMS
+
 GGUF_NAMES = {"f16": "16 bits", "q8_0": "8 bits (Q8_0)"}
 
 FRONT_MATTER = "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, product-descriptions]\n---"
@@ -84,11 +77,11 @@ def training_section(audit: dict[str, Any], train: dict[str, Any]) -> str:
 
 
 def evaluation_section(scores: dict[str, Any]) -> str:
-    """The scores of base, tuned and nearest-title copy as a table."""
-    rows = [f"| | {' | '.join(SYSTEMS.values())} |", f"|---{'|---:' * len(SYSTEMS)}|"]
-    for key, name in SCORES.items():
-        values = (scores[system][key] for system in SYSTEMS)
-        rows.append(f"| {name} | {' | '.join('–' if value is None else f'{value:.2f}' for value in values)} |")
+    """The scores of every compared system as a table."""
+    rows = [f"| | {' | '.join(system.label for system in SYSTEMS)} |", f"|---{'|---:' * len(SYSTEMS)}|"]
+    for score in (score for score in SCORES if score.in_tables):
+        values = (scores[system.name][score.name] for system in SYSTEMS)
+        rows.append(f"| {score.label} | {' | '.join('–' if value is None else f'{value:.2f}' for value in values)} |")
     return f"## Evaluation\n\n{scores['records']} held-out records, greedy answers.\n\n" + "\n".join(rows)
 
 

@@ -7,7 +7,7 @@ is loaded as it was for training, so that the two differ in the adapter alone.
 from pathlib import Path
 from typing import Any
 
-from src.files import read_jsonl, write_jsonl
+from src.files import read_jsonl
 from src.inference.engine import Answer, Sampling
 from src.inference.reference_loss import ReferenceLoss, reference_losses
 from src.inference.transformers_engine import TransformersEngine
@@ -16,6 +16,7 @@ from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.rendering import FormattedRecord, reference_text
 from src.prompts.tokenizers import load_tokenizer
+from src.scoring.generations import Generation, write_generations
 from src.stages.runner import run_stage
 
 BASE, ADAPTERS = Path("models/base"), {"base": None, "tuned": Path("models/adapter")}
@@ -32,25 +33,25 @@ def main(params: Params, variant: str) -> dict[str, Any]:
     engine = TransformersEngine(model, tokenizer, generate.batch_size)
     answers = engine.answer([record["prompt"] for record in records], Sampling(generate.max_new_tokens))
     losses = reference_losses(model, tokenizer, records, params.train.max_length)
-    write_jsonl(f"data/generations/{variant}.jsonl", map(generation_row, records, answers, losses))
+    write_generations(f"data/generations/{variant}.jsonl", map(make_generation, records, answers, losses))
 
     stopped = sum(answer.finish_reason == "stop" for answer in answers)
     print(f"{len(records)} answers of the {variant} model, {stopped} ended by themselves")
     return {"answer_tokens": sum(len(answer.token_ids) for answer in answers)}
 
 
-def generation_row(record: FormattedRecord, answer: Answer, loss: ReferenceLoss) -> dict[str, Any]:
-    """A line of data/generations/*.jsonl: an answer beside the reference it is compared with."""
-    return {
-        "uid": record["uid"],
-        "title": record["title"],
-        "answer": answer.text,
-        "reference": reference_text(record),
-        "tokens": len(answer.token_ids),
-        "stopped": answer.finish_reason == "stop",
-        "loss": round(loss.nats, 6),
-        "loss_tokens": loss.tokens,
-    }
+def make_generation(record: FormattedRecord, answer: Answer, loss: ReferenceLoss) -> Generation:
+    """An answer beside the reference it is compared with."""
+    return Generation(
+        uid=record["uid"],
+        title=record["title"],
+        answer=answer.text,
+        reference=reference_text(record),
+        tokens=len(answer.token_ids),
+        stopped=answer.finish_reason == "stop",
+        loss=round(loss.nats, 6),
+        loss_tokens=loss.tokens,
+    )
 
 
 if __name__ == "__main__":

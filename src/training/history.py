@@ -52,11 +52,11 @@ def shift_points(points: list[Point], steps: int, epochs: float) -> list[Point]:
 
 def collect_run(trainer: "AnswerTrainer") -> TrainingRun:
     """What a trainer that has finished counted and logged."""
-    state = trainer.state
+    state, train = trainer.state, trainer.params
     validation = loss_curve(state.log_history, "validation_loss")
     return TrainingRun(
         steps=state.global_step,
-        kept_step=best_point(validation)["step"] if trainer.params.best_checkpoint else state.global_step,
+        kept_step=best_point(validation)["step"] if train.best_checkpoint else state.global_step,
         stopped_early=state.global_step < state.max_steps,
         **trainer.progress(),
         training_loss=loss_curve(state.log_history, "loss"),
