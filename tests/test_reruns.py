@@ -1,6 +1,6 @@
 """What reruns after a change, on the real DAG: the table of docs/reproducibility.md, row by row.
 
-Each row is an edit in a copy of the reproduced project, and what `dvc status` lists after it: the stages that run again.
+Each row is an edit in a copy of the reproduced project, and the stages that `dvc status` lists after it: they run again.
 What follows those runs only where their results differ.
 """
 
@@ -14,6 +14,8 @@ import pytest
 from tests.scratch import ROOT, call, copy_project, set_parameters
 
 DOCUMENT = ROOT / "docs/reproducibility.md"
+
+REFUSALS = {path.relative_to(ROOT) for path in ROOT.glob("src/*/refusals.py")}
 
 Edit = Callable[[Path], None]  # changes the project in a folder
 
