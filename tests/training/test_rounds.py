@@ -70,8 +70,8 @@ def run(base_folder: Path, chat_tokenizer: Any, encoded: list[Any], tmp_path: Pa
             train=train,
             attention=kernel,
         )
-        rounds = [make_rows(part, train.max_length, kernel.packing) for part in split_rounds(chosen, train.rounds)]
-        run = train_rounds(model, context, rounds, tmp_path / folder)
+        rows = [make_rows(part, train.max_length, kernel.packing) for part in split_rounds(chosen, train.rounds)]
+        run = train_rounds(model, context, rows, tmp_path / folder)
         evidence = training_evidence(model, run, run.steps)
         assert evidence["b_matrices"] == 14
         return run, [weight.detach().clone() for weight in model.parameters() if weight.requires_grad]
@@ -255,9 +255,12 @@ def test_a_run_shorter_than_its_log_interval_still_has_a_loss(run: Callable[...,
 
 def test_the_best_adapter_is_kept(run: Callable[..., Any], train: TrainParams) -> None:
     wild = train.model_copy(update={"lr": 3.0, "warmup_steps": 0, "eval_steps": 1, "scheduler": "constant_with_warmup"})
-    kept, weights = run(wild.model_copy(update={"best_checkpoint": True}), "best")
+    measured = losses(run(wild, "whole")[0].validation_loss)
+    # Where such a learning rate leads depends on the processor: end at the first step that is worse than one before.
+    worse = next(step for step in range(2, len(measured)) if measured[step] > min(measured[1:step]))
+    kept, weights = run(wild.model_copy(update={"best_checkpoint": True, "max_steps": worse}), "best")
     best = min(kept.validation_loss[1:], key=lambda point: point["loss"])
-    assert kept.kept_step == best["step"] < kept.steps
+    assert kept.kept_step == best["step"] < kept.steps == worse
     _, others = run(wild.model_copy(update={"max_steps": kept.kept_step}), "until then")
     assert equal(weights, others)
 
