@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.errors import UserError
+from src.training.evidence import processor_name
 
 ERROR_CHARS = 2000  # shown of a failed command's output: its end, where the reason is
 
@@ -67,11 +68,8 @@ def describe_machine() -> dict[str, str | int]:
     """The processor, how many of its cores may be used, and the versions that matter."""
     import polars
 
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": names[0] if names else platform.processor(),
+        "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "polars": polars.__version__,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import data_path, embedded_run, gpu_report
+from benchmarks import data_path_report, embedded_run, gpu_report
 from docs.example import example_table, update_example
 from docs.picture import PICTURE, draw_picture, picture_is_current
 from docs.stages import pipeline_diagram, stages_table
@@ -119,7 +119,7 @@ def scores_table() -> str:
 
 def data_bench() -> str:
     """What the data path takes at full size, by the committed benchmark."""
-    return data_path.render_table(read_json(data_path.RESULTS))
+    return data_path_report.render_table(read_json(data_path_report.RESULTS))
 
 
 def embedded_bench() -> str:

@@ -1,6 +1,6 @@
 """What reruns after a change, on the real DAG: the table of docs/reproducibility.md, row by row.
 
-Each row is an edit in a copy of the reproduced project, and the stages that `dvc status` lists after it: they run again.
+Each row is an edit in a copy of the reproduced project, and the stages that `dvc status` lists then: they run again.
 What follows those runs only where their results differ.
 """
 

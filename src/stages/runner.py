@@ -10,7 +10,8 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from src.files import read_json, write_json
 RUNTIME = Path("metrics/runtime.json")
 
 # Misses a kernel for CPUs with AVX512-BF16 that models/loading.py keeps from being used.
-TALKATIVE = "bitsandbytes.backends.cpu.ops"
+NOISY_LOGGER = "bitsandbytes.backends.cpu.ops"
 
 
 def run_stage(
@@ -29,25 +30,67 @@ def run_stage(
     variants: Sequence[str] = (),
     show: Callable[[params.Params, int], None] | None = None,
 ) -> None:
-    """Runs a stage's `main(params)`, or `main(params, variant)` where the stage has variants, as a process.
+    """Runs a stage as a process.
 
-    With --show COUNT on the command line, `show(params, COUNT)` runs in its place, which is no run of the stage.
-
-    What `main` returns differs between two identical runs (tokens per second, say) and goes, with the duration and the
-    peak memory, to metrics/runtime.json. A UserError ends the process with its sentence and exit status 1.
+    Args:
+        main: the stage, called with its parameters, and with the variant where it has variants. What it returns differs
+            between two identical runs (tokens a second, say) and goes, with the duration and the peak memory, to
+            metrics/runtime.json.
+        variants: what the command line has to name one of.
+        show: called in place of `main` with the parameters and COUNT, where the command line says --show COUNT.
     """
-    stage, variant, count = parse_arguments(main, variants, show is not None)
+    arguments = parse_arguments(main, variants, show is not None)
+    prepare_process()
+    start = time.perf_counter()
+    with explained_errors(arguments.stage):
+        given = params.params_for_stage(arguments.stage)
+        if show and arguments.show:
+            show(given, arguments.show)
+            return
+        variant = [arguments.variant] if variants else []
+        measured = main(given, *variant) or {}
+        record_runtime("@".join([arguments.stage, *variant]), time.perf_counter() - start, measured)
+
+
+def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bool) -> argparse.Namespace:
+    """Reads the command line.
+
+    Args:
+        main: the stage: its module names it and says what it does.
+        variants: what the command line has to name one of.
+        shows: whether it may ask for examples.
+
+    Returns:
+        `stage`, and where they are there `variant` and `show`.
+    """
+    module = inspect.getmodule(main)
+    stage = Path(inspect.getfile(main)).stem
+    parser = argparse.ArgumentParser(
+        prog=f"python -m src.stages.{stage}",
+        description=module.__doc__ if module else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if variants:
+        parser.add_argument("variant", choices=variants)
+    if shows:
+        parser.add_argument("--show", type=positive_integer, metavar="COUNT", help="only print COUNT examples")
+    return parser.parse_args(namespace=argparse.Namespace(stage=stage, show=0))
+
+
+def prepare_process() -> None:
+    """Sets what libraries read when they are imported: no reports to their makers, one GPU, equal floats."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     if "LOCAL_RANK" not in os.environ:  # training on several needs a launcher, which gives each process its own
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
-    logging.getLogger(TALKATIVE).setLevel(logging.ERROR)
+    logging.getLogger(NOISY_LOGGER).setLevel(logging.ERROR)
     numerics.fix_cpu()
-    start = time.perf_counter()
+
+
+@contextmanager
+def explained_errors(stage: str) -> Iterator[None]:
+    """Ends the process with one sentence and exit status 1 where something failed that a user can put right."""
     try:
-        if show and count:
-            show(params.params_for_stage(stage), count)
-            return
-        measured = main(params.params_for_stage(stage), *variant) or {}
+        yield
     except UserError as error:
         sys.exit(f"{stage}: {error}")
     except (RuntimeError, MemoryError) as error:
@@ -62,24 +105,6 @@ def run_stage(
         sys.exit(f"{stage}: {reason}: the last good result is left as it was.")
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted: `dvc repro` goes on from here.")
-    record_runtime("@".join([stage, *variant]), time.perf_counter() - start, measured)
-
-
-def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bool) -> tuple[str, list[str], int]:
-    """The stage's name, from its module's, the variant chosen on the command line, and how many examples to show."""
-    module = inspect.getmodule(main)
-    stage = Path(inspect.getfile(main)).stem
-    parser = argparse.ArgumentParser(
-        prog=f"python -m src.stages.{stage}",
-        description=module.__doc__ if module else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    if variants:
-        parser.add_argument("variant", choices=variants)
-    if shows:
-        parser.add_argument("--show", type=positive_integer, metavar="COUNT", help="only print COUNT examples")
-    chosen = vars(parser.parse_args())
-    return stage, [chosen["variant"]] if variants else [], chosen.get("show") or 0
 
 
 def positive_integer(text: str) -> int:
@@ -90,7 +115,13 @@ def positive_integer(text: str) -> int:
 
 
 def record_runtime(stage: str, seconds: float, measured: dict[str, Any]) -> None:
-    """Writes a stage's duration in seconds, its peak memory in MB and what else it measured to metrics/runtime.json."""
+    """Adds a stage's entry to metrics/runtime.json.
+
+    Args:
+        stage: its name, with its variant.
+        seconds: its duration; the peak memory, in MB, is added here.
+        measured: what else it measured.
+    """
     runtime = read_json(RUNTIME) if RUNTIME.exists() else {}
     peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     runtime[stage] = {"seconds": round(seconds, 1), "peak_memory_mb": round(peak_memory), **measured}

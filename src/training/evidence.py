@@ -4,7 +4,9 @@ Covers the figures of metrics/train.json, which two identical trainings share, a
 do not.
 """
 
+import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.models import processes
@@ -61,8 +63,16 @@ def throughput(run: TrainingRun) -> dict[str, Any]:
         "tokens_per_second": round(run.tokens / run.seconds),
         "trained_tokens_per_second": round(run.trained_tokens / run.seconds),
         "samples_per_second": round(run.samples / run.seconds, 2),
-        "device": torch.cuda.get_device_name() if on_gpu else "CPU",
+        "device": torch.cuda.get_device_name() if on_gpu else processor_name(),
         "processes": processes.world_size(),
         "gpu_peak_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else 0,
         **{package: version(package) for package in PACKAGES},
     }
+
+
+def processor_name() -> str:
+    """The processor as the system names it; floats come out the same on processors of one maker only."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "CPU")
