@@ -58,8 +58,8 @@ def find_drop_reasons(records: pl.DataFrame, filters: Sequence[Filter], params: 
     reasons = pl.Series("drop_reason", [None], dtype=pl.String).new_from_index(0, records.height)
     in_title = np.zeros(records.height, bool)
     for each in filters:
-        positions = reasons.is_null().arg_true()
-        left = records[positions]
+        remaining = reasons.is_null()
+        positions, left = remaining.arg_true(), records.filter(remaining)
         for_title, for_content = run_test(each.title, left, params), run_test(each.content, left, params)
         reasons = reasons.scatter(positions.filter(for_title | for_content), each.name)
         in_title[positions.filter(for_title).to_numpy()] = True
