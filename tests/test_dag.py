@@ -33,9 +33,11 @@ from tests.scratch import (
     submit_groups,
 )
 
-# Stages in the order in which DVC runs them, and the files of an export: a new one is added here.
-AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export"]
-EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile", "README.md"}
+# Where a new stage is added: what a new adapter reruns, in DVC's order, and what no evaluation waits for.
+AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export", "model_card"]
+NOT_FOR_EVALUATION = {"score_cleaning", "export", "model_card"}
+
+EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
 
 SYNTHETIC: dict[str, object] = {  # in place of what a recipe fetches
     **{f"base.{key}": value for key, value in YAML(typ="safe").load(ROOT / "params.yaml")["base"].items()},
@@ -64,9 +66,9 @@ def parameters(sections: dict[str, dict[str, object]]) -> dict[str, object]:
 
 
 def parameters_read(lock: dict[str, Any]) -> dict[str, list[object]]:
-    """The distinct values that each parameter had when the stages before the export ran, as DVC has locked them."""
+    """The distinct values that each parameter had when the stages up to the evaluation ran, as DVC has locked them."""
     read: dict[str, list[object]] = {}
-    for stage in lock["stages"].keys() - {"export"}:
+    for stage in lock["stages"].keys() - NOT_FOR_EVALUATION:
         for name, value in lock["stages"][stage].get("params", {}).get("params.yaml", {}).items():
             read.setdefault(name, [])
             read[name] += [value] * (value not in read[name])
@@ -74,8 +76,8 @@ def parameters_read(lock: dict[str, Any]) -> dict[str, list[object]]:
 
 
 def last_stage(recipe: str) -> str:
-    """The stage to which a recipe runs: our own to the export, as no other test exports its template."""
-    return "export" if recipe == "best" else "evaluate"
+    """The stage to which a recipe runs: our own to the model card, as no other test exports its template."""
+    return "model_card" if recipe == "best" else "evaluate"
 
 
 def set_value(name: str, value: object, folder: Path) -> str:
