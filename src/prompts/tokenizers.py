@@ -38,9 +38,8 @@ def load_tokenizer(folder: str | Path, template: TemplateName) -> "PreTrainedTok
     tokenizer.chat_template = saved_chat_template(template, tokenizer.chat_template)
     tokenizer.pad_token = choose_pad_token(tokenizer)
     tokenizer.padding_side = "left"  # generation goes on from the right end
-    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = (
-        True  # the audit counts them
-    )
+    # No warning about long records: the audit counts them.
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     return tokenizer
 
 
