@@ -48,7 +48,12 @@ def save_adapter(
 
 
 def record_base(base: Path, adapter: Path) -> None:
-    """Writes beside an adapter which base it was trained on."""
+    """Writes beside an adapter which base it was trained on.
+
+    Args:
+        base: the base model's folder.
+        adapter: the adapter's folder.
+    """
     write_json(adapter / BASE_FILE, {"sha256": weights_digest(base)})
 
 

@@ -77,6 +77,11 @@ def registered_kernel(train: TrainParams, implementation: str, reason: str) -> A
     """A kernel, made known to transformers, for rows packed as train.packing says.
 
     Flex attention is compiled anew for rows of another length, so they all get the longest one's.
+
+    Args:
+        train: the parameters of training.
+        implementation: the kernel's name.
+        reason: why it was chosen, in a sentence.
     """
     if implementation == varlen.NAME:
         varlen.register_kernel()
@@ -85,7 +90,12 @@ def registered_kernel(train: TrainParams, implementation: str, reason: str) -> A
 
 
 def choose_packed_kernel(train: TrainParams, capability: tuple[int, int]) -> Attention:
-    """The kernel for packed rows on a GPU of a compute capability, or none."""
+    """The kernel for packed rows on a GPU of a compute capability, or none.
+
+    Args:
+        train: the parameters of training.
+        capability: the GPU's compute capability, such as (8, 0).
+    """
     if capability >= FLASH_CAPABILITY and varlen.is_available():
         return registered_kernel(train, varlen.NAME, "varlen on packed rows: PyTorch's own flash attention")
     if find_spec("flash_attn"):

@@ -46,7 +46,12 @@ def record_positions(row: Row) -> list[int]:
 
 
 def padding_positions(row: Row, length: int) -> list[int]:
-    """Positions of the padding: on from a single record's, or from 1 after several; 0 would start a record."""
+    """Positions of the padding: on from a single record's, or from 1 after several; 0 would start a record.
+
+    Args:
+        row: what is padded.
+        length: how many positions, or more.
+    """
     start = row["seq_lengths"][0] if len(row["seq_lengths"]) == 1 else 1
     return list(range(start, start + length))
 
@@ -86,7 +91,12 @@ def collate_with_lengths(rows: list[Row]) -> Batch:
 
 
 def split_records(batch: Batch, pad_id: int) -> list[list[int]]:
-    """The tokens of each record in a batch, which starts where positions start again."""
+    """The tokens of each record in a batch, which starts where positions start again.
+
+    Args:
+        batch: what a collator made.
+        pad_id: the token that was padded with.
+    """
     found: list[list[int]] = []
     for ids, positions in zip(batch["input_ids"].tolist(), batch["position_ids"].tolist(), strict=True):
         for token, position in zip(ids, positions, strict=True):

@@ -122,7 +122,12 @@ def summed_loss(model: "PreTrainedModel | PeftModel", batches: Iterable[list[Row
 
 
 def batches_by_length(rows: list[Row], tokens: int) -> Iterator[list[Row]]:
-    """Rows, the longest first, in batches of up to `tokens` tokens, padding included, and of one row at least."""
+    """Rows, the longest first, in batches of up to `tokens` tokens, padding included, and of one row at least.
+
+    Args:
+        rows: records, or several packed into a row.
+        tokens: tokens of a batch at most.
+    """
     waiting = sorted(rows, key=lambda row: -len(row["input_ids"]))
     while waiting:
         size = max(1, tokens // len(waiting[0]["input_ids"]))

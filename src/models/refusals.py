@@ -52,7 +52,12 @@ def refuse_sharding(train: TrainParams, stored_in_4_bits: bool) -> None:
 
 
 def sharding_obstacles(train: TrainParams, stored_in_4_bits: bool) -> Iterator[str]:
-    """What keeps a sharded model from being trained, each with what to change."""
+    """What keeps a sharded model from being trained, each with what to change.
+
+    Args:
+        train: the parameters of training.
+        stored_in_4_bits: whether the base model's files are quantised.
+    """
     import torch
 
     given, count = os.environ.get, processes.world_size()
@@ -171,6 +176,10 @@ def refuse_kernel(implementation: str, on_gpu: bool) -> None:
 
 def refuse_other_base(base: Path, adapter: Path) -> None:
     """Refuses an adapter of another base: it would answer, and wrongly.
+
+    Args:
+        base: the base model's folder.
+        adapter: the adapter's folder.
 
     Raises:
         UserError: if it was trained on another one, or does not say on which.

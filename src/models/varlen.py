@@ -49,11 +49,11 @@ def varlen_attention_forward(
         query: [1, heads, tokens, width].
         key: as the query, or with fewer heads, each of which a group of queries shares.
         value: as the key.
-        attention_mask: sdpa's, where rows have no ends.
+        attention_mask: for sdpa.
         scaling: what scores are multiplied by; None is one over the root of the width.
         cu_seq_lens_q: where each record starts, and the end of the last: int32, [records + 1].
         max_length_q: tokens of the longest record.
-        options: what else transformers passes to kernels, for sdpa.
+        options: for sdpa.
 
     Returns:
         [1, tokens, heads, width], and None for weights that are not kept.
@@ -62,18 +62,40 @@ def varlen_attention_forward(
 
     if cu_seq_lens_q is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
+    return attend_within_records(query, key, value, cu_seq_lens_q, max_length_q, scaling).unsqueeze(0), None
+
+
+def attend_within_records(
+    query: "Tensor", key: "Tensor", value: "Tensor", ends: "Tensor", longest: int, scale: float | None
+) -> "Tensor":
+    """PyTorch's kernel: causal attention within each record, [tokens, heads, width].
+
+    Args:
+        query: [1, heads, tokens, width]; key and value have as many heads, or fewer that groups of queries share.
+        key: see query.
+        value: see query.
+        ends: where each record starts, and the end of the last: int32, [records + 1].
+        longest: tokens of the longest record.
+        scale: what scores are multiplied by; None is one over the root of the width.
+    """
     from torch.nn.attention.varlen import varlen_attn
 
     shared: dict[str, Any] = {"enable_gqa": True}
     if "enable_gqa" not in signature(varlen_attn).parameters:  # PyTorch 2.11
-        shared, groups = {}, query.shape[1] // key.shape[1]
-        key, value = (heads.repeat_interleave(groups, dim=1) for heads in (key, value))
+        shared, key, value = {}, repeat_shared_heads(key, query), repeat_shared_heads(value, query)
     queries, keys, values = (
         heads[0].transpose(0, 1).to(autocast_dtype(query)).contiguous() for heads in (query, key, value)
     )
-    ends: Any = (cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q)
-    attended: Any = varlen_attn(queries, keys, values, *ends, scale=scaling, window_size=(-1, 0), **shared)
-    return attended.unsqueeze(0), None
+    # Without keys to the right (0) and with all to the left (-1) the window is causal.
+    attended: Any = varlen_attn(
+        queries, keys, values, ends, ends, longest, longest, scale=scale, window_size=(-1, 0), **shared
+    )
+    return attended
+
+
+def repeat_shared_heads(states: "Tensor", query: "Tensor") -> "Tensor":
+    """Keys or values with as many heads as the queries, both [1, heads, tokens, width]."""
+    return states.repeat_interleave(query.shape[1] // states.shape[1], dim=1)
 
 
 def autocast_dtype(states: "Tensor") -> "torch.dtype":

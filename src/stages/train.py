@@ -64,6 +64,11 @@ def main(params: Params) -> dict[str, Any]:
 def planned_steps(rows: TrainingRows, train: TrainParams, attention: Attention) -> int:
     """The optimiser steps to expect: those the audit planned, unless the kernel here pads what it packed.
 
+    Args:
+        rows: what is trained on.
+        train: the parameters of training.
+        attention: the kernel, which may not take packed rows.
+
     Raises:
         UserError: if the audit planned others.
     """

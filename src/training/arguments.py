@@ -4,13 +4,26 @@ Covers what train.* and the device decide, and what is the same for every traini
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.models import loading
 from src.params import TrainParams
 
 if TYPE_CHECKING:
     from trl import SFTConfig
+
+FIXED: dict[str, Any] = {
+    "logging_nan_inf_filter": False,  # else the log would show the last finite loss in place of one that is not
+    "save_total_limit": 2,  # the checkpoint before is needed if the last one is not complete
+    "report_to": "none",
+    "disable_tqdm": True,
+    "remove_unused_columns": False,  # the collators need seq_lengths, which no model takes
+    "ddp_find_unused_parameters": False,
+    # The model's own loss, see src/models/loss.py. trl's chunked_nll gives the same gradients, but took 1.5 times as
+    # long over a vocabulary of 128,256 tokens, and twice the memory a logit (trl 1.14.2, on a CPU).
+    "loss_type": "nll",
+    "dataset_kwargs": {"skip_prepare_dataset": True},  # rows are encoded and packed already
+}
 
 
 def training_arguments(train: TrainParams, folder: Path) -> "SFTConfig":
@@ -44,16 +57,7 @@ def training_arguments(train: TrainParams, folder: Path) -> "SFTConfig":
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16,
         logging_steps=train.log_steps,
-        logging_nan_inf_filter=False,  # else the log would show the last finite loss in place of one that is not
         save_steps=train.save_steps,
-        save_total_limit=2,  # the one before is needed if the last one is not complete
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,  # the collators need seq_lengths, which no model takes
         dataloader_pin_memory=on_gpu,
-        ddp_find_unused_parameters=False,
-        # The model's own loss, see src/models/loss.py. trl's chunked_nll gives the same gradients, but took 1.5 times
-        # as long over a vocabulary of 128,256 tokens, and twice the memory a logit (trl 1.14.2, on a CPU).
-        loss_type="nll",
-        dataset_kwargs={"skip_prepare_dataset": True},  # rows are encoded and packed already
+        **FIXED,
     )

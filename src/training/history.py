@@ -1,6 +1,6 @@
 """What training leaves beside the adapter: how far it went, what it counted, and its loss curves.
 
-Covers one round and several joined into one. Does not judge them: evidence.py does.
+Covers one round and several joined into one. Does not check them: evidence.py does.
 """
 
 from dataclasses import dataclass, field
@@ -46,7 +46,13 @@ class TrainingRun:
 
 
 def shift_points(points: list[Point], steps: int, epochs: float) -> list[Point]:
-    """Points of a loss curve, so many steps and epochs later."""
+    """Points of a loss curve, so many steps and epochs later.
+
+    Args:
+        points: of a later training, from 0.
+        steps: optimiser steps before it.
+        epochs: epochs before it.
+    """
     return [point | {"step": point["step"] + steps, "epoch": round(point["epoch"] + epochs, 4)} for point in points]
 
 

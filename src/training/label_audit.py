@@ -28,19 +28,19 @@ class LabelAudit(NamedTuple):
     tokens: list[Figures]
 
 
-def audit_labels(whole: list[EncodedRecord], train: TrainParams, processes: int) -> LabelAudit:
+def audit_labels(encoded: list[EncodedRecord], train: TrainParams, processes: int) -> LabelAudit:
     """Measures training records as they will be truncated, packed and trained in rounds.
 
     Args:
-        whole: the training records, not truncated.
+        encoded: the training records, not truncated.
         train: the parameters of training.
         processes: how many train together, each on train.batch_size rows at once.
     """
-    truncated = [EncodedRecord(one.input_ids[: train.max_length], one.labels[: train.max_length]) for one in whole]
-    lengths = numpy.array([len(one.input_ids) for one in whole])
-    prompts = numpy.array([prompt_length(one) for one in whole])
+    truncated = [EncodedRecord(one.input_ids[: train.max_length], one.labels[: train.max_length]) for one in encoded]
+    lengths = numpy.array([len(one.input_ids) for one in encoded])
+    prompts = numpy.array([prompt_length(one) for one in encoded])
     metrics = {
-        "records": len(whole),
+        "records": len(encoded),
         **length_percentiles("prompt_tokens", prompts),
         **length_percentiles("answer_tokens", lengths - prompts),
         **length_percentiles("tokens", lengths),

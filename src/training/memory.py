@@ -6,7 +6,7 @@ masks; nor older GPUs, where a quantised base keeps its other weights in 32 bits
 made to keep less.
 
 Not yet measured on a GPU. On the CPU, in float32 and without autocast's copies, the same way of counting says 67 KB a
-token for the embedded model; 71 KB were measured, besides what Python and its libraries take.
+token for the tiny model; 71 KB were measured, besides what Python and its libraries take.
 """
 
 from typing import Any
@@ -70,12 +70,22 @@ def linear_layers(config: Config) -> list[tuple[int, int]]:
 
 
 def adapter_weights(config: Config, rank: int) -> int:
-    """Weights of LoRA's A and B on all linear layers: rank x (in + out) each."""
+    """Weights of LoRA's A and B on all linear layers: rank x (in + out) each.
+
+    Args:
+        config: a Llama's config.json.
+        rank: train.lora_r.
+    """
     return config["num_hidden_layers"] * rank * sum(map(sum, linear_layers(config)))
 
 
 def base_bytes(config: Config, four_bit: bool) -> float:
-    """Bytes of the base: in 16 bits, or its linear layers in NF4 and all else in 16 bits."""
+    """Bytes of the base: in 16 bits, or its linear layers in NF4 and all else in 16 bits.
+
+    Args:
+        config: a Llama's config.json.
+        four_bit: whether its linear layers are held in NF4.
+    """
     layers, hidden = config["num_hidden_layers"], config["hidden_size"]
     linear = layers * sum(wide * high for wide, high in linear_layers(config))
     tables = 1 if config.get("tie_word_embeddings", False) else 2  # token embeddings, and the output layer's
@@ -87,6 +97,10 @@ def activation_bytes(config: Config, train: TrainParams) -> int:
     """Bytes that a token leaves behind in all layers until the backward pass.
 
     With gradient checkpointing only each layer's input stays, and one layer at a time is computed again.
+
+    Args:
+        config: a Llama's config.json.
+        train: the parameters of training.
     """
     layers, hidden = config["num_hidden_layers"], config["hidden_size"]
     if not train.gradient_checkpointing:
@@ -99,6 +113,10 @@ def layer_bytes(config: Config, rank: int) -> int:
 
     Every adapter keeps its own copy of its input, and A's output; the attention its queries, keys, values and result;
     the gated MLP its gate before and after SiLU and what it is multiplied with.
+
+    Args:
+        config: a Llama's config.json.
+        rank: train.lora_r.
     """
     maps, hidden, mlp = linear_layers(config), config["hidden_size"], config["intermediate_size"]
     (_, queries), (_, keys) = maps[:2]

@@ -68,7 +68,12 @@ def pad_faults(tokenizer: "PreTrainedTokenizerBase") -> list[str]:
 
 
 def text_faults(tokenizer: "PreTrainedTokenizerBase", splits: dict[str, list[Record]]) -> list[str]:
-    """Answers without text, and text that would become a special token."""
+    """Answers without text, and text that would become a special token.
+
+    Args:
+        tokenizer: the base model's.
+        splits: formatted records by file.
+    """
     empty = find_places(splits, lambda record: not reference_text(record).strip())
     special = find_places(splits, lambda record: find_special_token(tokenizer, record) is not None)
     found = []
@@ -87,7 +92,13 @@ def text_faults(tokenizer: "PreTrainedTokenizerBase", splits: dict[str, list[Rec
 def label_faults(
     tokenizer: "PreTrainedTokenizerBase", encoded: dict[str, list[EncodedRecord]], max_length: int
 ) -> list[str]:
-    """Begin and stop tokens and labels that no template should lead to."""
+    """Begin and stop tokens and labels that no template should lead to.
+
+    Args:
+        tokenizer: the base model's.
+        encoded: encoded records by file, the first the one that is trained on.
+        max_length: train.max_length.
+    """
     begin, stop = tokenizer.bos_token_id, end_of_turn_id(tokenizer)
     unbegun = find_places(encoded, lambda one: begin is not None and begin_tokens(one, begin) != 1)
     unstopped = find_places(encoded, lambda one: stop is None or stop not in one.labels)
@@ -117,7 +128,12 @@ def begin_tokens(encoded: EncodedRecord, begin: int) -> int:
 
 
 def prompt_faults(encoded: dict[str, list[EncodedRecord]], max_length: int) -> list[str]:
-    """Prompts that leave no room for an answer, in which training and evaluation would find nothing to measure."""
+    """Prompts that leave no room for an answer, in which training and evaluation would find nothing to measure.
+
+    Args:
+        encoded: encoded records by file.
+        max_length: train.max_length.
+    """
     long = find_places(encoded, lambda one: prompt_length(one) >= max_length)
     if not long:
         return []
@@ -129,7 +145,13 @@ def prompt_faults(encoded: dict[str, list[EncodedRecord]], max_length: int) -> l
 
 
 def truncation_faults(trained: list[EncodedRecord], limits: AuditParams, max_length: int) -> list[str]:
-    """More records cut off than audit.max_truncated_share."""
+    """More records cut off than audit.max_truncated_share.
+
+    Args:
+        trained: the training records, not truncated.
+        limits: what the audit allows.
+        max_length: train.max_length.
+    """
     lengths = numpy.array([len(one.input_ids) for one in trained])
     share = float(numpy.mean(lengths > max_length))
     if share <= limits.max_truncated_share:
@@ -149,7 +171,12 @@ def round_faults(trained: list[EncodedRecord], rounds: int) -> list[str]:
 
 
 def find_places(files: dict[str, list[Any]], faulty: Callable[[Any], bool]) -> list[str]:
-    """File and line of every record for which `faulty` is true, in order."""
+    """File and line of every record for which `faulty` is true, in order.
+
+    Args:
+        files: records, or encoded ones, by file.
+        faulty: what is looked for.
+    """
     return [f"{path}:{line}" for path, many in files.items() for line, one in enumerate(many, start=1) if faulty(one)]
 
 

@@ -55,7 +55,7 @@ def train_rounds(model: "PeftModel", context: TrainingContext, rounds: "list[Dat
     Raises:
         UserError: as `train_round` does.
     """
-    whole = TrainingRun()
+    total = TrainingRun()
     for number, rows in enumerate(rounds, start=1):
         done, steps = folder / f"round-{number}", folder / f"round-{number}-steps"
         if done.exists():
@@ -66,8 +66,8 @@ def train_rounds(model: "PeftModel", context: TrainingContext, rounds: "list[Dat
             if processes.is_main():
                 with checkpoints.guarded_write(done, steps):
                     save_round(weights, run, done)
-        whole = whole.then(run)
-    return whole
+        total = total.then(run)
+    return total
 
 
 def save_round(weights: "dict[str, Tensor]", run: TrainingRun, folder: Path) -> None:

@@ -14,7 +14,12 @@ Record = TypeVar("Record")
 
 
 def split_rounds(records: list[Record], rounds: int) -> list[list[Record]]:
-    """Consecutive parts of the records, one a round, of sizes that differ by one at most."""
+    """Consecutive parts of the records, one a round, of sizes that differ by one at most.
+
+    Args:
+        records: in the order of the file.
+        rounds: how many parts.
+    """
     edges = [len(records) * part // rounds for part in range(rounds + 1)]
     return [records[start:end] for start, end in pairwise(edges)]
 

@@ -27,7 +27,13 @@ class TokenRun(NamedTuple):
 
 
 def token_runs(tokenizer: "PreTrainedTokenizerBase", whole: EncodedRecord, max_length: int) -> list[TokenRun]:
-    """An encoded record, not cut off, as runs of tokens that train.max_length leaves trained, masked or cut off."""
+    """An encoded record, not cut off, as runs of tokens that train.max_length leaves trained, masked or cut off.
+
+    Args:
+        tokenizer: what the record was encoded with.
+        whole: the record, not truncated.
+        max_length: train.max_length.
+    """
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
 
     def kind(position: int) -> tuple[str, int]:
@@ -43,7 +49,12 @@ def token_runs(tokenizer: "PreTrainedTokenizerBase", whole: EncodedRecord, max_l
 
 
 def paint_runs(found: Iterable[TokenRun], colours: bool) -> str:
-    """Runs as text, in colours or in brackets."""
+    """Runs as text, in colours or in brackets.
+
+    Args:
+        found: the runs of a record, in order.
+        colours: whether the terminal shows colours.
+    """
     return "".join(paint_text(escape_controls(run.text), run.state, run.special, colours) for run in found)
 
 
@@ -71,7 +82,12 @@ def colour_legend(colours: bool) -> str:
 
 
 def spread_positions(records: list[Any], count: int) -> list[int]:
-    """Positions of `count` records, evenly spaced from the shortest to the longest in characters; of 1, the median."""
+    """Positions of `count` records, evenly spaced from the shortest to the longest in characters; of 1, the median.
+
+    Args:
+        records: what to choose from.
+        count: how many, or all where there are fewer.
+    """
     by_length = sorted(range(len(records)), key=lambda position: len(str(records[position])))
     count, middle = min(count, len(records)), len(records) // 2
     if count < 2:

@@ -48,7 +48,12 @@ def measurement_due(step: int, train: TrainParams) -> bool:
 
 
 def stopping_due(losses: list[float], train: TrainParams) -> bool:
-    """Whether enough validation losses have passed since the lowest one, the base model's being the first."""
+    """Whether enough validation losses have passed since the lowest one, the base model's being the first.
+
+    Args:
+        losses: in nats a token, in the order of their measurement.
+        train: the parameters of training.
+    """
     return 0 < train.early_stopping <= len(losses) - 1 - losses.index(min(losses))
 
 
