@@ -121,5 +121,7 @@ def test_a_hub_that_cannot_be_reached_is_a_user_error(tmp_path: Path, setting: d
 
 def test_a_hub_that_refuses_is_a_user_error(tmp_path: Path) -> None:
     with hub() as address:
-        said = downloaded(tmp_path, HF_ENDPOINT=address)
-    assert said.startswith(f"base.repository 'owner/name' at base.revision '{REVISION}' was refused by the hub (404)")
+        printed = downloaded(tmp_path, HF_ENDPOINT=address)
+    assert printed.startswith(
+        f"base.repository 'owner/name' at base.revision '{REVISION}' was refused by the hub (404)"
+    )

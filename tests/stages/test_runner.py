@@ -1,4 +1,4 @@
-"""A stage as a process: one sentence and status 1 for what a user can mend, durations, quick help."""
+"""A stage as a process: one sentence and status 1 for what a user can change, durations, quick help."""
 
 import json
 import os
@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[2]
 STAGE = '''"""demo: nothing -> nothing"""
 from pathlib import Path
 from src.errors import UserError
-from src.stages.runner import run
+from src.stages.runner import run_stage
 
 def main(params, *variant):
     {body}
 
-run(main{variants})
+run_stage(main{variants})
 '''
 
 
@@ -53,7 +53,7 @@ def runtime(folder: Path) -> dict[str, dict[str, object]]:
     ],
     ids=["user", "missing", "full", "text", "polars", "interrupted", "memory", "machine"],
 )
-def test_what_a_user_can_mend_is_one_sentence(project: Path, body: str, sentence: str) -> None:
+def test_what_a_user_can_change_is_one_sentence(project: Path, body: str, sentence: str) -> None:
     stopped = demo(project, body)
     assert stopped.returncode == 1
     assert stopped.stderr.startswith("demo: ")
