@@ -1,4 +1,4 @@
-"""Training: as predicted, repeatable, resumed to the same bytes, the same for any make-up of batches, stopped in time."""
+"""Training: as predicted, repeatable, resumed to the same bytes, the same in any batches, stopped in time."""
 
 import math
 import signal
