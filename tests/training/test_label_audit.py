@@ -126,14 +126,14 @@ def test_rounds_are_padded_on_their_own() -> None:
 @settings(max_examples=50)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.integers(16, 200))
 def test_the_histogram_counts_every_record_once(lengths: list[int], max_length: int) -> None:
-    *whole, cut = length_histogram(numpy.array(lengths), max_length)
-    assert (cut["records"], cut["kept"]) == (sum(length > max_length for length in lengths), "cut off")
+    *whole, beyond = length_histogram(numpy.array(lengths), max_length)
+    assert (beyond["records"], beyond["kept"]) == (sum(length > max_length for length in lengths), "cut off")
     assert {bar["kept"] for bar in whole} == {"whole"}
     ends = [0, *(bar["tokens"] for bar in whole)]
     kept = [length for length in lengths if length <= max_length]
     expected = [sum(low < length <= high for length in kept) for low, high in pairwise(ends)]
     assert [bar["records"] for bar in whole] == expected
-    assert ends[-2] < max_length <= ends[-1] < cut["tokens"]
+    assert ends[-2] < max_length <= ends[-1] < beyond["tokens"]
 
 
 def test_shares_of_a_batch_add_up() -> None:
@@ -231,7 +231,7 @@ def test_a_pad_token_that_stops_is_refused(tokenizer: Any, splits: Any, train_pa
     assert reason.startswith("the pad token is a stop token")
 
 
-BEGIN, STOP, X = 0, 5, IGNORE_INDEX  # the embedded tokenizer's
+BEGIN, STOP, X = 0, 5, IGNORE_INDEX  # the tiny tokenizer's
 LABELS = {
     "none": (EncodedRecord([701, 700, STOP], [X, 700, STOP]), "not one begin-of-text token in front"),
     "two": (EncodedRecord([BEGIN, BEGIN, 700, STOP], [X, X, 700, STOP]), "not one begin-of-text token in front"),

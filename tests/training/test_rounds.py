@@ -1,4 +1,4 @@
-"""Training: proven, repeatable, resumed to the same bytes, the same however a batch is made up, stopped in time."""
+"""Training: as predicted, repeatable, resumed to the same bytes, the same in any batches, stopped in time."""
 
 import math
 import signal
@@ -138,9 +138,9 @@ def test_an_interrupted_run_ends_in_the_same_weights(
         message = rf"interrupted at step {step} of 6: run the same command again and training goes on from step {saved}"
         with monkeypatch.context() as patched, pytest.raises(UserError, match=message):
             interrupt_at(patched, step + 1)
-            run(train, f"cut at {step}", attention)
+            run(train, f"interrupted at {step}", attention)
         capsys.readouterr()
-        resumed, same = run(train, f"cut at {step}", attention)
+        resumed, same = run(train, f"interrupted at {step}", attention)
         assert (f"Going on from step {saved}" in capsys.readouterr().out) == (saved > 0)
         assert equal(weights, same)
         assert asdict(resumed) | {"seconds": 0} == asdict(whole) | {"seconds": 0}
@@ -188,13 +188,13 @@ def test_two_checkpoints_are_kept_and_a_broken_one_is_skipped(
     _, weights = run(train, "whole")
     with monkeypatch.context() as patched, pytest.raises(UserError):
         patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=4))
-        run(train, "cut")
-    kept = sorted(tmp_path.glob("cut/round-1-steps/checkpoint-*"))
+        run(train, "interrupted")
+    kept = sorted(tmp_path.glob("interrupted/round-1-steps/checkpoint-*"))
     assert [path.name for path in kept] == ["checkpoint-3", "checkpoint-4"]
     optimizer = kept[1] / "optimizer.pt"
     optimizer.write_bytes(optimizer.read_bytes()[:1000])
     capsys.readouterr()
-    _, same = run(train, "cut")
+    _, same = run(train, "interrupted")
     out = capsys.readouterr().out
     assert "checkpoint-4 was cut off while it was written" in out and "Going on from step 3" in out
     assert equal(weights, same)
@@ -218,13 +218,13 @@ def test_rounds_go_on_from_each_other_with_a_fresh_optimiser(
     assert [point["step"] for point in both.training_loss] == [1, 2, 3, 4]
     assert [point["epoch"] for point in both.validation_loss] == [0, 0.5, 1, 1.5, 2]
     once, _ = run(train.model_copy(update={"rounds": 1}), "once", chosen=encoded[:4])
-    assert losses(both.training_loss)[:2] == losses(once.training_loss)  # round 1 is a run on the first half
+    assert losses(both.training_loss)[:2] == losses(once.training_loss)  # round 1 is training on the first part
     assert both.validation_loss[2] == once.validation_loss[2]
     with monkeypatch.context() as patched:
         interrupt_at(patched, 5)  # step 1 of round 2, whose step 0 is measured too
         with pytest.raises(UserError, match="interrupted at step 1 of 2"):
-            run(train, "cut")
-    resumed, same = run(train, "cut")
+            run(train, "interrupted")
+    resumed, same = run(train, "interrupted")
     assert equal(weights, same)
     assert resumed.training_loss == both.training_loss
 
@@ -274,8 +274,8 @@ def test_the_best_adapter_before_an_interruption_is_kept(
     saved = next(step for step in (4, 6) if step >= whole.kept_step)
     with monkeypatch.context() as patched, pytest.raises(UserError, match=f"goes on from step {saved}"):
         patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=saved))
-        run(wild, "cut")
-    resumed, same = run(wild, "cut")
+        run(wild, "interrupted")
+    resumed, same = run(wild, "interrupted")
     assert resumed.kept_step == whole.kept_step
     assert equal(weights, same)
 
