@@ -69,7 +69,10 @@ def parameters_read(lock: dict[str, Any]) -> dict[str, list[object]]:
     """The distinct values that each parameter had when the stages up to the evaluation ran, as DVC has locked them."""
     read: dict[str, list[object]] = {}
     for stage in lock["stages"].keys() - NOT_FOR_EVALUATION:
-        for name, value in lock["stages"][stage].get("params", {}).get("params.yaml", {}).items():
+        locked = lock["stages"][stage].get("params", {}).get("params.yaml", {})
+        sections = {name: value for name, value in locked.items() if "." not in name}  # declared as a whole
+        single = {name: value for name, value in locked.items() if "." in name}
+        for name, value in (single | parameters(sections)).items():
             read.setdefault(name, [])
             read[name] += [value] * (value not in read[name])
     return read
