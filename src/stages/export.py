@@ -40,8 +40,8 @@ def main(params: Params) -> None:
         write_forms(params, tokenizer, folder)
         metrics = check_forms(params, tokenizer, records, folder)
     write_json("metrics/export.json", metrics)
-    shares = ", ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} by {name}" for precision, name in GGUF.items())
-    print(f"Exported to {EXPORT}; the merged model's answers to {len(records)} prompts, token by token: {shares}")
+    shares = " and ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} from {name}" for precision, name in GGUF.items())
+    print(f"Exported to {EXPORT}. llama.cpp gives the merged model's answers to {len(records)} prompts: {shares}.")
 
 
 def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
