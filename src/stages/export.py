@@ -40,8 +40,9 @@ def main(params: Params) -> None:
         write_forms(params, tokenizer, folder)
         metrics = check_forms(params, tokenizer, records, folder)
     write_json("metrics/export.json", metrics)
-    shares = " and ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} from {name}" for precision, name in GGUF.items())
-    print(f"Exported to {EXPORT}. llama.cpp gives the merged model's answers to {len(records)} prompts: {shares}.")
+    shares = {name: metrics[f"gguf_{precision}_agreement"] for precision, name in GGUF.items()}
+    found = " and ".join(f"{share:.0%} from {name}" for name, share in shares.items())
+    print(f"Exported to {EXPORT}. llama.cpp gives the merged model's answers to {len(records)} prompts: {found}.")
 
 
 def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
