@@ -44,7 +44,7 @@ SMALL: dict[str, object] = {
 def call(folder: Path, *words: str) -> str:
     """A command's output in `folder`; it has to succeed."""
     done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True)
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
 
