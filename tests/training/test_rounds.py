@@ -1,4 +1,4 @@
-"""Training: proven, repeatable, resumed to the same bytes, the same however a batch is made up, stopped in time."""
+"""Training happens, repeats, resumes to the same bytes, is the same however a batch is made up, and stops in time."""
 
 import math
 import signal
@@ -138,9 +138,9 @@ def test_an_interrupted_run_ends_in_the_same_weights(
         message = rf"interrupted at step {step} of 6: run the same command again and training goes on from step {saved}"
         with monkeypatch.context() as patched, pytest.raises(UserError, match=message):
             interrupt_at(patched, step + 1)
-            run(train, f"cut at {step}", attention)
+            run(train, f"interrupted at {step}", attention)
         capsys.readouterr()
-        resumed, same = run(train, f"cut at {step}", attention)
+        resumed, same = run(train, f"interrupted at {step}", attention)
         assert (f"Going on from step {saved}" in capsys.readouterr().out) == (saved > 0)
         assert equal(weights, same)
         assert asdict(resumed) | {"seconds": 0} == asdict(whole) | {"seconds": 0}
@@ -158,7 +158,7 @@ def test_seconds_before_an_interruption_count(
     with monkeypatch.context() as patched:
         patched.setattr(validation, "summed_loss", slow)
         interrupted = train.model_copy(update={"eval_steps": 2})
-        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=4))
+        patched.setattr(trainer.CompletionTrainer, "_save_checkpoint", stop_after_saving(at=4))
         with pytest.raises(UserError, match="goes on from step 4"):
             run(interrupted)
     resumed, _ = run(interrupted)
@@ -167,7 +167,7 @@ def test_seconds_before_an_interruption_count(
 
 def stop_after_saving(at: int) -> Callable[..., None]:
     """Presses Ctrl-C once the checkpoint of a step is written."""
-    save = trainer.AnswerTrainer._save_checkpoint
+    save = trainer.CompletionTrainer._save_checkpoint
 
     def stopped(self: Any, *given: Any) -> None:
         save(self, *given)
@@ -187,16 +187,16 @@ def test_two_checkpoints_are_kept_and_a_broken_one_is_skipped(
     train = train.model_copy(update={"save_steps": 1, "eval_steps": 6})
     _, weights = run(train, "whole")
     with monkeypatch.context() as patched, pytest.raises(UserError):
-        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=4))
-        run(train, "cut")
-    kept = sorted(tmp_path.glob("cut/round-1-steps/checkpoint-*"))
+        patched.setattr(trainer.CompletionTrainer, "_save_checkpoint", stop_after_saving(at=4))
+        run(train, "interrupted")
+    kept = sorted(tmp_path.glob("interrupted/round-1-steps/checkpoint-*"))
     assert [path.name for path in kept] == ["checkpoint-3", "checkpoint-4"]
     optimizer = kept[1] / "optimizer.pt"
     optimizer.write_bytes(optimizer.read_bytes()[:1000])
     capsys.readouterr()
-    _, same = run(train, "cut")
+    _, same = run(train, "interrupted")
     out = capsys.readouterr().out
-    assert "checkpoint-4 was cut off while it was written" in out and "Going on from step 3" in out
+    assert "checkpoint-4 is incomplete, or has changed since it was written" in out and "Going on from step 3" in out
     assert equal(weights, same)
 
 
@@ -223,8 +223,8 @@ def test_rounds_go_on_from_each_other_with_a_fresh_optimiser(
     with monkeypatch.context() as patched:
         interrupt_at(patched, 5)  # step 1 of round 2, whose step 0 is measured too
         with pytest.raises(UserError, match="interrupted at step 1 of 2"):
-            run(train, "cut")
-    resumed, same = run(train, "cut")
+            run(train, "interrupted")
+    resumed, same = run(train, "interrupted")
     assert equal(weights, same)
     assert resumed.training_loss == both.training_loss
 
@@ -273,9 +273,9 @@ def test_the_best_adapter_before_an_interruption_is_kept(
     whole, weights = run(wild, "whole")
     saved = next(step for step in (4, 6) if step >= whole.kept_step)
     with monkeypatch.context() as patched, pytest.raises(UserError, match=f"goes on from step {saved}"):
-        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=saved))
-        run(wild, "cut")
-    resumed, same = run(wild, "cut")
+        patched.setattr(trainer.CompletionTrainer, "_save_checkpoint", stop_after_saving(at=saved))
+        run(wild, "interrupted")
+    resumed, same = run(wild, "interrupted")
     assert resumed.kept_step == whole.kept_step
     assert equal(weights, same)
 
