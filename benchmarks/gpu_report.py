@@ -184,12 +184,7 @@ def measure_goals(results: Results) -> list[Goal]:
     backends, packing = largest_backend_difference(results), largest_packing_difference(results)
     published = measured_ratio(ours, PUBLISHED_RATE)
     return [
-        Goal(
-            "Llama-3.2-1B to the published 24.2 records/s",
-            published,
-            "{:.1f} ×",
-            "at least 10 ×",
-        ),
+        Goal("Llama-3.2-1B to the published 24.2 records/s", published, "{:.1f} ×", "at least 10 ×"),
         Goal("Llama-3.2-1B to Unsloth's notebook", measured_ratio(ours, notebook), "{:.2f} ×", "at least 1.3 ×"),
         Goal("Llama-3.2-1B to plain trl", measured_ratio(ours, trl), "{:.2f} ×", "at least 2.5 ×"),
         Goal("Llama-3.2-1B's utilisation", measured_ratio(useful, peak), "{:.0%}", "at least 40%"),
