@@ -1,7 +1,7 @@
 """The benchmarks that the docs' figures come from. No stage needs them; their results are in metrics/bench/.
 
     python -m benchmarks.data_path --records 2248619 --twice   # decompress, clean, sample and format: data.json
-    python -m benchmarks.embedded_run                          # training the tiny model on a CPU: embedded.json
+    python -m benchmarks.tiny_training                         # training the tiny model on a CPU: tiny_training.json
     python -m benchmarks.gpu                                   # training and generation on a GPU: gpu.json
 
 The other modules are what these three import, or run in processes of their own.

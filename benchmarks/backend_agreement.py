@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from src.models.attention import Attention
-    from src.training.trainer import AnswerTrainer
+    from src.training.trainer import CompletionTrainer
 
 HELD_OUT = 64  # records that are not trained on
 
@@ -87,7 +87,7 @@ def train_adapter(task: AgreementTask) -> dict[str, Any]:
 
 def build_trainer(
     task: AgreementTask, tokenizer: "PreTrainedTokenizerBase", encoded: list[EncodedRecord]
-) -> tuple["AnswerTrainer", "Attention"]:
+) -> tuple["CompletionTrainer", "Attention"]:
     """Builds the train stage's trainer, with initial weights that do not depend on the backend.
 
     Args:
@@ -145,7 +145,7 @@ def packed_and_single_loss(
     """
     import torch
 
-    from src.models.loss import answer_loss
+    from src.models.loss import mean_loss
 
     packed, single = (list(make_rows(encoded, max_length, packing)) for packing in (True, False))
     batch = kernel.batches(pad_id)(packed)
@@ -153,7 +153,7 @@ def packed_and_single_loss(
     on_device = {name: value.to(model.device) if torch.is_tensor(value) else value for name, value in batch.items()}
     with torch.no_grad():  # num_items_in_batch=1 makes the loss a sum instead of a mean
         total = model.eval()(**on_device, use_cache=False, num_items_in_batch=1).loss.item()
-    return {"packed_loss": total / trained, "single_loss": answer_loss(model, single, pad_id, max_length)}
+    return {"packed_loss": total / trained, "single_loss": mean_loss(model, single, pad_id, max_length)}
 
 
 def held_out_rows(encoded: list[EncodedRecord], max_length: int) -> list[dict[str, Any]]:
@@ -211,13 +211,13 @@ def reload_adapter(task: AgreementTask) -> dict[str, Any]:
     """The held-out loss of a saved adapter on its base, loaded by transformers and peft alone."""
     from peft import PeftModel
 
-    from src.models.loss import answer_loss
+    from src.models.loss import mean_loss
 
     train, base = TrainParams(**task.train), Path(task.base)
     tuned = PeftModel.from_pretrained(load_plain_base(base, train.four_bit), task.adapter)
     tokenizer = load_tokenizer(task.adapter, "chat")
     validation = held_out_rows(workload.catalogue_records(base, train.max_length), train.max_length)
-    return {"validation_loss": answer_loss(tuned, validation, tokenizer.pad_token_id, train.max_length)}
+    return {"validation_loss": mean_loss(tuned, validation, tokenizer.pad_token_id, train.max_length)}
 
 
 if __name__ == "__main__":

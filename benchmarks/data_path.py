@@ -1,7 +1,7 @@
 """Measures the data path at full size: decompress, clean, sample and format, run as dvc.yaml runs them.
 
 Beside them, in the same session, `gzip -dc` of the raw file, and a straightforward pandas program with the same rules
-on a slice. The raw file is made by benchmarks/large_file.py. Does not measure DVC itself, nor the stages behind format.
+on a slice. The raw file is made by benchmarks/large_file.py. Does not measure DVC itself, nor the stages after format.
 
     python -m benchmarks.data_path --records 2248619             # as many lines as the published file has
     python -m benchmarks.data_path --records 2248619 --twice     # then twice as many, for the memory

@@ -1,7 +1,8 @@
 """Floating-point operations of training an adapter, and the rate at which a device multiplies matrices.
 
 Covers Llama's layers with LoRA on all seven linear maps. Operations that a program does twice (gradient checkpointing)
-or for nothing (padding, logits of prompts) are not counted: utilisation says what share of the device did useful work.
+or for nothing (padding, logits of prompts) are not counted: utilisation is the share of the device's rate that was
+useful.
 
     python -m benchmarks.flops DEVICE.json
 """

@@ -91,7 +91,7 @@ def run_benchmark(
         folder: for models, tasks and their results.
         parts: in the order in which they run; on a GPU those of an UNTIMED kind run side by side.
         on_gpu: whether there is a GPU.
-        deadline: of time.monotonic(), behind which no part goes on.
+        deadline: of time.monotonic(), after which no part goes on.
         kept: results of an earlier call, which stay unless their part runs again.
         target: the JSON file.
 

@@ -142,7 +142,7 @@ def agreement_cells(outcome: Results, reloaded: Results) -> str:
 
 def packing_difference(outcome: Results) -> float | None:
     """How much the loss of packed records differs from that of single ones, relatively; None if not measured."""
-    packed_to_single = ratio(outcome.get("packed_loss"), outcome.get("single_loss"))
+    packed_to_single = measured_ratio(outcome.get("packed_loss"), outcome.get("single_loss"))
     return None if packed_to_single is None else packed_to_single - 1
 
 
@@ -182,18 +182,19 @@ def measure_goals(results: Results) -> list[Goal]:
     useful, peak = figure("Llama-3.2-1B/ours", "useful_tflops"), results["device"].get("matrix_tflops")
     memory = figure("Llama-3-8B/ours", "peak_reserved_gb")
     backends, packing = largest_backend_difference(results), largest_packing_difference(results)
+    published = measured_ratio(ours, PUBLISHED_RATE)
     return [
-        Goal("Llama-3.2-1B to the published 24.2 records/s", ratio(ours, PUBLISHED_RATE), "{:.1f} ×", "at least 10 ×"),
-        Goal("Llama-3.2-1B to Unsloth's notebook", ratio(ours, notebook), "{:.2f} ×", "at least 1.3 ×"),
-        Goal("Llama-3.2-1B to plain trl", ratio(ours, trl), "{:.2f} ×", "at least 2.5 ×"),
-        Goal("Llama-3.2-1B's utilisation", ratio(useful, peak), "{:.0%}", "at least 40%"),
+        Goal("Llama-3.2-1B to the published 24.2 records/s", published, "{:.1f} ×", "at least 10 ×"),
+        Goal("Llama-3.2-1B to Unsloth's notebook", measured_ratio(ours, notebook), "{:.2f} ×", "at least 1.3 ×"),
+        Goal("Llama-3.2-1B to plain trl", measured_ratio(ours, trl), "{:.2f} ×", "at least 2.5 ×"),
+        Goal("Llama-3.2-1B's utilisation", measured_ratio(useful, peak), "{:.0%}", "at least 40%"),
         Goal("Llama-3-8B's memory", memory, "{:.1f} GB", "at most 8 GB"),
         Goal("largest difference of losses between the backends", backends, "{:.1%}", "at most 2%"),
         Goal("largest difference of losses, packed to single", packing, "{:.2%}", "about 0"),
     ]
 
 
-def ratio(value: float | None, other: float | None) -> float | None:
+def measured_ratio(value: float | None, other: float | None) -> float | None:
     """Divides two figures.
 
     Args:

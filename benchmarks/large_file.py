@@ -16,13 +16,13 @@ from benchmarks.published_lengths import CONTENT_CHARS, TITLE_CHARS, draw_length
 from src.records.transliterate import to_ascii
 from src.synthetic.catalogue import Product, generate_products
 from src.synthetic.flaws import Record, inject_flaws
-from src.synthetic.raw_file import LABELS, RawRecord, make_line, mark_malformed
+from src.synthetic.raw_file import LABELS, make_line, mark_malformed, to_raw_record
 
 SEED = 1
 CHUNK = 20_000  # records made at once; a record repeats one of its chunk, or one of the popular contents
 CATALOGUE_PRODUCTS = 5_000  # whose texts the pieces are taken from
 PIECE_WORDS = 4
-PIECE_CHARS = 15  # of a piece with the space behind it, at least on average: enough pieces for a length
+PIECE_CHARS = 15  # of a piece with the space after it, at least on average: enough pieces for a length
 KINDS = ("book", "other")
 TYPOGRAPHIC_SHARE = 0.13  # of records with characters beyond ASCII, as among old books; entities come on top
 MOST_TARGETS = 43  # published: 22 labels a record on average
@@ -53,23 +53,13 @@ def generate_chunk(chunk: tuple[int, int]) -> bytes:
     inject_flaws(rng, records)
     mark_malformed(rng, records)
     numbered = enumerate(records, number * CHUNK)
-    return b"".join(make_line(to_raw_record(rng, uid, record), record) + b"\n" for uid, record in numbered)
+    raw = ((to_raw_record(f"{number:010}", record, draw_targets(rng)), record) for number, record in numbered)
+    return b"".join(make_line(line, record) + b"\n" for line, record in raw)
 
 
-def to_raw_record(rng: random.Random, uid: int, record: Record) -> RawRecord:
-    """Gives a record the published file's keys, and as many targets as there.
-
-    Args:
-        rng: draws the targets.
-        uid: the record's number, which becomes its product number.
-        record: its texts.
-
-    Returns:
-        The JSON object of its line.
-    """
-    targets = sorted(rng.choices(range(LABELS), k=rng.randint(1, MOST_TARGETS)))
-    texts = {"title": record.title, "content": record.content}
-    return {"uid": f"{uid:010}", **texts, "target_ind": targets, "target_rel": [1.0] * len(targets)}
+def draw_targets(rng: random.Random) -> list[int]:
+    """As many labels as published records have."""
+    return rng.choices(range(LABELS), k=rng.randint(1, MOST_TARGETS))
 
 
 def draw_products(rng: random.Random, count: int) -> list[Product]:
@@ -109,7 +99,7 @@ def join_pieces(rng: random.Random, pieces: list[str], chars: int) -> str:
     Args:
         rng: draws them.
         pieces: to draw from.
-        chars: of the text, about: it ends behind a word.
+        chars: of the text, about: it ends after a word.
 
     Returns:
         The text.

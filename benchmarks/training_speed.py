@@ -1,6 +1,6 @@
 """Trains with one of the compared trainers for some seconds, in a process of its own, and measures it.
 
-Covers records, tokens and useful operations a second, padding and memory. Does not compare: gpu.py and embedded_run.py
+Covers records, tokens and useful operations a second, padding and memory. Does not compare: gpu.py and tiny_training.py
 do, and start this.
 
     python -m benchmarks.training_speed TASK.json RESULT.json

@@ -3,7 +3,7 @@
 Covers the blocks between `<!-- NAME -->` and `<!-- /NAME -->` in README.md and docs/, the picture and the example of
 the first run. All other text is left alone.
 
-    python -m docs.build            # write the blocks anew, the picture and the example too
+    python -m docs.build            # write the blocks again, the picture and the example too
     python -m docs.build --check    # exit status 1 if one of them is not up to date
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import data_path_report, embedded_run, gpu_report
+from benchmarks import data_path_report, gpu_report, tiny_training
 from docs.example import example_table, update_example
 from docs.picture import PICTURE, draw_picture, picture_is_current
 from docs.stages import pipeline_diagram, stages_table
@@ -122,9 +122,9 @@ def data_bench() -> str:
     return data_path_report.render_table(read_json(data_path_report.RESULTS))
 
 
-def embedded_bench() -> str:
+def tiny_bench() -> str:
     """How fast the first run trains, by the committed benchmark."""
-    return embedded_run.render_table(read_json(embedded_run.RESULTS))
+    return tiny_training.render_table(read_json(tiny_training.RESULTS))
 
 
 def gpu_bench() -> str:
@@ -150,13 +150,13 @@ BLOCKS = (
     Block("stages", (DOCS / "reproducibility.md",), stages_table),
     Block("parameters", (DOCS / "parameters.md",), parameters_table),
     Block("data-bench", (DOCS / "benchmarks.md",), data_bench),
-    Block("embedded-bench", (DOCS / "benchmarks.md",), embedded_bench),
+    Block("tiny-bench", (DOCS / "benchmarks.md",), tiny_bench),
     Block("gpu-bench", (DOCS / "benchmarks.md",), gpu_bench),
 )
 
 
 def fill_blocks(path: Path) -> str:
-    """The text of a file with every block of it written anew.
+    """The text of a file with every block of it written again.
 
     Raises:
         UserError: if the file lacks the markers of a block that belongs there.
@@ -169,7 +169,12 @@ def fill_blocks(path: Path) -> str:
 
 
 def fill_block(text: str, block: Block, path: Path) -> str:
-    """`text`, that of `path`, with one block written anew.
+    """A file's text with one block written again.
+
+    Args:
+        text: the file's.
+        block: what is written.
+        path: the file, for messages.
 
     Raises:
         UserError: if its markers are missing.
@@ -192,7 +197,7 @@ def stale_files() -> Iterator[Path]:
 
 
 def write_file(path: Path) -> None:
-    """Writes the picture or a file's blocks anew."""
+    """Writes the picture or a file's blocks again."""
     if path == PICTURE:
         draw_picture()
         return
@@ -211,7 +216,7 @@ def main() -> None:
             update_example()
         stale = list(stale_files())
         if check and stale:
-            sys.exit(f"{', '.join(map(str, stale))}: behind the project's files: run `make docs`.")
+            sys.exit(f"{', '.join(map(str, stale))}: not up to date with the project's files: run `make docs`.")
         for path in stale:
             write_file(path)
     except UserError as error:

@@ -1,7 +1,7 @@
 """Shows one held-out product with the answers of both models, below README's picture.
 
 Covers docs/example.json, a copy of what the pipeline wrote, since prompts and answers are in DVC's cache, not in git.
-The copy names the prompts it is from, and dvc.lock tells whether they are still the project's. It does not tell that of
+The copy names the prompts it is from, and dvc.lock shows whether they are still the project's. It cannot show that of
 the answers: their wording depends on the processor, so that another machine's answers would never match.
 """
 
@@ -18,7 +18,7 @@ ROWS = {"title": "title", "base": "base model", "tuned": "fine-tuned model", "re
 
 
 def update_example() -> None:
-    """Writes the example anew, the first held-out product, where the pipeline's results are on the disk."""
+    """Writes the example again, the first held-out product, where the pipeline's results are on the disk."""
     if not all(path.exists() for path in (PROMPTS, *ANSWERS.values())):
         return
     first = {system: read_jsonl(path)[0] for system, path in ANSWERS.items()}

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from src.files import atomic_file, read_json
+from src.study import VEGA_LITE
 
 PICTURE = Path("docs/first-run.svg")
-VEGA_LITE = "5.8"
 GREY, PURPLE, ORANGE = "#9aa5b1", "#945dd6", "#ed8936"
 SYSTEMS = {"base": "base model", "tuned": "fine-tuned model", "nearest": "copy of the nearest title's text"}
-SCORES = {"bleu": "BLEU", "chrf": "chrF", "rougeL": "ROUGE-L"}  # three of the plotted ones: the others tell the same
+SCORES = {"bleu": "BLEU", "chrf": "chrF", "rougeL": "ROUGE-L"}  # three of the plotted ones: the others show the same
 SPLITS = {"training": "training records", "validation": "held-out records"}
 SIZE = {"width": 300, "height": 240}
 
@@ -105,7 +105,12 @@ def loss_panel(rows: Rows) -> dict[str, Any]:
 
 
 def score_panel(rows: Rows, records: int) -> dict[str, Any]:
-    """The scores of each system as bars with their values."""
+    """The scores of each system as bars with their values.
+
+    Args:
+        rows: score, system and value.
+        records: how many were scored.
+    """
     systems, top = list(SYSTEMS.values()), 1.1 * max(row["value"] for row in rows)  # room for the label
     encoding = {
         "x": {

@@ -52,7 +52,7 @@ def stage_edges(stages: Definition) -> Edges:
 
 
 def expand_stages(stages: Definition) -> Iterator[tuple[str, Definition]]:
-    """The stages with each `foreach` as the stages it stands for."""
+    """The stages with each `foreach` as the stages that it generates."""
     for name, stage in stages.items():
         if "foreach" not in stage:
             yield name, stage
@@ -63,7 +63,12 @@ def expand_stages(stages: Definition) -> Iterator[tuple[str, Definition]]:
 
 
 def fill_values(template: Any, values: dict[str, str]) -> Any:
-    """A stage's definition with `${name}` replaced by its value."""
+    """A stage's definition with `${name}` replaced by its value.
+
+    Args:
+        template: a mapping, a list or a plain value of dvc.yaml.
+        values: what takes the names' place.
+    """
     if isinstance(template, dict):
         return {fill_values(key, values): fill_values(value, values) for key, value in template.items()}
     if isinstance(template, list):
@@ -92,6 +97,11 @@ def direct_edges(stages: Definition) -> list[tuple[str, str]]:
 
 
 def reached_from(stage: str, following: dict[str, set[str]]) -> set[str]:
-    """All stages behind a stage."""
+    """All stages after a stage, at any distance.
+
+    Args:
+        stage: its name.
+        following: by stage, those that read what it writes.
+    """
     direct = following[stage]
     return direct.union(*(reached_from(other, following) for other in direct))

@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right: a bad file, a bad parameter, a missing GPU.
+"""The one exception for what a user can fix: a bad file, a bad parameter, a missing GPU.
 
 Covers the exception, and the one test of full memory; src/stages/runner.py turns both into one sentence and exit
 status 1.
@@ -6,7 +6,7 @@ status 1.
 
 
 class UserError(Exception):
-    """Says what was set, why it fails and what to change, naming file and line or the parameter."""
+    """Tells what was set, why it fails and what to change, naming file and line or the parameter."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ Covers files and folders written beside their place and renamed, JSON and JSON L
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,16 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Writes `value` as indented JSON in the order of its keys; NaN and infinity are refused with ValueError."""
+def write_json(path: str | Path, value: object) -> None:
+    """Writes a value as indented JSON in the order of its keys.
+
+    Args:
+        path: the file; an older one stays until the new one is complete.
+        value: what JSON can hold.
+
+    Raises:
+        ValueError: if a number is NaN or infinite, which JSON does not have.
+    """
     with atomic_file(path) as partial:
         partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -58,8 +66,13 @@ def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
-    """Writes one JSON value a line."""
+def write_jsonl(path: str | Path, rows: Iterable[object]) -> None:
+    """Writes one JSON value a line.
+
+    Args:
+        path: the file; an older one stays until the new one is complete.
+        rows: what JSON can hold, read one by one.
+    """
     with atomic_file(path) as partial, open(partial, "w", encoding="utf-8", newline="\n") as lines:
         lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
@@ -70,8 +83,13 @@ def read_jsonl(path: str | Path) -> list[Any]:
         return [json.loads(line) for line in lines]
 
 
-def write_tsv(path: str | Path, rows: list[dict[str, Any]]) -> None:
-    """Writes rows of equal keys as tab-separated values under a header, the form `dvc plots` reads."""
+def write_tsv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Writes rows as tab-separated values under a header, the form `dvc plots` reads.
+
+    Args:
+        path: the file; an older one stays until the new one is complete.
+        rows: at least one, all with the same keys.
+    """
     with atomic_file(path) as partial, open(partial, "w", encoding="utf-8", newline="\n") as lines:
         lines.write("\t".join(rows[0]) + "\n")
         lines.writelines("\t".join(str(value) for value in row.values()) + "\n" for row in rows)

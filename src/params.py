@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML, YAMLError
@@ -23,6 +23,9 @@ from ruamel.yaml.comments import CommentedMap
 
 from src.errors import UserError
 from src.files import atomic_file
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PARAMS, RECIPES, PIPELINE = Path("params.yaml"), Path("recipes"), Path("dvc.yaml")
 
@@ -197,7 +200,7 @@ def params_for_stage(stage: str) -> Params:
 
 
 def declared_params(stage: str) -> list[tuple[str, str]]:
-    """The (section, key) pairs that `stage` declares in dvc.yaml; a section without a key stands for all its keys."""
+    """The (section, key) pairs that `stage` declares in dvc.yaml; a section without a key means all its keys."""
     definition = read_yaml(PIPELINE)["stages"][stage]
     entries = [entry.partition(".") for entry in definition.get("do", definition).get("params", [])]
     return [(section, key) for section, _, name in entries for key in ([name] if name else section_keys(section))]
@@ -212,7 +215,7 @@ def read_yaml(path: Path) -> CommentedMap:
     """A YAML mapping with its comments and line numbers (YAML 1.2, so that 1e-5 is a number).
 
     Raises:
-        UserError: if the file is missing or is no mapping.
+        UserError: if the file is missing or is not a mapping.
     """
     try:
         document = YAML().load(path.read_text(encoding="utf-8"))
@@ -222,7 +225,7 @@ def read_yaml(path: Path) -> CommentedMap:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise UserError(
-            f"{path}{line}: is no valid YAML ({getattr(error, 'problem', error)}): correct that line."
+            f"{path}{line}: is not valid YAML ({getattr(error, 'problem', error)}): correct that line."
         ) from None
     if not isinstance(document, CommentedMap):
         raise UserError(f"{path}: has no sections: it needs `section:` lines with indented `key: value` lines below.")
@@ -240,7 +243,12 @@ def plain_values(document: Any) -> Any:
 
 
 def find_faults(document: CommentedMap, name: str) -> Iterator[str]:
-    """One sentence for each fault of a document: what was set, why it fails, what to change."""
+    """One sentence for each fault of a document: what was set, why it fails, what to change.
+
+    Args:
+        document: params.yaml, or a recipe laid over it.
+        name: the file as the sentences name it.
+    """
     values = plain_values(document)
     try:
         Params.model_validate(values)
@@ -250,11 +258,11 @@ def find_faults(document: CommentedMap, name: str) -> Iterator[str]:
         yield f"{name}:{line_number(document, location)}: {sentence}"
 
 
-def explain_fault(fault: Any) -> str:
+def explain_fault(fault: "ErrorDetails") -> str:
     """A pydantic error as a sentence with its fix."""
     path, given = ".".join(map(str, fault["loc"])), fault["input"]
     if fault["type"] == "extra_forbidden":
-        return f"{path} is no known parameter: {suggest_name(fault['loc'])}."
+        return f"{path} is not a known parameter: {suggest_name(fault['loc'])}."
     if fault["type"] == "missing":
         return f"{path} is missing: add it, `git diff {PARAMS}` shows the value it had."
     if fault["type"] == "float_type" and isinstance(given, str) and re.fullmatch(r"[\d.]+e[-+]?\d+", given):
@@ -264,7 +272,7 @@ def explain_fault(fault: Any) -> str:
 
 
 def describe_type(location: tuple[Any, ...]) -> str | None:
-    """What a parameter may be, where its type says so in words."""
+    """What a parameter may be in words, where its type has a description."""
     *sections, key = location
     fields = Params.model_fields
     for section in sections:
@@ -280,7 +288,7 @@ def suggest_name(location: tuple[Any, ...]) -> str:
     return f"write {close[0]}" if close else f"remove it, known are {', '.join(known)}"
 
 
-def find_contradictions(values: Any) -> Iterator[tuple[tuple[str, str], str]]:
+def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
     """Where single values are fine and together make no sense, as location and sentence."""
     sections = (values.get(section) for section in ("base", "sample", "format", "train"))
     base, sample, prompt, train = (section if isinstance(section, dict) else {} for section in sections)
@@ -329,13 +337,18 @@ def unsloth_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], 
             )
 
 
-def yaml_literal(value: Any) -> str:
+def yaml_literal(value: object) -> str:
     """A value as YAML writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def line_number(document: CommentedMap, location: tuple[Any, ...]) -> int:
-    """The line a parameter stands on, counted from 1; its section's where the key is missing."""
+    """The line of a parameter, counted from 1; that of its section where the key is missing.
+
+    Args:
+        document: with line numbers, as `read_yaml` gives it.
+        location: section and key, or a section alone.
+    """
     line, node = 1, document
     for key in location:
         if not isinstance(node, CommentedMap) or key not in (node.lc.data or {}):  # a recipe's key has no line here
@@ -345,7 +358,12 @@ def line_number(document: CommentedMap, location: tuple[Any, ...]) -> int:
 
 
 def apply_overlay(document: CommentedMap, recipe: CommentedMap) -> CommentedMap:
-    """`document` with the values of `recipe` in place of its own; comments and order are kept."""
+    """A document with the values of a recipe in place of its own; comments and order are kept.
+
+    Args:
+        document: params.yaml, which is changed in place.
+        recipe: sections with some of their keys.
+    """
     for section, keys in recipe.items():
         if isinstance(keys, CommentedMap) and isinstance(document.get(section), CommentedMap):
             for key, value in keys.items():

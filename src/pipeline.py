@@ -104,7 +104,7 @@ def found_modules(file: str) -> set[str]:
 
 
 def reachable_files(main_file: str) -> set[str]:
-    """The files that can change what a module computes: itself and all that it imports, directly or not."""
+    """The files that can change what a module computes: itself and everything that it imports, directly or not."""
     reached: set[str] = set()
     waiting = [main_file, ALWAYS]
     while waiting:
@@ -137,7 +137,7 @@ def is_source(dependency: str) -> bool:
 
 
 def with_source_files(text: str) -> str:
-    """The text of dvc.yaml with every stage's source files written anew, behind its other dependencies."""
+    """The text of dvc.yaml with every stage's source files written again, after its other dependencies."""
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -167,7 +167,7 @@ def main() -> None:
     if new == text:
         return
     if check:
-        sys.exit(f"{PIPELINE} is behind the imports in src/: run `make pipeline`.")
+        sys.exit(f"{PIPELINE} is not up to date with the imports in src/: run `make pipeline`.")
     with atomic_file(PIPELINE) as partial:
         partial.write_text(new, encoding="utf-8")
 

@@ -34,21 +34,21 @@ PICTURE = Path("docs/learning-rates.svg")
 # Lines of an experiment's log worth showing; a stage's error begins with the stage's name.
 PROGRESS = re.compile(r"step \d+ of \d+|\d+ steps: |Scored |[a-z]+: |ERROR")
 VEGA_LITE = "5.8"  # DVC's page loads 5.2, which vl-convert lacks: this is the nearest it has
-POLL_SECONDS = 1  # between two looks at DVC's queue, which notifies nobody
+POLL_SECONDS = 1  # between two looks at DVC's queue, which sends no notice
 
 
 def learning_rate(text: str) -> str:
     """A learning rate as the names of experiments hold it: 0.00001 and 1.0e-05 are 1e-5.
 
     Raises:
-        ArgumentTypeError: if it is no number above 0 and below 1.
+        ArgumentTypeError: if it is not a number above 0 and below 1.
     """
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no learning rate: write a number above 0 and below 1, like 1e-5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a learning rate: write a number above 0 and below 1")
     mantissa, exponent = f"{value:.6e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 

@@ -73,7 +73,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base model's folder: the embedded tokenizer, trained on few products, and random weights."""
+    """A base model's folder: the tiny tokenizer, trained on few products, and random weights."""
     from src.synthetic import tiny_model
     from src.synthetic.catalogue import generate_products
 

@@ -1,7 +1,7 @@
 """Scratch copies of the project, with a pipeline so small that all of it runs in a minute.
 
 Covers making one, setting its parameters, reproducing it, copying it as it then is, and doing so beside other tests.
-What a pipeline has to show for it is for the tests to say.
+The tests check what it wrote.
 """
 
 import json
@@ -160,7 +160,7 @@ def apply_change(change: Change, folder: Path) -> Reproduction:
     return read_reproduction(folder, change(folder))
 
 
-class Lane(Background):
+class ProjectWorker(Background):
     """A copy of a project in which changes are reproduced one after another, each on what the last one left."""
 
     def __init__(self, original: Path, reproduced: Future[Any], folder: Path) -> None:
@@ -170,17 +170,17 @@ class Lane(Background):
         self.folder = folder
 
 
-def submit_groups(lanes: list[Lane], groups: Iterable[dict[str, Change]]) -> dict[str, Future[Reproduction]]:
+def submit_groups(workers: list[ProjectWorker], groups: Iterable[dict[str, Change]]) -> dict[str, Future[Reproduction]]:
     """What each change will have done, by the change's name.
 
-    A group of changes, by name, stays in one lane, so that what they have in common is run once. Each goes to the lane
-    that has least to do, the first group to the first lane: it finds the project as it was reproduced.
+    A group of changes, by name, goes to one worker, so that what they have in common is run once: to the one that has
+    least to do. The first worker gets the first group, which finds the project as it was reproduced.
     """
     outcomes: dict[str, Future[Reproduction]] = {}
-    loads = [0] * len(lanes)
+    loads = [0] * len(workers)
     for group in groups:
         number = loads.index(min(loads))
         loads[number] += len(group) + 1  # a group's first change runs more stages than the others
-        lane = lanes[number]
-        outcomes |= {name: lane.submit(apply_change, change, lane.folder) for name, change in group.items()}
+        worker = workers[number]
+        outcomes |= {name: worker.submit(apply_change, change, worker.folder) for name, change in group.items()}
     return outcomes

@@ -1,4 +1,4 @@
-"""How the house is built: imports run one way and in no circle, functions are short, refusals only refuse."""
+"""The project's structure: imports run one way and in no circle, functions are short, refusals only refuse."""
 
 import ast
 from functools import cache
@@ -97,7 +97,7 @@ def test_functions_are_short(file: str) -> None:
 
 @pytest.mark.parametrize("file", [file for file in SOURCES if Path(file).name == pipeline.REFUSALS])
 def test_refusals_only_refuse(file: str) -> None:
-    """They are no inputs of stages, so that what they return must not get into a result."""
+    """They are not inputs of stages, so what they return must not get into a result."""
     returned = {one.name: ast.unparse(one.returns) if one.returns else "nothing declared" for one in functions(file)}
     assert {name: kind for name, kind in returned.items() if kind not in ONLY_REFUSES} == {}
 

@@ -23,7 +23,7 @@ from tests.scratch import (
     ROOT,
     SMALL,
     Change,
-    Lane,
+    ProjectWorker,
     Reproduction,
     call,
     copy_project,
@@ -136,12 +136,14 @@ def outcomes(
     reproducing: Future[tuple[Path, str]],
 ) -> Iterator[dict[str, Future[Reproduction]]]:
     """What the change of each test that is to run will have done, by the test's name."""
-    folder, names = tmp_path_factory.mktemp("lanes"), {item.name for item in request.session.items}
-    lanes = [Lane(scratch_project, reproducing, folder / str(number)) for number in range(os.cpu_count() or 1)]
+    folder, names = tmp_path_factory.mktemp("workers"), {item.name for item in request.session.items}
+    workers = [
+        ProjectWorker(scratch_project, reproducing, folder / str(number)) for number in range(os.cpu_count() or 1)
+    ]
     asked = [{name: change for name, change in group.items() if name in names} for group in changes_by_test()]
-    yield submit_groups(lanes, asked)
-    for lane in lanes:
-        lane.stop()
+    yield submit_groups(workers, asked)
+    for worker in workers:
+        worker.stop()
 
 
 @pytest.fixture

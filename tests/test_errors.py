@@ -1,4 +1,4 @@
-"""Full memory is told from other errors, whoever raises it."""
+"""Full memory is distinguished from other errors, in any library that raises it."""
 
 import pytest
 import torch

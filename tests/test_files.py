@@ -1,4 +1,4 @@
-"""Files and folders that are either the old or the new ones, whatever happens in between."""
+"""Files and folders that are either the old or the new ones, also after a crash in between."""
 
 import os
 import signal
@@ -98,7 +98,7 @@ def test_a_killed_process_leaves_the_old_folder_and_the_next_write_tidies_up() -
 
 
 def killed_after_renames(count: int) -> None:
-    """Writes the folder `out` anew and is killed as soon as it has renamed `count` times."""
+    """Writes the folder `out` again and is killed as soon as it has renamed `count` times."""
     killed(
         "rename, done = os.rename, []\n"
         "def last(source, target):\n"

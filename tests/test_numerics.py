@@ -1,4 +1,4 @@
-"""Threads and seeds: the same numbers again, whatever the environment says."""
+"""Threads and seeds: the same numbers again, in any environment."""
 
 import os
 import subprocess
@@ -40,8 +40,8 @@ def test_threads_and_kernels_do_not_depend_on_the_environment() -> None:
         "print(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability(), torch.cuda.is_available())"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ATEN_CPU_CAPABILITY": "default"}
-    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    threads, capability, gpu = said.stdout.split()
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    threads, capability, gpu = done.stdout.split()
     if gpu == "True":
         pytest.skip("on a GPU the CPU's threads are left as they are")
     assert (threads, capability) == (str(numerics.THREADS), "AVX2")

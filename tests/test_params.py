@@ -72,7 +72,7 @@ def test_all_faults_are_named_at_once_each_with_line_and_fix(project: Path) -> N
     }
     sentences = found()
     wanted = [
-        (lines["misspelt"], "train.lora_alhpa is no known parameter: write lora_alpha."),
+        (lines["misspelt"], "train.lora_alhpa is not a known parameter: write lora_alpha."),
         (section_line("train"), "train.lora_alpha is missing: add it"),
         (lines["text"], "train.lr is the text '1e-5': write it as a number without quotes, such as 1.0e-5."),
         (lines["type"], "sample.records is 'many', and must be a valid integer: change it."),
@@ -185,7 +185,7 @@ def test_the_processes_of_a_launcher_are_counted(
 def test_a_misspelt_section_is_named_with_the_right_one(project: Path) -> None:
     line = section_line("generate")
     PARAMS.write_text(PARAMS.read_text().replace("\ngenerate:", "\ngenrate:"))
-    assert f"params.yaml:{line}: genrate is no known parameter: write generate." in found()
+    assert f"params.yaml:{line}: genrate is not a known parameter: write generate." in found()
 
 
 @pytest.mark.parametrize("section", params.Params.model_fields)
@@ -198,8 +198,8 @@ def test_a_section_that_is_a_value_is_named(project: Path, section: str) -> None
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"data: [\n", "params.yaml:2: is no valid YAML"),
-        (b"data: 1\ndata: 2\n", "params.yaml:2: is no valid YAML"),
+        (b"data: [\n", "params.yaml:2: is not valid YAML"),
+        (b"data: 1\ndata: 2\n", "params.yaml:2: is not valid YAML"),
         (b"", "params.yaml: has no sections"),
         (b"- data\n", "params.yaml: has no sections"),
         (b"data:\n  raw: caf\xe9\n", "params.yaml"),
@@ -249,8 +249,8 @@ def test_a_recipe_laid_twice_changes_nothing_more(project: Path) -> None:
     ("text", "sentence"),
     [
         ("train:\n  lr: -1\n", "train.lr is -1, and must be greater than 0"),
-        ("train:\n  learning_rate: 1\n", "train.learning_rate is no known parameter"),
-        ("trian:\n  lr: 1\n", "trian is no known parameter: write train."),
+        ("train:\n  learning_rate: 1\n", "train.learning_rate is not a known parameter"),
+        ("trian:\n  lr: 1\n", "trian is not a known parameter: write train."),
         ("train: 5\n", "recipes/other.yaml"),
         ("train:\n", "recipes/other.yaml"),
     ],

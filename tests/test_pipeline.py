@@ -1,4 +1,4 @@
-"""dvc.yaml says what the code does: every source file and every parameter that a stage depends on, and no other.
+"""dvc.yaml declares what the code does: every source file and every parameter that a stage depends on, and no other.
 
 Covers the declaration, from the code's syntax trees. What DVC reruns after a change is in test_reruns.py.
 """

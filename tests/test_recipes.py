@@ -23,7 +23,7 @@ LLAMA_3_8B = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_recipe_says_what_it_is_for_and_how_it_is_run(name: str) -> None:
+def test_a_recipe_tells_what_it_is_for_and_how_it_is_run(name: str) -> None:
     title, *lines = (line.removeprefix("#").strip() for line in TEXTS[name].splitlines() if line.startswith("#"))
     comment = " ".join(lines)
     assert "GB" in title
@@ -38,6 +38,6 @@ def test_the_memory_in_a_comment_is_the_audits_estimate_for_full_rows(name: str)
     assert recipe["base"]["repository"] == "NousResearch/Meta-Llama-3-8B"
     train = TrainParams.model_construct(**recipe["train"])
     total = estimate_memory(LLAMA_3_8B, train, train.max_length)["memory_total_gb"]
-    [(card, said)] = re.findall(r"GPU with (\d+) GB \(estimated: (\d+) GB\)", TEXTS[name])
-    assert round(total) == int(said)
-    assert total < 0.7 * int(card)  # room for what the estimate leaves out, and for its error
+    [(available, estimated)] = re.findall(r"GPU with (\d+) GB \(estimated: (\d+) GB\)", TEXTS[name])
+    assert round(total) == int(estimated)
+    assert total < 0.7 * int(available)  # room for what the estimate leaves out, and for its error

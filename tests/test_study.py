@@ -170,7 +170,7 @@ def test_a_rate_is_named_in_short(text: str, name: str) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1e-5", "1", "nan", "inf", "fast", ""])
 def test_what_is_no_rate_is_refused(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match="is no learning rate"):
+    with pytest.raises(ArgumentTypeError, match="is not a learning rate"):
         learning_rate(text)
 
 

@@ -17,7 +17,7 @@ from src.prompts.encoding import encode_prompt, render_prompt
 from src.prompts.rendering import FormattedRecord, Prompt, Turns, prompt_turns
 from src.prompts.tokenizers import end_of_turn_id, without_bos
 
-# By precision: nats by which the original may prefer its own token where an answer parts, since rounding swaps ties.
+# By precision: nats by which the original may prefer its own token where answers first differ: rounding swaps ties.
 TOLERANCE = {"f16": 0.02, "q8_0": 0.3}
 LOSS_DIFFERENCE = 0.01  # nats a token that merging may change the loss of an answer by
 
@@ -72,7 +72,7 @@ def prompt_checks(
 def check_gguf(
     path: Path, precision: str, merged: TransformersEngine, checks: Sequence[PromptCheck], sampling: Sampling
 ) -> float:
-    """The share of prompts that llama.cpp answers from a GGUF with the merged model's very tokens.
+    """The share of prompts that llama.cpp answers from a GGUF with exactly the merged model's tokens.
 
     Args:
         path: the GGUF file.
@@ -106,13 +106,13 @@ def answer_agreement(answers: Sequence[Answer], expected: Sequence[Answer]) -> f
 
 
 def answer_preference(engine: TransformersEngine, check: PromptCheck, other: Answer) -> float:
-    """How much likelier a model finds its own greedy answer's token than another answer's where the two part, in nats.
+    """How much likelier a model finds its own token than another answer's where the two first differ, in nats.
 
     0 where the answers are the same. An answer that ended earlier chose the stop token there.
 
     Args:
         engine: the model.
-        check: the prompt and the model's own answer.
+        check: the prompt and the model's own answer, a greedy one.
         other: the answer that it is compared with.
     """
     import torch
@@ -130,7 +130,12 @@ def answer_preference(engine: TransformersEngine, check: PromptCheck, other: Ans
 
 
 def shared_tokens(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two answers begin with in common."""
+    """How many tokens two answers begin with in common.
+
+    Args:
+        one: token ids of an answer.
+        other: those of another one.
+    """
     return next(
         (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
         min(len(one), len(other)),

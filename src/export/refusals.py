@@ -60,5 +60,5 @@ def refuse_other_answers(name: str, preferences: list[float], tolerance: float) 
         if nats > tolerance:
             raise UserError(
                 f"{name} answers check prompt {prompt} otherwise than the merged model, which prefers its own answer "
-                f"by {nats:.3f} nats where they part: not exported."
+                f"by {nats:.3f} nats where they first differ: not exported."
             )

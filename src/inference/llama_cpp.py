@@ -35,11 +35,23 @@ class LlamaCppEngine:
         self.server = xllamacpp.Server(params)
 
     def answer(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
-        """An answer to each prompt, as `Engine.answer` has it."""
+        """An answer to each prompt, in their order.
+
+        Args:
+            prompts: turns, or text without the begin-of-text token.
+            sampling: how the answers are drawn.
+
+        Raises:
+            UserError: if llama.cpp does not answer a prompt.
+        """
         return [read_answer(self.complete(prompt, sampling), sampling.logprobs) for prompt in prompts]
 
     def complete(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
         """llama.cpp's answer to one prompt, in the form of OpenAI's `choices`.
+
+        Args:
+            prompt: turns, or text without the begin-of-text token.
+            sampling: how the answer is drawn.
 
         Raises:
             UserError: if it gives none.

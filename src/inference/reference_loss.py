@@ -1,6 +1,6 @@
-"""How likely a model finds the answers that it should have given.
+"""How likely a model finds the references: the loss of each held-out text, given its prompt.
 
-Covers the loss of each record by itself, for the scores and for comparing two models. src/models/loss.py computes the
+Covers single records, for the scores and for comparing two models. src/models/loss.py computes the
 same quantity summed over a batch, for training. It does not serve here without changing data/generations: in each of
 the tiny model's 200 records its loss differs, by up to 0.0011 of 89 nats, since PyTorch's cross entropy over
 transposed logits, as below, rounds otherwise than over contiguous ones.
@@ -22,10 +22,10 @@ LOSS_BATCH = 8  # the logits of more records over a large vocabulary do not fit 
 
 
 class ReferenceLoss(NamedTuple):
-    """The loss of one reference answer."""
+    """The loss of one reference."""
 
     nats: float
-    """Negative log-likelihood, summed over the answer and its end-of-turn token."""
+    """Negative log-likelihood, summed over the reference and its end-of-turn token."""
     tokens: int
     """How many tokens that is."""
 
@@ -59,7 +59,14 @@ def batch_losses(
     records: Sequence[FormattedRecord],
     max_length: int,
 ) -> list[ReferenceLoss]:
-    """The losses of one batch, as `reference_losses` gives them."""
+    """The losses of one batch, as `reference_losses` gives them.
+
+    Args:
+        model: what is asked, in evaluation mode.
+        tokenizer: the model's.
+        records: prompts and completions, few enough for the memory.
+        max_length: tokens that a record is truncated to.
+    """
     from torch.nn.functional import cross_entropy
 
     encoded = [encode_record(tokenizer, record, max_length)._asdict() for record in records]

@@ -24,12 +24,25 @@ class TransformersEngine(NamedTuple):
     """Prompts answered at once."""
 
     def answer(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
-        """An answer to each prompt, as `Engine.answer` has it."""
+        """An answer to each prompt, in their order.
+
+        Args:
+            prompts: turns, or text without the begin-of-text token.
+            sampling: how the answers are drawn.
+
+        Raises:
+            UserError: if the model's chat template refuses the turns.
+        """
         batches = progress_batches(prompts, self.batch_size, "Answering")
         return [answer for batch in batches for answer in self.answer_batch(batch, sampling)]
 
     def answer_batch(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
-        """Answers to prompts that are answered at once."""
+        """Answers to prompts that are answered at once.
+
+        Args:
+            prompts: as many as fit the memory.
+            sampling: how the answers are drawn.
+        """
         config = generation_config(self.tokenizer, sampling)
         self.model.generation_config = config  # generate() fills what is not set from here: no sampling of the base's
         encoded = {"input_ids": [encode_prompt(self.tokenizer, prompt) for prompt in prompts]}
@@ -48,8 +61,8 @@ def generation_config(tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) 
     """transformers' settings for greedy decoding up to the template's stop tokens.
 
     Args:
-        tokenizer: with a pad token that is no stop token.
-        sampling: what is asked for; anything that the base model's own settings suggest is left aside.
+        tokenizer: with a pad token that is not a stop token.
+        sampling: what is asked for; the base model's own settings are ignored.
     """
     from transformers import GenerationConfig
 
@@ -86,7 +99,7 @@ def read_answer(
 
     Args:
         tokenizer: what the tokens are of.
-        generated: token ids; those behind the first stop token are padding.
+        generated: token ids; those after the first stop token are padding.
         logprobs: one for each token, if they were asked for.
         stops: the token ids that end an answer.
     """

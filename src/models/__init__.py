@@ -1,1 +1,1 @@
-"""The model side: base model, adapter, attention, batches and loss; knows no file of a stage."""
+"""Models: base model, adapter, attention, batches and loss; knows no file of a stage."""

@@ -1,6 +1,6 @@
 """A trained adapter: its weights in memory, also where each process holds a shard of them, and its files.
 
-Covers files that are equal for equal weights, and the note that says which base an adapter belongs to. Does not load
+Covers files that are equal for equal weights, and the note that names the base an adapter belongs to. Does not load
 adapters, nor train them.
 """
 
@@ -58,7 +58,7 @@ def record_base(base: Path, adapter: Path) -> None:
 
 
 def weights_digest(base: Path) -> str:
-    """What tells a base model from another: the SHA-256 of its weights."""
+    """What identifies a base model: the SHA-256 of its weights."""
     found = sha256()
     for path in sorted(base.glob("*.safetensors")):
         with open(path, "rb") as weights:

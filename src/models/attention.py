@@ -21,7 +21,7 @@ from src.models.collation import (
 from src.models.refusals import refuse_compile, refuse_kernel
 from src.params import TrainParams
 
-FLASH_CAPABILITY = (8, 0)  # Ampere: before it flash attention does not run, nor has Triton bfloat16
+FLASH_CAPABILITY = (8, 0)  # Ampere: before it flash attention does not run, and Triton has no bfloat16
 FLAT: dict[str, Callable[[list[Row]], Batch]] = {  # packed rows as each kernel takes them
     "flash_attention_2": collate_flat,
     varlen.NAME: collate_with_cu_seqlens,
@@ -65,7 +65,7 @@ def choose_attention(train: TrainParams) -> Attention:
         return Attention("unsloth", train.packing, "Unsloth's own, which keeps packed records apart by their lengths")
     if train.attention != "auto":
         refuse_kernel(train.attention, on_gpu)
-        return registered_kernel(train, train.attention, f"{train.attention}, as train.attention says")
+        return registered_kernel(train, train.attention, f"{train.attention}, as train.attention asks")
     if not train.packing:
         return registered_kernel(train, "sdpa", "sdpa, as each row holds one record")
     if not on_gpu:
@@ -74,7 +74,7 @@ def choose_attention(train: TrainParams) -> Attention:
 
 
 def registered_kernel(train: TrainParams, implementation: str, reason: str) -> Attention:
-    """A kernel, made known to transformers, for rows packed as train.packing says.
+    """A kernel, made known to transformers, for rows packed as train.packing asks.
 
     Flex attention is compiled anew for rows of another length, so they all get the longest one's.
 

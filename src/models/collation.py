@@ -16,7 +16,7 @@ def collate_padded(rows: list[Row], pad_id: int, length: int = 0) -> Batch:
 
     Positions start at 0 with each record. There is no attention mask: from the positions transformers builds one in
     which packed neighbours do not see each other, and none where each row holds one record. Such a record's positions
-    go on in the padding, which stands behind every token that could see it.
+    go on in the padding, which comes after every token of the record, so that none sees it.
 
     Args:
         rows: records, or several packed into a row.

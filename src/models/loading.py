@@ -119,17 +119,17 @@ def nf4_config(dtype: "torch.dtype", sharded: bool = False) -> "BitsAndBytesConf
 
 
 def dequantise(model: "PreTrainedModel") -> "PreTrainedModel":
-    """A 4-bit model with its weights as float32: the very numbers that each product would else compute anew.
+    """A 4-bit model with its weights as float32: the numbers that each product would otherwise compute again.
 
-    On a CPU that saves 6% of a training step and 15% of the answers, for seven times the memory of these weights. It
-    also keeps bitsandbytes from its bfloat16 shortcut on CPUs with AVX512-BF16, which repacks 4-bit weights in place as
-    soon as a model is evaluated and rounds their scales (seen in 0.50.2).
+    On a CPU that saves 6% of a training step and 15% of the time to answer, for seven times the memory of these
+    weights. It also keeps bitsandbytes from its bfloat16 shortcut on CPUs with AVX512-BF16, which repacks 4-bit weights
+    in place as soon as a model is evaluated and rounds their scales (seen in 0.50.2).
     """
     import torch
     from bitsandbytes.nn import Linear4bit
 
     weights: list[Any] = [module.weight for module in model.modules() if isinstance(module, Linear4bit)]
     for weight in weights:
-        weight.quant_state.dtype = torch.float32  # a stored one may say bfloat16, and would be rounded
+        weight.quant_state.dtype = torch.float32  # a stored one may be bfloat16, and would be rounded
     logging.getLogger("transformers.integrations.bitsandbytes").setLevel(logging.ERROR)  # names the type asked for
     return model.dequantize(torch.float32)

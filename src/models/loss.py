@@ -1,4 +1,4 @@
-"""The loss on the answers: computed where a token is trained, and nowhere else.
+"""The loss on the completions: computed where a token is trained, and nowhere else.
 
 Covers the loss of a training step and of held-out rows. Does not make batches.
 """
@@ -83,7 +83,7 @@ def chunk_loss(head: "Linear", states: "Tensor", targets: "Tensor") -> "Tensor":
     return cross_entropy(head(states).float(), targets, reduction="sum")
 
 
-def answer_loss(model: "PreTrainedModel | PeftModel", rows: list[Row], pad_id: int, batch_tokens: int = 1) -> float:
+def mean_loss(model: "PreTrainedModel | PeftModel", rows: list[Row], pad_id: int, batch_tokens: int = 1) -> float:
     """Mean negative log-likelihood over the trained tokens of all rows, in nats a token.
 
     Unlike the Trainer's own evaluation, which averages over batches, every token counts the same.

@@ -1,4 +1,4 @@
-"""What cannot be trained or loaded here: each function either does nothing or says what to change.
+"""What cannot be trained or loaded here: each function either does nothing or tells what to change.
 
 Covers launchers, sharding, precision, kernels and files of a base model. Nothing here changes a result, so no stage of
 dvc.yaml reruns when it does.
@@ -61,8 +61,8 @@ def sharding_obstacles(train: TrainParams, stored_in_4_bits: bool) -> Iterator[s
     import torch
 
     given, count = os.environ.get, processes.world_size()
-    # On a CPU accelerate leaves the distributed type at MULTI_CPU (1.15, state.py, AcceleratorState.__init__), says
-    # nothing, and trains copies.
+    # On a CPU accelerate leaves the distributed type at MULTI_CPU (1.15, state.py, AcceleratorState.__init__), gives
+    # no warning, and trains copies.
     if not torch.cuda.is_available():
         yield "that takes GPUs, and PyTorch sees none here: replace --use_fsdp by --multi_gpu"
     if given("FSDP_VERSION") != "2":
@@ -182,11 +182,11 @@ def refuse_other_base(base: Path, adapter: Path) -> None:
         adapter: the adapter's folder.
 
     Raises:
-        UserError: if it was trained on another one, or does not say on which.
+        UserError: if it was trained on another one, or nothing names the one.
     """
     note = adapter / BASE_FILE
     if not note.exists():
-        raise UserError(f"{note} is missing, so nothing says which base the adapter was trained on: run train again.")
+        raise UserError(f"{note} is missing, and it names the base that the adapter was trained on: run train again.")
     if read_json(note)["sha256"] != weights_digest(base):
         raise UserError(
             f"{adapter} was trained on another base model than the one in {base}: restore that base (`dvc checkout`), "
@@ -195,7 +195,7 @@ def refuse_other_base(base: Path, adapter: Path) -> None:
 
 
 def check_model(folder: Path) -> None:
-    """Refuses a folder that is no complete model, or one whose layers are not known here.
+    """Refuses a folder that is not a complete model, or one whose layers are not known here.
 
     Raises:
         UserError: naming what is missing or unknown.

@@ -94,7 +94,12 @@ def attend_within_records(
 
 
 def repeat_shared_heads(states: "Tensor", query: "Tensor") -> "Tensor":
-    """Keys or values with as many heads as the queries, both [1, heads, tokens, width]."""
+    """Keys or values with as many heads as the queries.
+
+    Args:
+        states: keys or values, [1, heads, tokens, width].
+        query: the queries, with a multiple of these heads.
+    """
     return states.repeat_interleave(query.shape[1] // states.shape[1], dim=1)
 
 

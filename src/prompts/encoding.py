@@ -27,7 +27,11 @@ class EncodedRecord(NamedTuple):
 
 
 def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> str:
-    """A prompt as the text that a model goes on with, special tokens and all.
+    """A prompt as the text that a model goes on with, with its special tokens.
+
+    Args:
+        tokenizer: as `load_tokenizer` prepares it.
+        prompt: turns, or text without the begin-of-text token.
 
     Raises:
         UserError: if the chat template refuses the turns.
@@ -38,7 +42,11 @@ def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> str:
 
 
 def render_record(tokenizer: "PreTrainedTokenizerBase", record: FormattedRecord) -> tuple[str, str]:
-    """Prompt and completion of a formatted record as text, special tokens and all.
+    """Prompt and completion of a formatted record as text, with their special tokens.
+
+    Args:
+        tokenizer: as `load_tokenizer` prepares it.
+        record: prompt and completion.
 
     Raises:
         UserError: if the chat template renders a prompt differently once the completion follows it.
@@ -53,7 +61,15 @@ def render_record(tokenizer: "PreTrainedTokenizerBase", record: FormattedRecord)
 
 
 def encode_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> list[int]:
-    """Token ids of a prompt, with the begin-of-text token where the tokenizer has one."""
+    """Token ids of a prompt, with the begin-of-text token where the tokenizer has one.
+
+    Args:
+        tokenizer: as `load_tokenizer` prepares it.
+        prompt: turns, or text without that token.
+
+    Raises:
+        UserError: if the chat template refuses the turns.
+    """
     return token_ids(tokenizer, render_prompt(tokenizer, prompt))
 
 
@@ -72,7 +88,7 @@ def encode_record(
     """
     prompt, completion = (token_ids(tokenizer, text) for text in render_record(tokenizer, record))
     stop = end_of_turn_id(tokenizer)
-    if stop in completion:  # some templates put a line break behind it, which is not to be learnt
+    if stop in completion:  # some templates put a line break after it, which is not to be learnt
         completion = completion[: completion.index(stop) + 1]
     labels = [IGNORE_INDEX] * len(prompt) + completion
     return EncodedRecord((prompt + completion)[:max_length], labels[:max_length])
@@ -83,6 +99,10 @@ def find_special_token(tokenizer: "PreTrainedTokenizerBase", record: FormattedRe
 
     Nothing is done about it here: llama.cpp and Ollama read special tokens in the whole prompt, so a tokenizer that
     did not would train on another prompt than the one that is served.
+
+    Args:
+        tokenizer: one with special tokens.
+        record: prompt and completion.
     """
     matches = (special_token_pattern(tokenizer).search(text) for text in text_contents(record))
     return next((match[0] for match in matches if match), None)

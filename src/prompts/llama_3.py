@@ -1,6 +1,6 @@
 """How Llama 3's tokenizers split text.
 
-Stands alone, so that the tiny base model, which splits the same way, depends on no template or prompt.
+A module of its own, so that the tiny base model, which splits the same way, depends on no template or prompt.
 """
 
 # Llama 3's split expression (the `pre_tokenizer` of its tokenizer.json), which llama.cpp calls llama-bpe.

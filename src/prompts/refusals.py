@@ -30,8 +30,8 @@ def refused_turns(reason: str) -> UserError:
 
 
 def changing_prompt() -> UserError:
-    """The chat template renders a prompt in one way alone and in another with an answer behind it."""
+    """The chat template renders a prompt in one way alone and in another with a completion after it."""
     return UserError(
-        "The base model's chat template renders a prompt differently once the answer follows, so that training and "
+        "The base model's chat template renders a prompt differently once the completion follows, so that training and "
         "generation would see different prompts: set format.template to alpaca or plain."
     )

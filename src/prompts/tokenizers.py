@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # that token, and never stops.
 PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<pad>", "<unk>")
 
-# Stands for a completion where only what the template puts behind it is looked at.
+# In place of a completion where only what the template puts after it matters.
 COMPLETION_MARK = "SHELFTALK"
 
 
@@ -77,18 +77,33 @@ def render_turns(tokenizer: "PreTrainedTokenizerBase", turns: Turns, add_generat
 
 
 def with_bos(tokenizer: "PreTrainedTokenizerBase", text: str) -> str:
-    """`text` with exactly one begin-of-text token in front, if the tokenizer has such a token."""
+    """A text with exactly one begin-of-text token in front, if the tokenizer has such a token.
+
+    Args:
+        tokenizer: any.
+        text: with that token or without.
+    """
     begin = tokenizer.bos_token or ""
     return text if text.startswith(begin) else begin + text
 
 
 def without_bos(tokenizer: "PreTrainedTokenizerBase", text: str) -> str:
-    """`text` without the begin-of-text token in front, which llama.cpp and Ollama add themselves."""
+    """A text without the begin-of-text token in front, which llama.cpp and Ollama add themselves.
+
+    Args:
+        tokenizer: any.
+        text: with that token or without.
+    """
     return text.removeprefix(tokenizer.bos_token or "")
 
 
 def token_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
-    """Token ids of a text that holds its special tokens already."""
+    """Token ids of a text.
+
+    Args:
+        tokenizer: any.
+        text: with its special tokens; none is added.
+    """
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -99,7 +114,12 @@ def end_of_turn_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
 
 @lru_cache(maxsize=8)
 def find_end_of_turn(tokenizer: "PreTrainedTokenizerBase", chat_template: str) -> int | None:
-    """What `end_of_turn_id` gives, remembered for a tokenizer and its template."""
+    """What `end_of_turn_id` gives, remembered for a tokenizer and its template.
+
+    Args:
+        tokenizer: the one that renders and encodes.
+        chat_template: its template, here only to tell two states of one tokenizer apart.
+    """
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": COMPLETION_MARK}]
     tail = token_ids(tokenizer, render_turns(tokenizer, turns).rpartition(COMPLETION_MARK)[2])
     return next((token for token in tail if token in tokenizer.all_special_ids), None)

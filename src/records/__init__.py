@@ -1,1 +1,1 @@
-"""The data side, on Polars: the raw reader, the cleaning rules, duplicates, strata and the split. Knows no model."""
+"""Records, on Polars: reading, cleaning rules, filters, duplicates, strata and splits. Knows no model."""

@@ -1,7 +1,7 @@
 """What is counted of the cleaning, and shown of it: drop reasons, what each rule changed, lengths, examples.
 
-Covers the sums over all batches, and the rows of the plots. Holds counts and a few examples, whatever the number of
-records.
+Covers the sums over all batches, and the rows of the plots. Holds counts and a few examples for any number
+of records.
 """
 
 from collections import Counter

@@ -20,7 +20,7 @@ DROP_REASON = pl.Enum([DUPLICATE.name, NEAR_DUPLICATE.name])  # one byte a recor
 def mark_duplicates(index: pl.DataFrame, clusters: np.ndarray, policy: DuplicatePolicy) -> pl.DataFrame:
     """Which records repeat an earlier one, and which of those are dropped.
 
-    The first of equal records stays; of a cluster the first that is no exact duplicate, whatever the titles.
+    The first of equal records stays; of a cluster the first that is not an exact duplicate, with any titles.
 
     Args:
         index: title_key and content_key of each record, in file order.

@@ -123,7 +123,7 @@ class DuplicateExamples:
         self._start = 0
 
     def add(self, records: pl.DataFrame) -> None:
-        """Takes the texts of those drawn from a batch of all candidates, one batch behind the other."""
+        """Takes the texts of those drawn from a batch of all candidates, one batch after the other."""
         inside = range(self._start, self._start + records.height)
         for position in sorted({position for _, *pair in self._drawn for position in pair if position in inside}):
             self._records[position] = records.row(position - self._start, named=True)
@@ -171,7 +171,7 @@ def first_changes(rule: Rule, texts: pl.Series, rules: Sequence[Rule]) -> list[t
 
 
 def difference_window(text: str, other: str) -> tuple[str, str]:
-    """The same part of two texts, around where they first differ; a bracket is an end of the text, a … is none.
+    """The same part of two texts, around where they first differ; a bracket is an end of the text, at a … it goes on.
 
     Args:
         text: a text.

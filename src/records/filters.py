@@ -16,7 +16,12 @@ from src.records.rules import ENTITIES, apply_rule
 
 
 def has_markup_title(records: pl.DataFrame, _: Params) -> pl.Series:
-    """Whether the raw title is what a scraper took for one: a tag with attributes, or a script."""
+    """Whether the raw title is what a scraper took for one: a tag with attributes, or a script.
+
+    Args:
+        records: a batch with the column raw_title.
+        _: read by other tests alone.
+    """
     # The raw one, since the rule `markup` removes the traces; decoded, since tags come as entities, too.
     return apply_rule(ENTITIES, records["raw_title"])[0].str.contains(markup.MARKUP_TITLE)
 

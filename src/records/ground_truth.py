@@ -1,7 +1,7 @@
 """Cleaning scored against the ground truth of the synthetic sample: recall and precision of every rule and filter.
 
-The ground truth tells of each flawed record its flaws, and its clean texts or why it has to be dropped. A record that
-it does not name is clean as it is. Does not cover transliteration, nor languages: the sample has no flaws of that kind.
+The ground truth lists each flawed record's flaws, and its clean texts or why it has to be dropped. A record that it
+does not list is clean as it is. Does not cover transliteration, nor languages: the sample has no flaws of that kind.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ FLAWS_OF_RULE = {  # the flaws that each rule removes, by the names that src/syn
     "glued": {"glued"},
     "spaces": {"whitespace"},
 }
-Score = dict[str, float | None]
+CleaningScore = dict[str, float | None]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Outcome:
         expected: the drop reason that it should have, None if it should be kept.
         changed: the rules that changed it.
         drop_reason: the drop reason that it has, None if it is kept.
-        restored: whether its texts are the clean ones; None where the ground truth does not tell those.
+        restored: whether its texts are the clean ones; None where the ground truth does not have those.
     """
 
     flaws: set[str]
@@ -74,7 +74,7 @@ class CleaningScorer:
         for outcome, reason in zip(kept, reasons, strict=True):
             outcome.drop_reason = reason
 
-    def scores(self) -> dict[str, Score]:
+    def scores(self) -> dict[str, CleaningScore]:
         """Recall and precision by rule and by drop reason, None where there is no record to score on.
 
         Recall of a rule: the share of the records with a flaw that it removes whose texts are restored. Precision: the
@@ -84,12 +84,12 @@ class CleaningScorer:
         injected = {known.get("dropped") for known in self._ground_truth.values()}
         return rules | {each.name: self._score_filter(each.name) for each in FILTERS if each.name in injected}
 
-    def _score_rule(self, rule: str) -> Score:
+    def _score_rule(self, rule: str) -> CleaningScore:
         told = [outcome for outcome in self._outcomes if outcome.restored is not None]
         flawed = [bool(outcome.restored) for outcome in told if outcome.flaws & FLAWS_OF_RULE[rule]]
         return score_decisions(flawed, [bool(outcome.restored) for outcome in told if rule in outcome.changed])
 
-    def _score_filter(self, reason: str) -> Score:
+    def _score_filter(self, reason: str) -> CleaningScore:
         expected = [outcome.drop_reason == reason for outcome in self._outcomes if outcome.expected == reason]
         dropped = [outcome.expected == reason for outcome in self._outcomes if outcome.drop_reason == reason]
         return score_decisions(expected, dropped)
@@ -110,7 +110,7 @@ def compare_outcome(known: dict[str, Any], before: dict[str, str], after: dict[s
     return Outcome(set(known.get("flaws", [])), expected, changed, after["drop_reason"], restored)
 
 
-def score_decisions(injected: Sequence[bool], decided: Sequence[bool]) -> Score:
+def score_decisions(injected: Sequence[bool], decided: Sequence[bool]) -> CleaningScore:
     """How many flaws were injected, recall and precision.
 
     Args:

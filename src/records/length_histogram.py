@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-TEXTS = ("title", "content")
+from src.records.parquet import TEXTS
+
 # Lower edges in characters, ten a decade up to a million: 1, 2, ... 10, 13, 16, 20, 25, 32, 40, 50, 63, 79, 100, ...
 EDGES = np.unique(np.round(10 ** (np.arange(61) / 10)).astype(int))
 

@@ -1,7 +1,7 @@
 """Regular expressions (Rust syntax) for the HTML that product texts hold.
 
 Covers the elements that HTML names, namespaced ones such as Word's `<o:p>`, comments, scripts, style rules, tags that
-a cut-off text leaves open, and special tokens of language models such as `<|eot_id|>`. Anything else in angle brackets
+a truncated text leaves open, and special tokens of language models such as `<|eot_id|>`. All else in angle brackets
 is text: `a < b`, `<3`, `<2W`.
 """
 
@@ -35,7 +35,7 @@ BLOCK_TAG = rf"{tag_pattern(BLOCKS)}|(?i:</?p(?:\s[^<>]*=[^<>]*)?\s*/?>)|(?i:{OP
 INLINE_TAG = rf"{tag_pattern(INLINES)}|(?i:{LETTER})"
 
 SPECIAL_TOKEN = r"<\|[\w-]+\|>"  # text that a language model's tokenizer reads as one of its own tokens
-TAG_END = r"""^([^<]*[^<\d\s])["']\s*/>\s*$"""  # of a tag whose beginning was cut off
+TAG_END = r"""^([^<]*[^<\d\s])["']\s*/>\s*$"""  # of a tag that lacks its beginning
 # What goes, one after the other, and what takes its place.
 REMOVED = (
     *((SPECIAL_TOKEN, " "), (COMMENT, ""), (DECLARATION, ""), (SCRIPT, " "), (STYLE_RULE, " ")),

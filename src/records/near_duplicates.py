@@ -8,7 +8,8 @@ version could find other pairs among the one in a hundred below, but call no oth
 
 Not covered, so missed: pairs that share no band, at most one in a hundred at the threshold and fewer above it; and
 some of the pairs that share only large buckets, where each content is compared with the bucket's first and with the
-WINDOW before it, the most similar as far as the next bands tell. A cluster falls apart only where all its ties are so.
+WINDOW before it, the most similar as far as the next bands tell. A cluster falls apart only where
+all pairs between its parts are missed.
 """
 
 import math
@@ -167,7 +168,7 @@ class NearDuplicateFinder:
         return np.array(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
 
     def add(self, signatures: Slots) -> None:
-        """Adds contents behind those added before."""
+        """Adds contents after those added before."""
         self._file.write(signatures.T.tobytes())
         self._batches.append(len(signatures))
 

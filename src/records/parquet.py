@@ -1,4 +1,4 @@
-"""Parquet in batches, so that no stage of the data side holds all records at once, and batches worked on in threads.
+"""Parquet in batches, so that no stage holds all records at once, and batches worked on in threads.
 
 Covers writing, reading and the order of both. Same rows in the same batches give the same bytes, however many threads
 there are.
@@ -18,9 +18,11 @@ import pyarrow.parquet as pq
 from src.errors import UserError
 from src.files import atomic_file
 
-FIELDS = ("uid", "title", "content")
+TEXTS = ("title", "content")
+FIELDS = ("uid", *TEXTS)
 RECORDS = dict.fromkeys(FIELDS, pl.String())
-# Digests that say what is the same: normalised titles, normalised contents, and clusters of near contents.
+# Digests that are equal where texts count as the same: of normalised titles and contents, and of clusters of near
+# contents.
 KEYS = ("title_key", "content_key", "near_key")
 KEYED_RECORDS = RECORDS | dict.fromkeys(KEYS, pl.UInt64())
 SPLITS = ("train", "validation", "test")

@@ -1,7 +1,7 @@
 """The raw records: an archive or file of JSON Lines, read in blocks into columns, malformed lines set aside.
 
 Covers the published zip, gzip and plain text, told apart by their first bytes; a byte-order mark, CRLF and blank lines;
-a file that was cut off. Nothing is extracted to the disk. Does not drop a record for its texts: raw_filters.py does.
+a truncated file. Nothing is extracted to the disk. Does not drop a record for its texts: raw_filters.py does.
 
 Every line is first compared with PUBLISHED, the form of the published file: what Polars' JSON reader makes of that is
 certain. Of other lines it is not: Polars turns numbers and lists into text, missing fields into null, an unpaired
@@ -36,6 +36,7 @@ ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Any, since isal's type stub has its exception class as an instance.
 DAMAGE: Any = (EOFError, zlib.error, isal_zlib.error, zipfile.BadZipFile)
 
 # Why a line is malformed, in the order in which metrics list it.
@@ -56,12 +57,12 @@ PUBLISHED = (
     rf'^\{{"uid": ?{STRING}, ?"title": ?(?:{STRING}|null), ?"content": ?(?:{STRING}|null)'
     rf'(?:, ?"target_ind": ?{NUMBERS}, ?"target_rel": ?{NUMBERS})?\}}\r?\n$'
 )
-TARGETS = b', "target_ind"'  # with its quotes it can't stand inside a JSON string
+TARGETS = b', "target_ind"'  # with its quotes it can't be part of a JSON string
 
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines of the file. The last block's last line may lack its newline; if it is malformed, `end` says why."""
+    """Whole lines of the file. The last line of all may lack its newline; if it is malformed, `end` is the reason."""
 
     text: bytes
     end: str = MID_LINE
@@ -69,7 +70,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a block held: records, malformed lines, how many lines, blank ones among them; if the file breaks off."""
+    """What a block held.
+
+    Attributes:
+        records: uid, title and content of each well-formed line.
+        rejected: number, reason and beginning of each malformed line.
+        lines: how many lines there are.
+        blank: how many of them are blank.
+        cut_off: whether the file ends too early.
+    """
 
     records: pl.DataFrame
     rejected: list[dict[str, Any]]
@@ -79,12 +88,16 @@ class Parsed:
 
 
 def read_raw(path: Path, lines: int = 0) -> Iterator[Parsed]:
-    """The raw records of a file's first `lines` lines (0: of all), block by block in order, parsed in threads.
+    """The raw records of a file, block by block in order, parsed in threads.
 
-    Memory is bounded by the block, not by the file. Of a file that was cut off, what is there is read.
+    Memory is bounded by the block, not by the file. Of a truncated file, what is there is read.
+
+    Args:
+        path: data.raw.
+        lines: how many are read, from the first on; 0 for all.
 
     Raises:
-        UserError: if the file is missing, damaged, or is no archive of the kind its name says.
+        UserError: if the file is missing, damaged, or not an archive of the kind that its name ends in.
     """
     passed = 0
     with open_packed(path) as (packed, size), tqdm(total=size, unit="B", unit_scale=True, disable=None) as progress:
@@ -118,7 +131,7 @@ def open_packed(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             else:
                 yield file, path.stat().st_size
     except DAMAGE as error:
-        found = str(error) or "it holds less than it says"
+        found = str(error) or "it holds less than its header states"
         raise UserError(
             f"data.raw: {path} is damaged ({found}): fetch it again. The last good result stays."
         ) from error
@@ -126,7 +139,11 @@ def open_packed(path: Path) -> Iterator[tuple[IO[bytes], int]]:
 
 @contextmanager
 def open_member(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """Opens the training records of the published archive, at whatever depth they lie; with their size in bytes.
+    """Opens the training records of the published archive, at any depth; with their size in bytes.
+
+    Args:
+        archive: the zip, open.
+        path: its file, for messages.
 
     Raises:
         UserError: if there are none, or several, or they are encrypted or packed in a way that Python can't read.
@@ -147,7 +164,12 @@ def open_member(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[IO[bytes
 
 
 def peek_bytes(file: IO[bytes], size: int) -> bytes:
-    """A file's first bytes; it is left at its beginning."""
+    """A file's first bytes; it is left at its beginning.
+
+    Args:
+        file: one at its beginning.
+        size: how many bytes, or fewer where it is shorter.
+    """
     start = file.read(size)
     file.seek(0)
     return start
@@ -167,8 +189,8 @@ def inflate_gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The bytes of one gzip member after the other; zeros that pad them are skipped, as gzip does.
 
     Raises:
-        CutOffError: if the last member has no end; all that it holds has been yielded.
-        isal_zlib.error: if a member is damaged, its checksum is wrong, or what follows it is no gzip.
+        CutOffError: if the last member has no end; everything before has been yielded.
+        isal_zlib.error: if a member is damaged, its checksum is wrong, or what follows it is not gzip.
     """
     member = None
     for piece in pieces:
@@ -187,7 +209,11 @@ def inflate_gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def line_blocks(pieces: Iterable[bytes], path: Path) -> Iterator[Block]:
     """Whole lines, up to BLOCK_BYTES at a time, or one that is longer; a byte-order mark is left out.
 
-    The blocks do not depend on how the pieces are cut.
+    The blocks do not depend on where one piece ends and the next begins.
+
+    Args:
+        pieces: the bytes of the file.
+        path: the file, for messages.
 
     Raises:
         UserError: if a line is so long that the file can't be JSON Lines.
@@ -202,7 +228,7 @@ def line_blocks(pieces: Iterable[bytes], path: Path) -> Iterator[Block]:
                 mark = b""
             if len(held) > LONGEST_LINE_BYTES:
                 raise UserError(
-                    f"data.raw: {path} has a line of over {LONGEST_LINE_BYTES} bytes: it is no JSON Lines file."
+                    f"data.raw: {path} has a line of over {LONGEST_LINE_BYTES} bytes: it is not a JSON Lines file."
                 )
     except CutOffError:
         end = MID_GZIP
@@ -217,7 +243,12 @@ def block_size(held: bytearray) -> int:
 
 
 def first_lines(whole: Iterable[Block], lines: int) -> Iterator[Block]:
-    """The first lines of a file."""
+    """The first lines of a file.
+
+    Args:
+        whole: all of its blocks, read no further than needed.
+        lines: how many, 1 or more.
+    """
     for block in whole:
         count = block.text.count(b"\n")
         if count >= lines:
@@ -266,7 +297,7 @@ def decode_line(line: bytes) -> str | None:
 
 
 def read_columns(lines: list[bytes]) -> pl.DataFrame:
-    """The records of lines of the PUBLISHED form; the targets are cut away first, which takes a third of the time."""
+    """The records of lines of the PUBLISHED form; the targets are removed first, which takes a third of the time."""
     heads = [line.rsplit(TARGETS, 1)[0].rstrip(b"}\r\n") + b"}\n" for line in lines if line]
     return pl.read_ndjson(b"".join(heads), schema=RECORDS).with_columns(pl.col("title", "content").fill_null(""))
 
@@ -274,8 +305,12 @@ def read_columns(lines: list[bytes]) -> pl.DataFrame:
 def normalise_line(line: bytes, unfinished: str) -> bytes:
     """A good line of another form in the PUBLISHED form, its targets left out; null becomes the empty text.
 
+    Args:
+        line: with its newline, which only the last one may lack.
+        unfinished: the reason to give if the line lacks its end.
+
     Raises:
-        ValueError: with the reason why the line is malformed, `unfinished` if it lacks its end.
+        ValueError: with the reason why the line is malformed.
     """
     try:
         record = json.loads(line.decode("utf-8"))
@@ -294,8 +329,12 @@ def normalise_line(line: bytes, unfinished: str) -> bytes:
 def text_field(record: dict[str, Any], field: str) -> str:
     """A field's text, empty where a title or content is null.
 
+    Args:
+        record: the JSON object of a line.
+        field: one of FIELDS.
+
     Raises:
-        ValueError: with the reason if the field is missing or no text.
+        ValueError: with the reason if the field is missing or not text.
     """
     if field not in record:
         raise ValueError(MISSING.format(field))

@@ -1,4 +1,4 @@
-"""Refusals of the data side, worded: what was set, why it fails, what to change. Nothing here changes a result."""
+"""Why records are refused, in words: what was set, why it fails, what to change. Nothing here changes a result."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ def check_rejected_share(counts: Mapping[str, int], first_rejected: Mapping[str,
     """Refuses a raw file of too many malformed lines.
 
     Args:
-        counts: `lines`, `rejected` among them, and whether the file is `cut_off`.
+        counts: `lines`, `rejected` among them, and whether the file is truncated (`cut_off`).
         first_rejected: line and reason of the first malformed line.
         data: the section data.
 
@@ -33,7 +33,7 @@ def check_raw_records(counts: Mapping[str, int], filters: Sequence[Filter], data
     """Refuses a raw file without a line, or without a record that is kept.
 
     Args:
-        counts: `lines`, whether the file is `cut_off`, and records by drop reason and KEPT.
+        counts: `lines`, whether the file is truncated (`cut_off`), and records by drop reason and KEPT.
         filters: those that were applied.
         data: the section data.
 
@@ -42,7 +42,7 @@ def check_raw_records(counts: Mapping[str, int], filters: Sequence[Filter], data
     """
     lines = counts["lines"]
     if not lines:
-        state = "cut off before its first line" if counts["cut_off"] else "empty"
+        state = "truncated before its first line" if counts["cut_off"] else "empty"
         raise UserError(f"data.raw: {data.raw} is {state}: set a file of JSON Lines with uid, title and content.")
     if not counts[KEPT]:
         found, advice = explain_drops(counts, filters)

@@ -10,10 +10,10 @@
 | urls        | removes addresses of the web and sentences that only point there | before sentences are split at a dot |
 | emails      | removes e-mail addresses                                         | as above                            |
 | boilerplate | removes notes on editions, copyright notes, picture captions     | its words are glued: before glued   |
-| glued       | splits sentences glued at their end, where that is certain       | after all that holds dots           |
-| ascii       | transliterates (option `clean.ascii`)                            | after all that reads the characters |
+| glued       | splits sentences glued at their end, where that is certain       | after the rules on texts with dots  |
+| ascii       | transliterates (option `clean.ascii`)                            | after rules that read the characters|
 | no_ascii    | removes characters without an ASCII form (option `clean.ascii`)  | only those are left                 |
-| spaces      | collapses white space, strips the ends                           | closes the gaps that all above leave|
+| spaces      | collapses white space, strips the ends                           | closes the gaps that the rest leaves|
 
 To add a rule, add its entry to RULES, and a line in params.yaml and src/params.py to switch it: the counts, the plots
 and the examples follow. Does not drop records: filters.py does.
@@ -21,8 +21,8 @@ and the examples follow. Does not drop records: filters.py does.
 What a rule yields may call for an earlier one: `&lt;b&gt;` becomes a tag. So a text that changed goes through all of
 them again, and cleaning twice is cleaning once. No rule is a whitelist of characters.
 
-Most texts need nothing of most rules. So each rule first looks for what makes a text suspect, by expressions that the
-engine finds at a fraction of a nanosecond a character, and only suspects are transformed. Expressions are in Rust's
+Most rules have nothing to do on most texts. So each rule first looks for what makes a text suspect, by expressions that
+the engine finds at a fraction of a nanosecond a character, and only suspects are transformed. Expressions are in Rust's
 syntax: linear in time, and in Polars they leave Python's lock to other threads; only entities and mojibake need Python.
 """
 
@@ -172,7 +172,7 @@ LOST_AMPERSAND = r"(^|[^A-Za-z&;])(?:amp;)+(#[0-9]+;|#[xX][0-9a-fA-F]+;|[A-Za-z]
 def decode_entities(text: str) -> str:
     """The text with its entities decoded; numbers 128 to 159 as Windows-1252, as HTML 5 has it.
 
-    Inside a word of small letters some of these numbers would be marks or capitals, which cannot stand there; they are
+    Inside a word of small letters some of these numbers would be marks or capitals, which cannot be there; they are
     letters of code page 850: "caf&#x82;s" is cafés.
     """
     return ENTITY.sub(
@@ -225,7 +225,7 @@ ADDRESS_START = (
 GLUED_ADDRESS = rf"({ADDRESS_START}[^\s<>\x22]*?[.!?])({OPENING}[\s,])"
 BARE_ADDRESS = rf"{ADDRESS_START}(?:[^\s<>\x22]*[^\s<>\x22.,:;!?)\]}}'])?"
 ADDRESS = rf"(?:\(\s*{BARE_ADDRESS}\s*\)|<\s*{BARE_ADDRESS}\s*>|{BARE_ADDRESS})"
-# A sentence that says no more than where to look: "For details see www.x.com.", "Visit our site at www.x.com for more."
+# A sentence that only tells where to look: "For details see www.x.com.", "Visit our site at www.x.com for more."
 POINTER = (
     r"(^|[.!?][\x22”)]?)\s*"
     r"(?i:(?:for\s+(?:more\s+|further\s+|additional\s+|full\s+)?(?:information|info|details)(?:[^.!?0-9]{0,60}?[\s,])??)?"
@@ -252,7 +252,7 @@ COPYRIGHT_NOTE = (
     r"(?:,\s*a\s+division\s+of\s+Reed\s+Elsevier)?,?\s*Inc\.|American\s+Library\s+Association\.?)"
     r"(?:\s*All\s+rights\s+reserved\.?)?)"
 )
-# The caption below a picture, where it stands between two sentences, in brackets, or glued to what precedes.
+# The caption below a picture, where it is between two sentences, in brackets, or glued to what precedes.
 CAPTION = r"[Vv]iew\s+larger(?:\s+image)?\.?"
 BOILERPLATE = (
     (rf"{EDITION_NOTE}|{COPYRIGHT_NOTE}|\(\s*[Vv]iew\s+[Ll]arger(?:\s+[Ii]mage)?\.?\s*\)", ""),
@@ -284,7 +284,7 @@ MOJIBAKE = r"[\x{80}-\x{9f}]|[ÂÃÄÅÎÏÐÑâãäåæîïð][\x{80}-\x{bf}€
 MAYBE_NOT_NFC = r"[\x{300}-\x{2001}\x{20d0}-\x{10ffff}]"
 NOT_ASCII = r"[^\x00-\x7f]"
 
-# A rule of its own, since a filter decodes titles by it, too.
+# Has a name, since a filter decodes titles with it, too.
 ENTITIES = Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]"), decode_entity_column)
 RULES = (
     ENTITIES,

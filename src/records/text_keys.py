@@ -1,4 +1,4 @@
-"""Keys of records: numbers that say which titles and which contents count as the same, and in which order to draw.
+"""Keys of records: numbers that are equal where texts count as the same, and numbers that order records for drawing.
 
 Covers the normalisation of texts and the hashes. What follows from equal keys is in deduplication.py and split.py.
 """
@@ -20,7 +20,7 @@ def text_keys(texts: pl.Series) -> pl.Series:
     """A number of 64 bits for each text, the same for equal letters and digits, on every machine and in every version.
 
     Upper and lower case, compatible forms (NFKC), white space and signs make no difference; so sentences glued together
-    equal those that are not. A text without letters and digits stands for its signs.
+    equal those that are not. Of a text without letters and digits all signs count.
     """
     foreign = texts.str.len_bytes() != texts.str.len_chars()
     found = text_digests(texts)

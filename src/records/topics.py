@@ -1,7 +1,7 @@
 """What records are about: topics found in their words, since the data has no categories.
 
 Covers the words of a record, k-means over their hashes, the topic of any record and a name for each topic that a
-stranger understands. The title and the first words of the content say enough, so that millions are assigned in seconds.
+stranger understands. The title and the first words of the content are enough, so that millions are assigned in seconds.
 Knows neither files nor samples.
 """
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SUBSET = 20_000  # records that topics are found on
 CONTENT_CHARS = 240  # about forty words
-SLOTS = 2**15  # words are told apart by a hash of fifteen bits: a vocabulary would have to be learnt and kept
-RARE = 3  # words in fewer records of the subset say nothing: they only part what belongs together
+SLOTS = 2**15  # words are distinguished by a hash of fifteen bits: a vocabulary would have to be learnt and kept
+RARE = 3  # words in fewer records of the subset only separate what belongs together
 DIRECTIONS = 50  # of the words, in which records are compared
 NAME_WORDS = 3
 
@@ -60,7 +60,7 @@ def find_topics(records: pl.DataFrame, topics: int, seed: int) -> Topics:
         seed: 0 or more; scikit-learn takes 32 bits of it.
 
     Raises:
-        UserError: if the records have no words to tell them apart by.
+        UserError: if the records have no words that distinguish them.
     """
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import TruncatedSVD
@@ -85,7 +85,7 @@ def embed_counts(counts: "csr_array", directions: np.ndarray) -> np.ndarray:
     """The place of each text, of length 1, so that long texts count no more than short ones.
 
     Args:
-        counts: how often each slot's words stand in each text, of shape (texts, SLOTS).
+        counts: how often each slot's words occur in each text, of shape (texts, SLOTS).
         directions: what a word in each slot adds to a place, of shape (SLOTS, directions).
 
     Returns:
@@ -108,7 +108,7 @@ def topic_words(texts: pl.Series) -> pl.Series:
 
 
 def count_words(texts: pl.Series) -> "csr_array":
-    """How often each slot's words stand in each text: a sparse matrix of shape (texts, SLOTS)."""
+    """How often each slot's words occur in each text: a sparse matrix of shape (texts, SLOTS)."""
     from scipy.sparse import csr_array
 
     found = topic_words(texts)
@@ -139,7 +139,7 @@ def inverse_frequencies(counts: "csr_array") -> np.ndarray:
 
 @cache
 def stop_words() -> pl.Series:
-    """English words that say nothing about a topic."""
+    """English words that occur in texts on any topic."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     return pl.Series(sorted(ENGLISH_STOP_WORDS))

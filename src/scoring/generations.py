@@ -62,7 +62,7 @@ def parse_generation(line: bytes, place: str) -> Generation:
         place: the file and line that an error names.
 
     Raises:
-        UserError: if the line is no JSON object, or a field is missing or of another type.
+        UserError: if the line is not a JSON object, or a field is missing or of another type.
     """
     try:
         return Generation.model_validate_json(line)

@@ -44,7 +44,12 @@ def mean_of(values: Sequence[float]) -> RecordSums:
 
 
 def ratio_of_sums(parts: Sequence[float], wholes: Sequence[float]) -> RecordSums:
-    """The sum of `parts` over the sum of `wholes`, one of each a record; the sum of `wholes` may not be 0."""
+    """A ratio of two sums over records.
+
+    Args:
+        parts: the numerator's terms, one a record.
+        wholes: the denominator's terms, one a record; their sum may not be 0.
+    """
     return RecordSums(np.array([parts, wholes], dtype=float), lambda sums: sums[0] / sums[1])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from src.scoring.generations import Generation
 from src.scoring.intervals import RecordSums, ratio_of_sums
 
-LARGEST_EXPONENT = 700.0  # exp of more is no finite float, which JSON could not hold
+LARGEST_EXPONENT = 700.0  # exp of more is infinite, which JSON cannot hold
 
 
 def answer_loss(generations: Sequence[Generation]) -> float:

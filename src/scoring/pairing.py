@@ -32,7 +32,15 @@ def check_paired(generations: Mapping[str, Sequence[Generation]]) -> None:
 
 
 def check_pair(number: int, pair: Mapping[str, Generation]) -> None:
-    """Makes sure that two models' answers on line `number` are to the same record."""
+    """Makes sure that two models' answers on one line are to the same record.
+
+    Args:
+        number: the line, from 1.
+        pair: the two models' rows by their names.
+
+    Raises:
+        UserError: naming the first field that differs.
+    """
     (first, left), (other, right) = pair.items()
     for field in PAIRED_FIELDS:
         if getattr(left, field) != getattr(right, field):

@@ -8,7 +8,12 @@ from src.errors import UserError
 
 
 def malformed_generation(place: str, error: ValidationError) -> UserError:
-    """The error for a line that holds no generation; `place` is its file and line."""
+    """The error for a line that holds no generation.
+
+    Args:
+        place: its file and line.
+        error: pydantic's, of which the first fault is told.
+    """
     fault = error.errors()[0]
     field = ".".join(map(str, fault["loc"])) or "the line"
     return UserError(f"{place}: {field}: {fault['msg']}: run the generate stage again.")

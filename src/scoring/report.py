@@ -1,7 +1,7 @@
 """Every score of every system on the same records, and how much better the tuned model is.
 
-Covers what metrics/evaluate.json holds and how it is rounded. None stands where a score has no meaning, as the loss of
-a baseline without a model.
+Covers what metrics/evaluate.json holds and how it is rounded. A score is None where it has no meaning, as the loss
+of a baseline without a model.
 """
 
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ def score_report(systems: Mapping[str, SystemAnswers]) -> dict[str, Any]:
         systems: the answers of each by its name, the tuned model among them, all to the same records.
 
     Returns:
-        `records`, their number; each system's scores under its name; `difference`, see `differences`.
+        `records`, their number; each system's scores under its name; `difference`, see `tuned_differences`.
     """
     scores = {name: system_scores(answers) for name, answers in systems.items()}
-    return {"records": len(systems[TUNED].answers), **scores, "difference": differences(systems)}
+    return {"records": len(systems[TUNED].answers), **scores, "difference": tuned_differences(systems)}
 
 
 def system_scores(answers: SystemAnswers) -> RoundedScores:
@@ -34,14 +34,22 @@ def system_scores(answers: SystemAnswers) -> RoundedScores:
     return round_scores({score.name: score.compute(answers) for score in SCORES if score.compute})
 
 
-def differences(systems: Mapping[str, SystemAnswers]) -> dict[str, dict[str, RoundedScores]]:
+def tuned_differences(systems: Mapping[str, SystemAnswers]) -> dict[str, dict[str, RoundedScores]]:
     """Tuned minus each other system: by score the estimate and the bounds of its 95% interval."""
     others = {name: answers for name, answers in systems.items() if name != TUNED}
     return {f"{TUNED}_minus_{name}": score_differences(systems[TUNED], answers) for name, answers in others.items()}
 
 
 def score_differences(first: SystemAnswers, second: SystemAnswers) -> dict[str, RoundedScores]:
-    """First minus second, for the scores that can be bootstrapped and that both have."""
+    """First minus second, for the scores that can be bootstrapped and that both have.
+
+    Args:
+        first: one system's answers.
+        second: another's, to the same records.
+
+    Returns:
+        By score the estimate and the bounds of its 95% interval.
+    """
     found = {}
     for score in SCORES:
         sums = [score.sums(answers) for answers in (first, second)] if score.sums else [None, None]

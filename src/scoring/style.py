@@ -20,12 +20,12 @@ def distinct_ngrams(answers: Iterable[str], size: int) -> float | None:
     Returns:
         0 to 1; None where no answer has `size` words.
     """
-    seen = [ngram for answer in answers for ngram in ngrams(split_words(answer), size)]
+    seen = [ngram for answer in answers for ngram in list_ngrams(split_words(answer), size)]
     return safe_ratio(len(set(seen)), len(seen))
 
 
 def repetition_rate(answers: Iterable[str], size: int = REPEATED_WORDS) -> float | None:
-    """The share of n-grams that stood earlier in the same answer (Welleck et al. 2020, over all answers).
+    """The share of n-grams that occur earlier in the same answer (Welleck et al. 2020, over all answers).
 
     Args:
         answers: one system's.
@@ -34,12 +34,20 @@ def repetition_rate(answers: Iterable[str], size: int = REPEATED_WORDS) -> float
     Returns:
         0 to 1; None where no answer has `size` words.
     """
-    by_answer = [list(ngrams(split_words(answer), size)) for answer in answers]
+    by_answer = [list(list_ngrams(split_words(answer), size)) for answer in answers]
     return safe_ratio(sum(len(seen) - len(set(seen)) for seen in by_answer), sum(map(len, by_answer)))
 
 
 def length_ratio(answers: Iterable[str], references: Iterable[str]) -> float | None:
-    """The words of all answers over the words of all references; None where no reference has a word."""
+    """The words of all answers over the words of all references.
+
+    Args:
+        answers: one system's.
+        references: the held-out texts.
+
+    Returns:
+        A ratio, 0 or more; None where no reference has a word.
+    """
     return safe_ratio(count_words(answers), count_words(references))
 
 
@@ -47,7 +55,7 @@ def verbatim_copy_rate(answers: Sequence[str], contents: Iterable[str]) -> float
     """The share of answers that are a training record's content word for word; white space and case do not count.
 
     Args:
-        answers: one system's; an empty one is no copy.
+        answers: one system's; an empty one is not a copy.
         contents: those of the training records, read once and not kept: there may be a million of them.
 
     Returns:
@@ -68,11 +76,24 @@ def split_words(text: str) -> list[str]:
     return text.lower().split()
 
 
-def ngrams(items: list[str], size: int) -> Iterator[tuple[str, ...]]:
-    """Every run of `size` neighbours, in order."""
+def list_ngrams(items: list[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Every n-gram of a text, in order.
+
+    Args:
+        items: its words.
+        size: words in an n-gram.
+    """
     return zip(*(items[start:] for start in range(size)), strict=False)
 
 
 def safe_ratio(part: int, whole: int) -> float | None:
-    """`part` of `whole`, None where there is nothing to take a part of."""
+    """A part's share of the whole.
+
+    Args:
+        part: a count.
+        whole: the count that it is part of.
+
+    Returns:
+        None where the whole is 0.
+    """
     return part / whole if whole else None

@@ -36,7 +36,12 @@ class System:
 
 
 def nearest_contents(titles: Sequence[str], training: TrainingRecords) -> list[str]:
-    """For each title the content of the training record whose title is nearest."""
+    """For each title the content of the training record whose title is nearest.
+
+    Args:
+        titles: the held-out ones.
+        training: what is copied from.
+    """
     return [training.contents[position] for position in nearest_titles(titles, training.titles)]
 
 

@@ -1,6 +1,6 @@
 """audit: data/prompts/, models/base/ -> data/training_plan.json, metrics/audit.json, plots/audit/
 
-What the trainer will really see: token lengths, truncation, trained tokens, rows, padding, steps, and the memory that
+What the trainer will see: token lengths, truncation, trained tokens, rows, padding, steps, and the memory that
 it needs. Fails, with every reason, before any GPU time is spent. With --show it writes nothing and prints training
 examples, trained tokens in another colour than masked ones.
 """
@@ -17,7 +17,7 @@ from src.stages.runner import run_stage
 from src.training.label_audit import audit_labels
 from src.training.memory import estimate_memory
 from src.training.prompt_checks import check_prompts
-from src.training.token_view import colour_legend, paint_runs, spread_positions, token_runs
+from src.training.token_view import colour_legend, paint_spans, spread_positions, token_spans
 
 BASE, TRAIN = "models/base", "data/prompts/train.jsonl"
 PROMPTS = [TRAIN, "data/prompts/validation.jsonl", "data/prompts/test.jsonl"]
@@ -44,7 +44,12 @@ def main(params: Params) -> None:
 
 
 def show_examples(params: Params, count: int) -> None:
-    """Prints `count` training examples, from the shortest to the longest, as the trainer will see them."""
+    """Prints training examples, from the shortest to the longest, as the trainer will see them.
+
+    Args:
+        params: the parameters.
+        count: how many, or all where there are fewer.
+    """
     tokenizer = load_tokenizer(BASE, params.format.template)
     records, limit = read_jsonl(TRAIN), params.train.max_length
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
@@ -53,7 +58,7 @@ def show_examples(params: Params, count: int) -> None:
         whole = encode_record(tokenizer, records[position])
         beyond = max(0, len(whole.input_ids) - limit)
         print(f"\n{TRAIN}:{position + 1}: {len(whole.input_ids)} tokens, {beyond} beyond train.max_length ({limit})")
-        print(paint_runs(token_runs(tokenizer, whole, limit), colours))
+        print(paint_spans(token_spans(tokenizer, whole, limit), colours))
 
 
 if __name__ == "__main__":

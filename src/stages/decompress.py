@@ -44,7 +44,7 @@ def main(params: Params) -> None:
     write_json(METRICS, {name: counts[name] for name in COUNTED} | {"rejected_by_reason": by_reason})
     write_tsv(FUNNEL_PLOT, [{"step": "malformed", "records": counts["rejected"]}, *funnel_rows(RAW_FILTERS, counts)])
     if counts["cut_off"]:
-        print(f"Warning: {data.raw} is cut off at line {counts['lines'] + counts['blank']}: fetch it again.")
+        print(f"Warning: {data.raw} ends in the middle of line {counts['lines'] + counts['blank']}: fetch it again.")
     print(f"{counts[KEPT]} of {counts['lines']} lines kept, {counts['rejected']} malformed ones set aside.")
 
 

@@ -46,7 +46,13 @@ def main(params: Params) -> None:
 
 
 def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
-    """The adapter, the merged safetensors, the GGUF files and the Modelfile."""
+    """Writes the adapter, the merged safetensors, the GGUF files and the Modelfile.
+
+    Args:
+        params: the parameters.
+        tokenizer: the adapter's, with the chat template.
+        folder: an empty one.
+    """
     shutil.copytree(ADAPTER, folder / "adapter")
     merge_adapter(BASE, ADAPTER, params.train.four_bit).save_pretrained(folder / "merged")
     tokenizer.save_pretrained(folder / "merged")
@@ -62,7 +68,20 @@ def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Pa
 def check_forms(
     params: Params, tokenizer: "PreTrainedTokenizerBase", records: list[FormattedRecord], folder: Path
 ) -> dict[str, Any]:
-    """Each form beside the one it was made from: the merged model beside the adapter, the GGUFs beside the merged."""
+    """Compares each form with the one it was made from: the merged model with the adapter, the GGUFs with the merged.
+
+    Args:
+        params: the parameters.
+        tokenizer: the adapter's, with the chat template.
+        records: formatted test records.
+        folder: what `write_forms` filled.
+
+    Returns:
+        The metrics of the stage.
+
+    Raises:
+        UserError: naming the first form that differs by more than rounding explains.
+    """
     length = params.train.max_length
     # The adapter's losses before the merged model is loaded: in 32 bits two models need not fit the memory.
     expected = reference_losses(
@@ -79,7 +98,14 @@ def check_forms(
 def check_ggufs(
     params: Params, merged: TransformersEngine, records: list[FormattedRecord], folder: Path
 ) -> dict[str, float]:
-    """The shares of prompts that the GGUF files answer by the merged model's very tokens."""
+    """The shares of prompts that the GGUF files answer with exactly the merged model's tokens.
+
+    Args:
+        params: the parameters.
+        merged: the model that they were converted from.
+        records: formatted test records.
+        folder: where the files are.
+    """
     sampling = Sampling(params.export.check_tokens)
     checks = prompt_checks(merged, records, params.format.instruction, params.format.question, sampling)
     return {

@@ -23,7 +23,15 @@ BASE, ADAPTERS = Path("models/base"), {"base": None, "tuned": Path("models/adapt
 
 
 def main(params: Params, variant: str) -> dict[str, Any]:
-    """Answers generate.records test prompts with the base model or the tuned one."""
+    """Answers generate.records test prompts with the base model or the tuned one.
+
+    Args:
+        params: the parameters.
+        variant: a key of ADAPTERS.
+
+    Returns:
+        What goes to metrics/runtime.json.
+    """
     generate, adapter = params.generate, ADAPTERS[variant]
     records = read_jsonl("data/prompts/test.jsonl")[: generate.records or None]
     seed_everything(0)  # nothing is drawn: greedy decoding
@@ -41,7 +49,13 @@ def main(params: Params, variant: str) -> dict[str, Any]:
 
 
 def make_generation(record: FormattedRecord, answer: Answer, loss: ReferenceLoss) -> Generation:
-    """An answer beside the reference it is compared with."""
+    """An answer beside the reference it is compared with.
+
+    Args:
+        record: the formatted record that was asked.
+        answer: the model's.
+        loss: the model's, of the reference.
+    """
     return Generation(
         uid=record["uid"],
         title=record["title"],

@@ -1,7 +1,7 @@
 """model_card: metrics/{audit,train,evaluate,export}.json -> models/MODEL_CARD.md
 
 What the exported model is, how it was trained and what it scores: the README.md of its repository on a model hub. A
-stage of its own, so that a new score or another wording neither merges nor converts the model again.
+stage of its own, so that the model is not merged and converted again for a new score or another wording.
 """
 
 from src.export.model_card import ModelFacts, render_model_card

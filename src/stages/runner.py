@@ -34,10 +34,10 @@ def run_stage(
 
     Args:
         main: the stage, called with its parameters, and with the variant where it has variants. What it returns differs
-            between two identical runs (tokens a second, say) and goes, with the duration and the peak memory, to
+            between two identical runs (such as tokens a second) and goes, with the duration and the peak memory, to
             metrics/runtime.json.
         variants: what the command line has to name one of.
-        show: called in place of `main` with the parameters and COUNT, where the command line says --show COUNT.
+        show: called in place of `main` with the parameters and COUNT, where the command line has --show COUNT.
     """
     arguments = parse_arguments(main, variants, show is not None)
     prepare_process()
@@ -56,7 +56,7 @@ def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bo
     """Reads the command line.
 
     Args:
-        main: the stage: its module names it and says what it does.
+        main: the stage: its module's name and docstring are the command's.
         variants: what the command line has to name one of.
         shows: whether it may ask for examples.
 
@@ -88,7 +88,7 @@ def prepare_process() -> None:
 
 @contextmanager
 def explained_errors(stage: str) -> Iterator[None]:
-    """Ends the process with one sentence and exit status 1 where something failed that a user can put right."""
+    """Ends the process with one sentence and exit status 1 where something failed that a user can fix."""
     try:
         yield
     except UserError as error:
@@ -110,7 +110,7 @@ def explained_errors(stage: str) -> Iterator[None]:
 def positive_integer(text: str) -> int:
     """A number of 1 or more on the command line."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
 
 

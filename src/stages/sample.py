@@ -16,7 +16,7 @@ from src.files import atomic_folder, write_json, write_tsv
 from src.params import Params, SampleParams
 from src.records import split, topics
 from src.records.near_duplicates import NearDuplicateFinder
-from src.records.parquet import KEYS, RECORDS, SPLITS, map_in_order, parquet_writer, read_batches
+from src.records.parquet import KEYS, RECORDS, SPLITS, TEXTS, map_in_order, parquet_writer, read_batches
 from src.records.refusals import check_sample_size, check_splits
 from src.records.text_keys import text_keys
 from src.stages.runner import run_stage
@@ -24,7 +24,6 @@ from src.stages.runner import run_stage
 CLEAN, SPLIT, METRICS = "data/clean.parquet", Path("data/split"), "metrics/sample.json"
 STRATA_PLOT, FUNNEL_PLOT = "plots/sample/strata.tsv", "plots/sample/funnel.tsv"
 OUTCOMES = {"train": "drawn for training", "validation": "drawn for validation", "test": "drawn for testing"}
-TEXTS = ("title", "content")
 
 
 def main(params: Params) -> None:
@@ -51,7 +50,7 @@ def main(params: Params) -> None:
     metrics |= share_deviation(strata, drawn)
     write_json(METRICS, metrics | {"topics": topic_shares(dimensions["topic"])})
     write_tsv(STRATA_PLOT, strata_shares(dimensions, drawn))
-    write_tsv(FUNNEL_PLOT, funnel_rows(counts, available))
+    write_tsv(FUNNEL_PLOT, draw_funnel_rows(counts, available))
     print(f"{metrics['records']} of {available} records drawn from {metrics['strata']} strata.")
 
 
@@ -76,7 +75,7 @@ def describe_strata(part: range, sampling_keys: np.ndarray, sample: SampleParams
         sampling_keys: of each record of the part.
         sample: the section sample.
     """
-    found = find_topics(part, sampling_keys, sample) if sample.topics > 1 else None
+    found = part_topics(part, sampling_keys, sample) if sample.topics > 1 else None
 
     def measure(records: pl.DataFrame) -> pl.DataFrame:
         topic = pl.Series(found.assign_topics(records)) if found else pl.lit(0, pl.UInt8)
@@ -92,7 +91,7 @@ def describe_strata(part: range, sampling_keys: np.ndarray, sample: SampleParams
     )
 
 
-def find_topics(part: range, sampling_keys: np.ndarray, sample: SampleParams) -> topics.Topics:
+def part_topics(part: range, sampling_keys: np.ndarray, sample: SampleParams) -> topics.Topics:
     """Topics of the part, found on those of its records that have the lowest sampling keys.
 
     Args:
@@ -214,7 +213,7 @@ def strata_shares(dimensions: pl.DataFrame, drawn: np.ndarray) -> list[dict[str,
     ]
 
 
-def funnel_rows(counts: Mapping[str, int], available: int) -> list[dict[str, Any]]:
+def draw_funnel_rows(counts: Mapping[str, int], available: int) -> list[dict[str, Any]]:
     """What became of the clean records, one row a step.
 
     Args:

@@ -13,7 +13,7 @@ from src.files import write_json
 from src.params import CleanParams, Params
 from src.records.clean_files import clean_texts, find_clusters
 from src.records.deduplication import mark_duplicates
-from src.records.ground_truth import CleaningScorer, Score
+from src.records.ground_truth import CleaningScore, CleaningScorer
 from src.records.parquet import parquet_writer
 from src.records.raw import read_raw
 from src.records.raw_filters import find_raw_drop_reasons
@@ -58,7 +58,7 @@ def clean_sample(folder: Path, params: Params, scorer: CleaningScorer) -> None:
     scorer.add_duplicates(mark_duplicates(index, clusters, params.clean.duplicates)["drop_reason"])
 
 
-def summarise_scores(scores: dict[str, Score]) -> str:
+def summarise_scores(scores: dict[str, CleaningScore]) -> str:
     """The lowest recall and the lowest precision, in one line."""
     lowest = []
     for measure in ("recall", "precision"):

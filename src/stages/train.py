@@ -1,7 +1,8 @@
 """train: data/prompts/, data/training_plan.json, models/base/ -> models/adapter/, metrics/train.json, plots/train/
 
-LoRA on the answers alone, over a 4-bit base or another. An interrupted training goes on from .checkpoints/, in a folder
-named after everything it depends on. train.launcher may start several processes, one a device: one of them writes.
+LoRA on the completions alone, over a base in 4 bits or more. An interrupted training goes on from .checkpoints/, in a
+folder named after everything it depends on. train.launcher may start several processes, one a device: one of them
+writes.
 """
 
 import shutil
@@ -79,7 +80,12 @@ def planned_steps(rows: TrainingRows, train: TrainParams, attention: Attention) 
 
 
 def write_adapter(model: "PeftModel", tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Writes the adapter from the main process, which goes on alone: the others end here."""
+    """Writes the adapter from the main process, which goes on alone: the others end here.
+
+    Args:
+        model: the base model with its adapter, sharded or whole.
+        tokenizer: with the chat template that it was trained in.
+    """
     weights = copy_trained_weights(model)  # every process has to ask for its shards
     if not processes.is_main():
         sys.exit()

@@ -129,7 +129,7 @@ def vary_content(rng: random.Random, content: str, variant: str) -> str:
 
 
 def lengthen_product(rng: random.Random, product: Product) -> Product:
-    """Appends advertisements to a product's content until that is very long.
+    """Appends advertisements to a product's content until it is very long.
 
     Args:
         rng: draws them.
@@ -226,20 +226,24 @@ def draw_product_number(rng: random.Random) -> str:
     return "B00" + "".join(rng.choices(string.digits + string.ascii_uppercase, k=7))
 
 
-def to_raw_record(rng: random.Random, uid: str, record: Record) -> RawRecord:
+def to_raw_record(uid: str, record: Record, targets: list[int]) -> RawRecord:
     """Gives a record the published file's keys.
 
     Args:
-        rng: draws the targets, which nothing here reads.
         uid: its product number.
         record: its texts.
+        targets: rows of the label file, which nothing here reads.
 
     Returns:
         The JSON object of its line.
     """
-    targets = sorted(rng.sample(range(LABELS), rng.randint(1, 5)))
     texts = {"title": record.title, "content": record.content}
-    return {"uid": uid, **texts, "target_ind": targets, "target_rel": [1.0] * len(targets)}
+    return {"uid": uid, **texts, "target_ind": sorted(targets), "target_rel": [1.0] * len(targets)}
+
+
+def draw_targets(rng: random.Random) -> list[int]:
+    """A few labels, all different."""
+    return rng.sample(range(LABELS), rng.randint(1, 5))
 
 
 def encode_line(value: object) -> bytes:
@@ -267,7 +271,7 @@ def make_line(raw: RawRecord, record: Record) -> bytes:
 
     Args:
         raw: the JSON object of the line.
-        record: says whether the line is malformed, and how.
+        record: whether the line is malformed, and how.
 
     Returns:
         The line without its line end.
@@ -328,7 +332,8 @@ def make_sample(seed: int, count: int) -> tuple[bytes, bytes]:
     rng = random.Random(seed)
     records = make_records(rng, count)
     uids = make_uids(rng, records)
-    lines = [make_line(to_raw_record(rng, uid, record), record) for uid, record in zip(uids, records, strict=True)]
+    named = zip(uids, records, strict=True)
+    lines = [make_line(to_raw_record(uid, record, draw_targets(rng)), record) for uid, record in named]
     return b"\n".join(lines) + b"\n", encode_line(make_ground_truth(uids, records))
 
 

@@ -26,7 +26,7 @@ WITHOUT_EFFECT = {("train", "launcher"), ("train", "save_steps")}  # training ma
 def training_fingerprint(params: Params) -> str:
     """A name for everything that training depends on: what dvc.yaml declares for the stage, and the processes.
 
-    So a checkpoint is used again exactly where DVC would say that its stage is unchanged; but another number of
+    So a checkpoint is used again exactly where DVC finds its stage unchanged; but another number of
     processes, by which the order of records changes, counts too, and parameters without effect do not.
     """
     values = {"world_size": processes.world_size(), "sharded": processes.is_sharded(), **declared_values(params)}
@@ -88,7 +88,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         if is_complete(checkpoint):
             return checkpoint
         if processes.is_main():
-            print(f"{checkpoint} was cut off while it was written, or has changed since: it is not used.")
+            print(f"{checkpoint} is incomplete, or has changed since it was written: it is not used.")
             shutil.rmtree(checkpoint, ignore_errors=True)
     return None
 
@@ -100,7 +100,7 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 @contextmanager
 def guarded_write(target: Path, checkpoints: Path) -> Iterator[None]:
-    """Removes a folder that cannot be written, and says from which step training goes on.
+    """Removes a folder that cannot be written, and tells from which step training goes on.
 
     Args:
         target: the folder that is written.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from src.training.trainer import AnswerTrainer
+    from src.training.trainer import CompletionTrainer
 
 Point = dict[str, Any]  # step, epoch, and loss in nats a token
 
@@ -56,7 +56,7 @@ def shift_points(points: list[Point], steps: int, epochs: float) -> list[Point]:
     return [point | {"step": point["step"] + steps, "epoch": round(point["epoch"] + epochs, 4)} for point in points]
 
 
-def collect_run(trainer: "AnswerTrainer") -> TrainingRun:
+def collect_run(trainer: "CompletionTrainer") -> TrainingRun:
     """What a trainer that has finished counted and logged."""
     state, train = trainer.state, trainer.params
     validation = loss_curve(state.log_history, "validation_loss")

@@ -1,4 +1,4 @@
-"""What the trainer will really see, measured before any GPU time is spent.
+"""What the trainer will see, measured before any GPU time is spent.
 
 Covers token lengths, truncation, the share of tokens that are trained, rows, padding and steps. Reads the same encoding
 that training does. Does not refuse anything: prompt_checks.py does; nor estimate memory: memory.py does.
@@ -128,7 +128,7 @@ def longest_in_batch(lengths: list[int], batch_size: int) -> float:
 
 
 def length_histogram(lengths: numpy.ndarray, max_length: int) -> list[Figures]:
-    """Records by length: bars of equal width, `tokens` the longest length in each, and one bar more for those cut off.
+    """Records by length: bars of equal width, `tokens` the longest length in each, and one more for those truncated.
 
     Args:
         lengths: of the records, not truncated, in tokens.

@@ -5,7 +5,7 @@ scores. Does not cover CUDA's own context (about half a GB), fragmentation, shor
 masks; nor older GPUs, where a quantised base keeps its other weights in 32 bits; nor the kernels of unsloth, which are
 made to keep less.
 
-Not yet measured on a GPU. On the CPU, in float32 and without autocast's copies, the same way of counting says 67 KB a
+Not yet measured on a GPU. On the CPU, in float32 and without autocast's copies, the same way of counting gives 67 KB a
 token for the tiny model; 71 KB were measured, besides what Python and its libraries take.
 """
 
@@ -56,7 +56,12 @@ def estimate_memory(config: Config, train: TrainParams, row_tokens: int) -> dict
 
 
 def is_quantised(config: Config, train: TrainParams) -> bool:
-    """Whether the base's linear layers are held in NF4: because it was asked for, or because they are stored so."""
+    """Whether the base's linear layers are held in NF4: because it was asked for, or because they are stored so.
+
+    Args:
+        config: a Llama's config.json.
+        train: the parameters of training.
+    """
     return train.four_bit or "quantization_config" in config
 
 

@@ -1,34 +1,32 @@
 """Refuses prompts for which training, or the evaluation after it, would make no sense.
 
-Covers pad, begin and stop tokens, labels, empty answers, truncation and rounds, each with the file and line of the
+Covers pad, begin and stop tokens, labels, empty completions, truncation and rounds, each with the file and line of the
 first record. Reads the same encoding that training does. Does not look at text quality.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy
 
 from src.errors import UserError
 from src.params import AuditParams, TrainParams
-from src.prompts.encoding import (
-    IGNORE_INDEX,
-    EncodedRecord,
-    encode_record,
-    find_special_token,
-)
-from src.prompts.rendering import reference_text
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_record, find_special_token
+from src.prompts.rendering import FormattedRecord, reference_text
 from src.prompts.tokenizers import end_of_turn_id, stop_token_ids
 from src.training.label_audit import prompt_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Record = dict[str, Any]  # a line of data/prompts/
+Item = TypeVar("Item")
 
 
 def check_prompts(
-    tokenizer: "PreTrainedTokenizerBase", splits: dict[str, list[Record]], limits: AuditParams, train: TrainParams
+    tokenizer: "PreTrainedTokenizerBase",
+    splits: dict[str, list[FormattedRecord]],
+    limits: AuditParams,
+    train: TrainParams,
 ) -> dict[str, list[EncodedRecord]]:
     """The formatted records of each file, encoded and not truncated.
 
@@ -67,8 +65,8 @@ def pad_faults(tokenizer: "PreTrainedTokenizerBase") -> list[str]:
     return ["the pad token is a stop token, so answers would never end: choose a base model with another one."]
 
 
-def text_faults(tokenizer: "PreTrainedTokenizerBase", splits: dict[str, list[Record]]) -> list[str]:
-    """Answers without text, and text that would become a special token.
+def text_faults(tokenizer: "PreTrainedTokenizerBase", splits: dict[str, list[FormattedRecord]]) -> list[str]:
+    """Completions without text, and text that would become a special token.
 
     Args:
         tokenizer: the base model's.
@@ -78,7 +76,7 @@ def text_faults(tokenizer: "PreTrainedTokenizerBase", splits: dict[str, list[Rec
     special = find_places(splits, lambda record: find_special_token(tokenizer, record) is not None)
     found = []
     if empty:
-        found.append(f"{name_places(empty)}: the answer is empty: raise data.min_content_chars.")
+        found.append(f"{name_places(empty)}: the completion is empty: raise data.min_content_chars.")
     if special:
         record = first_record(splits, special)
         found.append(
@@ -123,12 +121,17 @@ def label_faults(
 
 
 def begin_tokens(encoded: EncodedRecord, begin: int) -> int:
-    """Begin-of-text tokens in a row at the start; some templates use that token between turns as well."""
+    """Begin-of-text tokens in a row at the start; some templates use that token between turns as well.
+
+    Args:
+        encoded: a record.
+        begin: the id of the begin-of-text token.
+    """
     return next((at for at, token in enumerate(encoded.input_ids) if token != begin), len(encoded.input_ids))
 
 
 def prompt_faults(encoded: dict[str, list[EncodedRecord]], max_length: int) -> list[str]:
-    """Prompts that leave no room for an answer, in which training and evaluation would find nothing to measure.
+    """Prompts that leave no room for a completion, in which training and evaluation would find nothing to measure.
 
     Args:
         encoded: encoded records by file.
@@ -145,7 +148,7 @@ def prompt_faults(encoded: dict[str, list[EncodedRecord]], max_length: int) -> l
 
 
 def truncation_faults(trained: list[EncodedRecord], limits: AuditParams, max_length: int) -> list[str]:
-    """More records cut off than audit.max_truncated_share.
+    """More records truncated than audit.max_truncated_share allows.
 
     Args:
         trained: the training records, not truncated.
@@ -164,13 +167,18 @@ def truncation_faults(trained: list[EncodedRecord], limits: AuditParams, max_len
 
 
 def round_faults(trained: list[EncodedRecord], rounds: int) -> list[str]:
-    """Rounds that would have no record."""
+    """Rounds that would have no record.
+
+    Args:
+        trained: the training records.
+        rounds: train.rounds.
+    """
     if rounds <= len(trained):
         return []
     return [f"train.rounds is {rounds}, and there are {len(trained)} training records: lower it."]
 
 
-def find_places(files: dict[str, list[Any]], faulty: Callable[[Any], bool]) -> list[str]:
+def find_places(files: dict[str, list[Item]], faulty: Callable[[Item], bool]) -> list[str]:
     """File and line of every record for which `faulty` is true, in order.
 
     Args:
@@ -180,8 +188,13 @@ def find_places(files: dict[str, list[Any]], faulty: Callable[[Any], bool]) -> l
     return [f"{path}:{line}" for path, many in files.items() for line, one in enumerate(many, start=1) if faulty(one)]
 
 
-def first_record(files: dict[str, list[Record]], found: list[str]) -> Record:
-    """The record at the first of the places."""
+def first_record(files: dict[str, list[FormattedRecord]], found: list[str]) -> FormattedRecord:
+    """The record at the first of the places.
+
+    Args:
+        files: records by file.
+        found: places as `find_places` gives them, at least one.
+    """
     path, _, line = found[0].rpartition(":")
     return files[path][int(line) - 1]
 

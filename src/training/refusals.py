@@ -1,4 +1,4 @@
-"""What stops training, in sentences that say what to change.
+"""What stops training, in sentences that tell what to change.
 
 Covers full memory, full disks, interruptions, losses that are not finite, and training that did not do what it should.
 Nothing here changes a result, so no stage of dvc.yaml reruns when it does.
@@ -50,7 +50,7 @@ def refuse_untrained(moved: int, matrices: int, steps: int, predicted: int, stop
 
 
 def not_finite_step(value: str, step: int, records: list[str], train: TrainParams) -> str:
-    """What to do about a loss, or a norm of gradients, that is infinite or no number.
+    """What to do about a loss, or a norm of gradients, that is infinite or not a number.
 
     Args:
         value: what is not finite, in words.
@@ -65,7 +65,7 @@ def not_finite_step(value: str, step: int, records: list[str], train: TrainParam
 
 
 def not_finite_validation(loss: float, step: int, train: TrainParams) -> str:
-    """What to do about a validation loss that is infinite or no number.
+    """What to do about a validation loss that is infinite or not a number.
 
     Args:
         loss: in nats a token.
@@ -83,7 +83,7 @@ def interruption_advice(step: int, steps: int, resume_step: int) -> str:
 
     Args:
         step: the last optimiser step that was taken.
-        steps: all that were to be taken.
+        steps: how many were to be taken.
         resume_step: the step that the newest complete checkpoint is of, or 0.
     """
     return (

@@ -1,6 +1,6 @@
 """Trains an adapter on one part of the records after another.
 
-Covers rounds that are done and kept, and resuming within a round. Does not watch single steps: trainer.py does.
+Covers rounds that are done and kept, and resuming within a round. Does not look at single steps: trainer.py does.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from src.training.trainer import AnswerTrainer
+    from src.training.trainer import CompletionTrainer
 
 WEIGHTS, HISTORY = "weights.safetensors", "run.json"  # of a round that is done
 
@@ -121,8 +121,8 @@ def train_round(model: "PeftModel", context: TrainingContext, rows: "Dataset", f
 
 
 @contextmanager
-def explain_failures(trainer: "AnswerTrainer", train: TrainParams, folder: Path) -> Iterator[None]:
-    """Says what to do where training is interrupted or its memory is full.
+def explain_failures(trainer: "CompletionTrainer", train: TrainParams, folder: Path) -> Iterator[None]:
+    """Tells what to do where training is interrupted or its memory is full.
 
     Args:
         trainer: what is training.
@@ -143,7 +143,7 @@ def explain_failures(trainer: "AnswerTrainer", train: TrainParams, folder: Path)
         raise UserError(f"the memory is full at step {trainer.state.global_step + 1}: {memory_advice(train)}") from None
 
 
-def build_trainer(model: "PeftModel", context: TrainingContext, rows: "Dataset", folder: Path) -> "AnswerTrainer":
+def build_trainer(model: "PeftModel", context: TrainingContext, rows: "Dataset", folder: Path) -> "CompletionTrainer":
     """The trainer of one round.
 
     Args:
@@ -154,10 +154,10 @@ def build_trainer(model: "PeftModel", context: TrainingContext, rows: "Dataset",
     """
     from transformers.utils import logging as transformers_logging
 
-    from src.training.trainer import AnswerTrainer
+    from src.training.trainer import CompletionTrainer
 
     transformers_logging.disable_progress_bar()  # a bar for each checkpoint
-    trainer = AnswerTrainer(
+    trainer = CompletionTrainer(
         model=model,
         args=training_arguments(context.train, folder),
         train_dataset=rows,

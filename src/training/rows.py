@@ -1,21 +1,20 @@
 """The rows of one training: records encoded, split into rounds and packed, and validation rows of one record each.
 
-Covers what the train stage and its checkpoints count on. Does not encode by itself: src/prompts/ does.
+Covers what every training starts from, a resumed one too. Does not encode by itself: src/prompts/ does.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from src.models.collation import Row
 from src.params import TrainParams
 from src.prompts.encoding import encode_record
 from src.prompts.packing import make_rows
+from src.prompts.rendering import FormattedRecord
 from src.training.schedule import split_rounds
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
-
-Record = dict[str, Any]  # a line of data/prompts/
 
 
 class TrainingRows(NamedTuple):
@@ -31,7 +30,7 @@ class TrainingRows(NamedTuple):
 
 
 def make_training_rows(
-    tokenizer: "PreTrainedTokenizerBase", records: dict[str, list[Record]], train: TrainParams, packing: bool
+    tokenizer: "PreTrainedTokenizerBase", records: dict[str, list[FormattedRecord]], train: TrainParams, packing: bool
 ) -> TrainingRows:
     """Rows as the trainer takes them.
 

@@ -15,7 +15,7 @@ def configure_fsdp(plugin: "FullyShardedDataParallelPlugin", model: torch.nn.Mod
     """Changes what accelerate has set up for a model that is to be sharded over the processes.
 
     It would give the loss, and add up gradients, in the 16 bits of the products: 8.4296 for a loss of 8.4393. It would
-    gather the whole model at once, not a layer at a time, and look in vain for the layers of a model that the round
+    gather the whole model at once, not a layer at a time, and would not find the layers of a model that the round
     before has sharded.
 
     Args:

@@ -1,4 +1,4 @@
-"""Training examples for the eye: which tokens are trained, which are masked, where a record is cut off.
+"""Training examples to look at: which tokens are trained, which are masked, where a record is truncated.
 
 Covers one encoded record as text for a terminal, in colours or, without them, in brackets. Follows nanochat's
 visualize_tokenization. Does not measure anything: label_audit.py does.
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 # By state: the colour (ANSI "select graphic rendition" codes), and the brackets that stand for it without colours.
-STYLES = {"trained": ("32", "[[", "]]"), "masked": ("2", "", ""), "cut off": ("31;9", "((", "))")}
+STYLES = {"trained": ("32", "[[", "]]"), "masked": ("2", "", ""), "truncated": ("31;9", "((", "))")}
 SPECIAL = "7"  # reverse video
 
 
-class TokenRun(NamedTuple):
-    """Neighbouring tokens of one state as text; a special token is a run of its own."""
+class TokenSpan(NamedTuple):
+    """Neighbouring tokens of one state as text; a special token is a span of its own."""
 
     text: str
     state: str
     special: bool
 
 
-def token_runs(tokenizer: "PreTrainedTokenizerBase", whole: EncodedRecord, max_length: int) -> list[TokenRun]:
-    """An encoded record, not cut off, as runs of tokens that train.max_length leaves trained, masked or cut off.
+def token_spans(tokenizer: "PreTrainedTokenizerBase", whole: EncodedRecord, max_length: int) -> list[TokenSpan]:
+    """An encoded record as spans of tokens that are trained, masked or, beyond train.max_length, truncated.
 
     Args:
         tokenizer: what the record was encoded with.
@@ -38,28 +38,35 @@ def token_runs(tokenizer: "PreTrainedTokenizerBase", whole: EncodedRecord, max_l
 
     def kind(position: int) -> tuple[str, int]:
         token, label = whole.input_ids[position], whole.labels[position]
-        state = "cut off" if position >= max_length else "masked" if label == IGNORE_INDEX else "trained"
+        state = "truncated" if position >= max_length else "masked" if label == IGNORE_INDEX else "trained"
         return state, position if token in special else -1
 
     positions = groupby(range(len(whole.input_ids)), key=kind)
     return [
-        TokenRun(str(tokenizer.decode([whole.input_ids[position] for position in group])), state, place >= 0)
+        TokenSpan(str(tokenizer.decode([whole.input_ids[position] for position in group])), state, place >= 0)
         for (state, place), group in positions
     ]
 
 
-def paint_runs(found: Iterable[TokenRun], colours: bool) -> str:
-    """Runs as text, in colours or in brackets.
+def paint_spans(spans: Iterable[TokenSpan], colours: bool) -> str:
+    """Spans as text, in colours or in brackets.
 
     Args:
-        found: the runs of a record, in order.
+        spans: those of a record, in order.
         colours: whether the terminal shows colours.
     """
-    return "".join(paint_text(escape_controls(run.text), run.state, run.special, colours) for run in found)
+    return "".join(paint_text(escape_controls(span.text), span.state, span.special, colours) for span in spans)
 
 
 def paint_text(text: str, state: str, special: bool, colours: bool) -> str:
-    """A text of one state; line breaks stay outside of the colour, which would run to the end of the line."""
+    """A text of one state; line breaks stay outside of the colour, which would go on to the end of the line.
+
+    Args:
+        text: a span's text, or part of it.
+        state: one of STYLES.
+        special: whether it is a special token.
+        colours: whether the terminal shows colours.
+    """
     colour, opening, closing = STYLES[state]
     if not colours:
         return f"{opening}{text}{closing}"

@@ -33,7 +33,7 @@ COUNTS = ("samples", "tokens", "trained_tokens")
 BEST = "best.safetensors"  # in a checkpoint: the weights of the lowest validation loss so far
 
 
-class AnswerTrainer(SFTTrainer):
+class CompletionTrainer(SFTTrainer):
     """Trains on rows that are encoded and packed already, and stops where a loss is not finite.
 
     Args:
@@ -68,13 +68,27 @@ class AnswerTrainer(SFTTrainer):
         self.seconds, self.started = 0.0, time.perf_counter()
 
     def compute_loss(self, *given: Any, **named: Any) -> torch.Tensor | tuple[torch.Tensor, Any]:
-        """The model's own loss, without the entropy and accuracy that trl adds from all logits."""
+        """The model's own loss, without the entropy and accuracy that trl adds from all logits.
+
+        Args:
+            given: as the Trainer passes them on.
+            named: likewise.
+        """
         return Trainer.compute_loss(self, *given, **named)
 
     def training_step(
         self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        """A forward and a backward pass, counted, and remembered until the step is over."""
+        """A forward and a backward pass, counted, and remembered until the step is over.
+
+        Args:
+            model: what is trained.
+            inputs: a batch of input_ids, labels and position_ids, [rows, tokens].
+            num_items_in_batch: trained tokens of all batches of the step, which their losses are divided by.
+
+        Returns:
+            The batch's part of the step's loss.
+        """
         loss = super().training_step(model, {**inputs, "use_cache": False}, num_items_in_batch)
         self.counts[0] += (inputs["position_ids"] == 0).sum()
         self.counts[1] += (inputs["input_ids"] != self.pad_id).sum()
@@ -97,7 +111,12 @@ class AnswerTrainer(SFTTrainer):
         return norm
 
     def describe_not_finite(self, losses: torch.Tensor, norm: torch.Tensor) -> str:
-        """Names the step, what is not finite, and the records it came from."""
+        """Names the step, what is not finite, and the records it came from.
+
+        Args:
+            losses: of the step's batches, [batches].
+            norm: of the gradients.
+        """
         bad = [batch for batch, loss in self.step_batches if not loss.isfinite()]
         value = f"training loss is {losses.sum().item()}" if bad else f"gradients' norm is {norm.item()}"
         batches = bad or [batch for batch, _ in self.step_batches]

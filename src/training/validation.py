@@ -1,7 +1,7 @@
 """The validation loss during training: when it is measured, on what, and what follows from it.
 
 Covers the best weights and stopping early. The Trainer's own evaluation is no substitute: it averages over batches
-instead of tokens, and keeps the best weights only where a checkpoint is due at that very step.
+instead of tokens, and keeps the best weights only where a checkpoint is due at the same step.
 """
 
 import math
@@ -19,10 +19,10 @@ from src.prompts.encoding import IGNORE_INDEX
 from src.training.refusals import not_finite_validation
 
 if TYPE_CHECKING:
-    from src.training.trainer import AnswerTrainer
+    from src.training.trainer import CompletionTrainer
 
 
-def validation_loss(trainer: "AnswerTrainer") -> float:
+def validation_loss(trainer: "CompletionTrainer") -> float:
     """Mean loss over the trained tokens of the validation rows, in nats a token, by all processes together."""
     train = trainer.params
     batches = list(batches_by_length(trainer.validation, train.batch_size * train.max_length))
@@ -43,7 +43,12 @@ def shard_batches(batches: list[list[Row]]) -> list[list[Row]]:
 
 
 def measurement_due(step: int, train: TrainParams) -> bool:
-    """Whether the validation loss is measured after a step that is not the last."""
+    """Whether the validation loss is measured after a step that is not the last.
+
+    Args:
+        step: the optimiser step, from 1.
+        train: the parameters of training.
+    """
     return step % train.eval_steps == 0
 
 
@@ -58,9 +63,12 @@ def stopping_due(losses: list[float], train: TrainParams) -> bool:
 
 
 class ValidationCallback(TrainerCallback):
-    """Measures the validation loss from step 0 to the last, keeps the best weights, stops early."""
+    """Measures the validation loss from step 0 to the last, keeps the best weights, stops early.
 
-    def __init__(self, trainer: "AnswerTrainer") -> None:
+    The methods on_* have the arguments that transformers passes to every callback.
+    """
+
+    def __init__(self, trainer: "CompletionTrainer") -> None:
         self.trainer = trainer
 
     def on_train_begin(

@@ -1,4 +1,4 @@
-"""Engines behind one interface: the same model gives the same answers, whichever library runs it."""
+"""Engines behind one interface: the same model gives the same answers through any library."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,11 +1,11 @@
-"""The loss of the reference answers: summed over each answer, whatever batch it is in, and the loss of training."""
+"""The loss of the references: summed over each one, the same in any batch, and equal to the loss of training."""
 
 from typing import Any
 
 import pytest
 
 from src.inference.reference_loss import reference_losses
-from src.models.loss import answer_loss
+from src.models.loss import mean_loss
 from src.prompts.encoding import encode_record
 
 TITLES = ["Brass Desk Lamp", "Owl", "A Field Guide to the Owls of the Northern Woods, Second Edition"]
@@ -26,7 +26,7 @@ def test_reference_losses_are_sums_over_each_answer_in_any_batch(
     encoded = [encode_record(chat_tokenizer, record)._asdict() for record in records]
     rows = [{**row, "seq_lengths": [len(row["input_ids"])]} for row in encoded]
     mean = sum(loss.nats for loss in alone) / sum(loss.tokens for loss in alone)
-    assert mean == pytest.approx(answer_loss(model, rows, chat_tokenizer.pad_token_id), abs=1e-5)
+    assert mean == pytest.approx(mean_loss(model, rows, chat_tokenizer.pad_token_id), abs=1e-5)
 
 
 def answer_tokens(tokenizer: Any, record: dict[str, Any]) -> list[int]:

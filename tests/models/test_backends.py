@@ -165,7 +165,7 @@ def test_a_4_bit_base_computes_on_a_cpu_as_bitsandbytes_does(
     base = stored_in_4_bits if stored else base_folder
     train = train_params.model_copy(update={"four_bit": True})
     ours = gradients(load_trainable(base, train))
-    if stored:  # what is stored has to say float32, or bitsandbytes rounds in its backward pass
+    if stored:  # what is stored has to be float32, or bitsandbytes rounds in its backward pass
         monkeypatch.setattr(loading, "dequantise", as_float32)
     else:
         monkeypatch.setattr(loading, "load_base", lambda *given, **named: bitsandbytes_products(base))
@@ -210,7 +210,7 @@ def test_an_adapter_of_another_base_is_refused(
     with pytest.raises(UserError, match="was trained on another base model than the one in"):
         load_adapted(stored_in_4_bits, tmp_path, four_bit=True)
     os.remove(tmp_path / "base.json")
-    with pytest.raises(UserError, match=r"base\.json is missing, so nothing says which base"):
+    with pytest.raises(UserError, match=r"base\.json is missing, and it names the base"):
         load_adapted(base_folder, tmp_path, four_bit=False)
 
 

@@ -13,7 +13,7 @@ from src.models import loss
 from src.models.backends.transformers import load_trainable
 from src.models.collation import collate_padded
 from src.models.loading import load_adapted
-from src.models.loss import answer_loss, batches_by_length, trained_logits_only
+from src.models.loss import batches_by_length, mean_loss, trained_logits_only
 from src.numerics import seed_everything
 from src.params import TrainParams
 from src.prompts.encoding import IGNORE_INDEX, encode_record
@@ -52,19 +52,19 @@ def test_the_loss_is_the_negative_log_likelihood_of_the_trained_tokens(model: An
             if label != IGNORE_INDEX:
                 total -= math.log(probabilities[position - 1, label])
                 tokens += 1
-    assert answer_loss(model, single, PAD) == pytest.approx(total / tokens, abs=1e-5)
+    assert mean_loss(model, single, PAD) == pytest.approx(total / tokens, abs=1e-5)
     trained_only = deepcopy(model)
     trained_logits_only(trained_only)
-    assert answer_loss(trained_only, single, PAD) == pytest.approx(total / tokens, abs=1e-5)
+    assert mean_loss(trained_only, single, PAD) == pytest.approx(total / tokens, abs=1e-5)
 
 
 def test_the_loss_is_the_same_packed_unpacked_and_batched(model: Any, encoded: list[Any]) -> None:
     packed, single = made(encoded, packing=True), made(encoded, packing=False)
     assert max(len(row["seq_lengths"]) for row in packed) > 1
-    whole = answer_loss(model, single, PAD)
-    assert answer_loss(model, packed, PAD) == pytest.approx(whole, abs=1e-5)
-    assert answer_loss(model, single, PAD, batch_tokens=600) == pytest.approx(whole, abs=1e-5)
-    assert answer_loss(model, packed, PAD, batch_tokens=600) == pytest.approx(whole, abs=1e-5)
+    whole = mean_loss(model, single, PAD)
+    assert mean_loss(model, packed, PAD) == pytest.approx(whole, abs=1e-5)
+    assert mean_loss(model, single, PAD, batch_tokens=600) == pytest.approx(whole, abs=1e-5)
+    assert mean_loss(model, packed, PAD, batch_tokens=600) == pytest.approx(whole, abs=1e-5)
 
 
 def test_packed_neighbours_are_invisible(model: Any, encoded: list[Any]) -> None:
@@ -120,7 +120,7 @@ def test_a_model_that_caps_its_logits_is_left_as_it_is(base_folder: Path) -> Non
 def test_measuring_leaves_the_model_in_its_mode(model: Any, encoded: list[Any]) -> None:
     for mode in (True, False):
         model.train(mode)
-        answer_loss(model, made(encoded[:1], packing=False), PAD)
+        mean_loss(model, made(encoded[:1], packing=False), PAD)
         assert model.training == mode
 
 

@@ -98,7 +98,7 @@ def hub() -> Iterator[str]:
 
 
 def downloaded(home: Path, **environment: str) -> str:
-    """What a download is refused with, in a process that reads the hub's settings anew, within a minute."""
+    """What a download is refused with, in a process that reads the hub's settings again, within a minute."""
     code = (
         "from pathlib import Path\nfrom src.errors import UserError\nfrom src.models.sources import download_model\n"
         f"try:\n  download_model('owner/name', '{REVISION}', Path('model'))\n"

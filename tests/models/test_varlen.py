@@ -1,5 +1,5 @@
 """PyTorch's varlen kernel as transformers calls it: shapes, ends, shared keys, types. The kernel itself needs a GPU, so
-one that computes what its documentation says, record by record, stands in its place."""
+one that computes what its documentation describes, record by record, is in its place."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ Kernel = Callable[..., torch.Tensor]
 
 
 def documented(query: Any, key: Any, value: Any, **options: Any) -> Any:
-    """What torch.nn.attention.varlen says of its kernel: [tokens, heads, width], causal within [start, end)."""
+    """What torch.nn.attention.varlen documents of its kernel: [tokens, heads, width], causal within [start, end)."""
     cu = options["cu_seq_q"]
     assert options["window_size"] == (-1, 0) and cu.dtype == torch.int32
     assert cu.equal(options["cu_seq_k"]) and cu[-1] == len(query)

@@ -82,7 +82,7 @@ def test_the_pad_token_stops_nothing_and_is_never_trained(tokenizer: Any, record
 def test_a_template_that_renders_another_prompt_once_answered_is_refused(chat_tokenizer: Any, record: Any) -> None:
     shifting = deepcopy(chat_tokenizer)
     shifting.chat_template = "{{ messages | length }}{% for message in messages %}{{ message['content'] }}{% endfor %}"
-    with pytest.raises(UserError, match="renders a prompt differently once the answer follows"):
+    with pytest.raises(UserError, match="renders a prompt differently once the completion follows"):
         render_record(shifting, record("chat", "Lamp", ANSWER))
 
 

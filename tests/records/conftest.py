@@ -1,4 +1,4 @@
-"""What tests of the data side share: parameters that keep short texts."""
+"""What tests of the records share: parameters that keep short texts."""
 
 from collections.abc import Callable
 from pathlib import Path

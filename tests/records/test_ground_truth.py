@@ -61,7 +61,7 @@ def cleaned(read: list[raw.Parsed], params: Params) -> CleanedBatch:
 
 
 @pytest.fixture(scope="module")
-def scores(cleaned: CleanedBatch, params: Params, known: dict[str, Any]) -> dict[str, ground_truth.Score]:
+def scores(cleaned: CleanedBatch, params: Params, known: dict[str, Any]) -> dict[str, ground_truth.CleaningScore]:
     kept, finder = kept_records(cleaned.after), NearDuplicateFinder(0.8)
     finder.add(finder.signatures(kept["content"]))
     clusters = finder.clusters(lambda: [kept["content"]])
@@ -72,7 +72,9 @@ def scores(cleaned: CleanedBatch, params: Params, known: dict[str, Any]) -> dict
 
 
 @pytest.mark.parametrize("measure", ["recall", "precision"])
-def test_every_rule_and_every_filter_reaches_the_goal(measure: str, scores: dict[str, ground_truth.Score]) -> None:
+def test_every_rule_and_every_filter_reaches_the_goal(
+    measure: str, scores: dict[str, ground_truth.CleaningScore]
+) -> None:
     assert list(scores) == [*(rule.name for rule in RULES), *FILTERS]
     assert {name: score for name, score in scores.items() if not (score["injected"] or 0) >= 30} == {}
     assert {name: score for name, score in scores.items() if not (score[measure] or 0) >= GOAL} == {}

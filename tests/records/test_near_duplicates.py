@@ -100,12 +100,12 @@ def test_a_catalogue_is_clustered_as_by_brute_force(threshold: float) -> None:
 @pytest.mark.parametrize("threshold", [0.5, 0.65, 0.8, 0.9, 1.0])
 def test_a_pair_at_the_threshold_shares_a_band_as_often_as_the_formula_says(threshold: float) -> None:
     hashes = np.random.default_rng(1).integers(2**63, size=(3000, 100), dtype=np.uint64)
-    shared, found, sides = round(100 * threshold), near_duplicates.NearDuplicateFinder(threshold), []
-    for side in (0, 1):
-        own = np.concatenate([hashes[:, :shared], hashes[:, shared + side :: 2]], axis=1)
+    shared, found, bands = round(100 * threshold), near_duplicates.NearDuplicateFinder(threshold), []
+    for content in (0, 1):
+        own = np.concatenate([hashes[:, :shared], hashes[:, shared + content :: 2]], axis=1)
         slots = found.slots(own.ravel(), np.full(3000, own.shape[1]))
-        sides.append(slots.reshape(3000, found.bands, found.rows))
-    share = (sides[0] == sides[1]).all(axis=2).any(axis=1).mean()
+        bands.append(slots.reshape(3000, found.bands, found.rows))
+    share = (bands[0] == bands[1]).all(axis=2).any(axis=1).mean()
     assert share >= near_duplicates.band_recall(threshold, found.rows, found.bands) - 0.003
     assert share >= near_duplicates.RECALL
 

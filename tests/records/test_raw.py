@@ -172,7 +172,7 @@ PACKED = gzip.compress(MANY)
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "message"),
     [
         ("a.zip", b"<html>not found", "neither a zip nor gzip"),
         ("a.json.gz", b"<html>not found", "neither a zip nor gzip"),
@@ -184,8 +184,8 @@ PACKED = gzip.compress(MANY)
         ("a.zip", b"PK\x03\x04" + bytes(50), "damaged"),
     ],
 )
-def test_damage_is_a_user_error(name: str, data: bytes, said: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=said):
+def test_damage_is_a_user_error(name: str, data: bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
         rows(write(tmp_path / name, data))
 
 
@@ -201,7 +201,7 @@ def test_damage_inside_a_zip_is_a_user_error(method: int, tmp_path: Path) -> Non
 def test_a_zip_that_promises_more_than_it_holds_is_a_user_error(tmp_path: Path) -> None:
     data = zipped(tmp_path / "a.zip", {"trn.json": MANY}, zipfile.ZIP_STORED).read_bytes()
     sizes, more = (struct.pack("<LL", size, size) for size in (len(MANY), 2 * len(MANY)))
-    with pytest.raises(UserError, match=r"it holds less than it says|Overlapped entries"):
+    with pytest.raises(UserError, match=r"it holds less than its header states|Overlapped entries"):
         rows(write(tmp_path / "a.zip", more.join(data.rsplit(sizes, 1))))
 
 
@@ -230,7 +230,7 @@ def test_a_block_is_as_many_whole_lines_as_fit_or_one_longer_line(
 def test_an_endless_line_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "BLOCK_BYTES", 10)
     monkeypatch.setattr(raw, "LONGEST_LINE_BYTES", 40)
-    with pytest.raises(UserError, match="no JSON Lines"):
+    with pytest.raises(UserError, match="not a JSON Lines"):
         rows(write(tmp_path / "a.json", b"x" * 100))
 
 

@@ -1,4 +1,4 @@
-"""What the data side refuses, in words: the drop reason that took the most gives the advice."""
+"""What is refused about records, in words: the drop reason that took the most gives the advice."""
 
 from collections import Counter
 

@@ -109,7 +109,7 @@ def test_every_score_follows_from_its_sums(pairs: list[tuple[str, str]]) -> None
 def test_intervals_of_corpus_scores_are_those_of_scored_resamples(
     monkeypatch: pytest.MonkeyPatch, name: str, corpus: Callable[..., sacrebleu.metrics.base.Score]
 ) -> None:
-    """The texts themselves are drawn and scored anew by sacrebleu's public functions."""
+    """The texts themselves are drawn and scored again by sacrebleu's public functions."""
     monkeypatch.setattr(intervals, "RESAMPLES", 50)
     draw = Random(4)
     references = [" ".join(draw.choices(WORDS, k=12)) for _ in range(20)]

@@ -27,7 +27,7 @@ from src.models import loading  # noqa: E402
 from src.models.backends import transformers  # noqa: E402
 from src.training import rounds  # noqa: E402
 from src.training.history import TrainingRun  # noqa: E402
-from src.training.trainer import AnswerTrainer  # noqa: E402
+from src.training.trainer import CompletionTrainer  # noqa: E402
 
 initialise, finish = AcceleratorState.__init__, rounds.collect_run
 
@@ -44,7 +44,7 @@ def initialised(
             fsdp_plugin.set_mixed_precision(self._mixed_precision)
 
 
-def finished(trainer: AnswerTrainer) -> TrainingRun:
+def finished(trainer: CompletionTrainer) -> TrainingRun:
     """Our own, once each of the two processes is seen to hold one of two shards of every weight."""
     weights: list[Any] = list(trainer.model.parameters())
     assert all(isinstance(weight, DTensor) for weight in weights)
@@ -62,7 +62,7 @@ def in_4_bits(model: Any) -> Any:
 
 def killed_at(number: int) -> Callable[..., None]:
     """What saves a checkpoint, and kills the process after one of them."""
-    save, saved = AnswerTrainer._save_checkpoint, itertools.count(1)
+    save, saved = CompletionTrainer._save_checkpoint, itertools.count(1)
 
     def saved_and_killed(self: Any, *given: Any) -> None:
         save(self, *given)
@@ -82,6 +82,6 @@ if __name__ == "__main__":
     parser.add_argument("--killed-at", type=int, default=0, help="the number of a checkpoint, once it is written")
     chosen = parser.parse_args()
     loading.compute_dtype = lambda: getattr(torch, chosen.dtype)
-    AnswerTrainer._save_checkpoint = killed_at(chosen.killed_at)  # type: ignore[method-assign]
+    CompletionTrainer._save_checkpoint = killed_at(chosen.killed_at)  # type: ignore[method-assign]
     sys.argv = ["src.stages.train"]
     runpy.run_module("src.stages.train", run_name="__main__")

@@ -89,7 +89,7 @@ def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, spli
     written = {path: path.read_bytes() for folder in ("metrics", "plots") for path in Path(folder).rglob("*.*")}
     written[PLAN] = PLAN.read_bytes()
     write_jsonl(f"data/prompts/{split}.jsonl", [record("chat", "Lamp", "")])
-    with pytest.raises(UserError, match=rf"^data/prompts/{split}\.jsonl:1: the answer is empty"):
+    with pytest.raises(UserError, match=rf"^data/prompts/{split}\.jsonl:1: the completion is empty"):
         audit.main(params)
     assert {path: path.read_bytes() for path in written} == written
 
@@ -111,7 +111,7 @@ def test_show_prints_examples_and_is_no_run_of_the_stage(prompts: Path) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     assert sorted(prompts.rglob("*")) == before
     assert shown.stdout.startswith(
-        "[[trained]], masked, ((cut off)); special tokens as <|text|>\n\ndata/prompts/train."
+        "[[trained]], masked, ((truncated)); special tokens as <|text|>\n\ndata/prompts/train."
     )
     assert "[[Brass.]][[<|eot_id|>]]" in shown.stdout
     assert "[[A hose for the garden.]]" in shown.stdout
@@ -122,7 +122,7 @@ def test_show_prints_examples_and_is_no_run_of_the_stage(prompts: Path) -> None:
 def test_show_wants_a_number_of_examples(prompts: Path, count: str) -> None:
     refused = show(prompts, f"--show={count}")
     assert refused.returncode == 2
-    assert "is no number of 1 or more" in refused.stderr
+    assert "is not a whole number of 1 or more" in refused.stderr
 
 
 def read_all(terminal: int) -> bytes:

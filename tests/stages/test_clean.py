@@ -222,7 +222,7 @@ def start(stage: str, cores: int, seed: str) -> None:
 
 
 def written() -> dict[str, bytes]:
-    """The bytes of all that the stage writes."""
+    """The bytes of everything that the stage writes."""
     return {
         str(path): path.read_bytes() for path in [Path(clean.CLEAN), Path(clean.METRICS), *Path(clean.PLOTS).iterdir()]
     }

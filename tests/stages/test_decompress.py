@@ -1,4 +1,4 @@
-"""decompress: counts that add up, lines set aside, cut-off files, refusals that leave the last good result standing."""
+"""decompress: counts that add up, lines set aside, truncated files, refusals that leave the last good result."""
 
 import gzip
 import json
@@ -84,10 +84,10 @@ def test_a_file_that_is_cut_off_is_read_with_a_warning(capsys: pytest.CaptureFix
     counts = run(whole[: len(whole) // 2], name="raw.json.gz")
     assert counts["cut_off"] == 1 and 0 < counts["kept"] < 500
     assert counts["rejected_by_reason"]["the file ends in mid-gzip"] == counts["rejected"] == 1
-    assert f"raw.json.gz is cut off at line {counts['lines']}" in capsys.readouterr().out
+    assert f"raw.json.gz ends in the middle of line {counts['lines']}" in capsys.readouterr().out
     assert run(line("An owl") * 9 + line("An owl")[:20])["cut_off"] == 1
     assert run(line("An owl") * 9)["cut_off"] == 0
-    assert capsys.readouterr().out.count("cut off") == 1
+    assert capsys.readouterr().out.count("ends in the middle") == 1
 
 
 def test_progress_is_shown_on_a_terminal_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,13 +96,13 @@ def test_progress_is_shown_on_a_terminal_alone(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (line("An owl") + b"bad\n" * 3, r"raw\.json:2: not JSON; 3 of 4 .*data\.max_rejected_share = 0\.5"),
         (line("An owl") + b"\n" + line("An owl")[:20] + b"\n" + b"[]\n", r"raw\.json:3: not JSON; 2 of 3 lines"),
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        (gzip.compress(b"")[:12], "cut off before its first line"),
+        (gzip.compress(b"")[:12], "truncated before its first line"),
         (gzip.compress(line("An owl"))[:30], r"raw\.json:1: the file ends in mid-gzip; 1 of 1 lines"),
         (line("") * 3, r"none of the 3 records .*data\.min_title_chars"),
         (line("") * 3, r"none of the 3 records .*\(3 empty title\): set a file whose records have titles\."),
@@ -113,11 +113,11 @@ def test_progress_is_shown_on_a_terminal_alone(capsys: pytest.CaptureFixture[str
         (gzip.compress(line("An owl") * 99)[:-8] + b"checksum", "damaged"),
     ],
 )
-def test_refusals_leave_the_last_good_result(data: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals_leave_the_last_good_result(data: bytes, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "BLOCK_BYTES", 1)
     run(line("An owl"))
     good = written()
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         run(data)
     assert written() == good
     assert not list(Path().rglob("*.partial"))

@@ -1,4 +1,4 @@
-"""An export that renders other prompts or answers otherwise is refused, and the last one stands."""
+"""An export that renders other prompts or answers otherwise is refused, and the last good one is left."""
 
 import json
 from pathlib import Path

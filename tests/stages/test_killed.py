@@ -31,8 +31,8 @@ def finish(folder: Path, stage: str) -> float:
     """Runs a stage to its end; how many seconds that took."""
     begun = time.perf_counter()
     process = start(folder, stage)
-    said, _ = process.communicate()
-    assert process.returncode == 0, said.decode()
+    output, _ = process.communicate()
+    assert process.returncode == 0, output.decode()
     return time.perf_counter() - begun
 
 

@@ -68,7 +68,7 @@ def test_a_fault_in_the_parameters_stops_a_stage_before_it_starts(project: Path)
     (project / "params.yaml").write_text(text.replace("  lora_r:", "  lora_rank:"), encoding="utf-8")
     stopped = demo(project, "print('started')")
     assert (stopped.returncode, stopped.stdout) == (1, "")
-    assert "train.lora_rank is no known parameter" in stopped.stderr
+    assert "train.lora_rank is not a known parameter" in stopped.stderr
     assert "Traceback" not in stopped.stderr
 
 

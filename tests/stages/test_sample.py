@@ -31,7 +31,7 @@ def chosen(**selection: float) -> Params:
 
 
 def write_clean(records: pl.DataFrame) -> None:
-    keys = {f"{field}_key": text_keys(records[field]) for field in sample.TEXTS}
+    keys = {f"{field}_key": text_keys(records[field]) for field in parquet.TEXTS}
     near = NearDuplicateFinder(0.8)
     near.add(near.signatures(records["content"]))
     cluster = pl.Series("cluster", near.clusters(lambda: [records["content"]]))

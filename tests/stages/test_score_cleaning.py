@@ -1,4 +1,4 @@
-"""score_cleaning: the sample's scores by any parameters, whatever the raw data; what it leaves behind."""
+"""score_cleaning: the sample's scores by any parameters and for any raw data; what it leaves behind."""
 
 import os
 import shutil

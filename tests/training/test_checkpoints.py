@@ -97,23 +97,23 @@ def test_the_newest_complete_checkpoint_is_taken(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path) == last
 
 
-@pytest.mark.parametrize("fault", ["no manifest", "cut off", "changed", "missing", "manifest cut off"])
+@pytest.mark.parametrize("fault", ["no manifest", "truncated", "changed", "missing", "truncated manifest"])
 def test_a_checkpoint_that_is_not_complete_is_removed(
     tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, last = written(tmp_path, 2), written(tmp_path, 4, complete=fault != "no manifest")
-    if fault == "cut off":
+    if fault == "truncated":
         (last / "weights").write_text("weights")
     elif fault == "changed":
         (last / "weights").write_text("weights at 5")
     elif fault == "missing":
         (last / "state").unlink()
-    elif fault == "manifest cut off":
+    elif fault == "truncated manifest":
         (last / MANIFEST).write_text((last / MANIFEST).read_text()[:20])
     assert not is_complete(last)
     assert newest_checkpoint(tmp_path) == before
     assert not last.exists()
-    assert "checkpoint-4 was cut off while it was written" in capsys.readouterr().out
+    assert "checkpoint-4 is incomplete, or has changed since it was written" in capsys.readouterr().out
 
 
 @contextmanager

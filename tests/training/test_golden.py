@@ -1,7 +1,7 @@
 """Golden traces: loss and gradient norm of each of 20 steps are those that were once recorded.
 
 What a change of labels, packing, masks, the adapter's start, the optimiser or the schedule does to training shows here.
-RECORD_TRACES=1 in the environment records them anew, after a change that is meant.
+RECORD_TRACES=1 in the environment records them again, after an intended change.
 """
 
 import os

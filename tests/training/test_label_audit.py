@@ -126,14 +126,14 @@ def test_rounds_are_padded_on_their_own() -> None:
 @settings(max_examples=50)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.integers(16, 200))
 def test_the_histogram_counts_every_record_once(lengths: list[int], max_length: int) -> None:
-    *whole, beyond = length_histogram(numpy.array(lengths), max_length)
-    assert (beyond["records"], beyond["kept"]) == (sum(length > max_length for length in lengths), "cut off")
+    *whole, truncated = length_histogram(numpy.array(lengths), max_length)
+    assert (truncated["records"], truncated["kept"]) == (sum(length > max_length for length in lengths), "cut off")
     assert {bar["kept"] for bar in whole} == {"whole"}
     ends = [0, *(bar["tokens"] for bar in whole)]
     kept = [length for length in lengths if length <= max_length]
     expected = [sum(low < length <= high for length in kept) for low, high in pairwise(ends)]
     assert [bar["records"] for bar in whole] == expected
-    assert ends[-2] < max_length <= ends[-1] < beyond["tokens"]
+    assert ends[-2] < max_length <= ends[-1] < truncated["tokens"]
 
 
 def test_shares_of_a_batch_add_up() -> None:
@@ -156,7 +156,7 @@ def test_what_makes_sense_is_encoded_whole(
     assert encoded == {path: [encode_record(tokenizer, one) for one in records] for path, records in splits.items()}
 
 
-def test_too_many_records_cut_off_are_refused(
+def test_too_many_truncated_records_are_refused(
     tokenizer: Any, splits: Any, lengths: tuple[int, int, int], train_params: TrainParams
 ) -> None:
     prompt, short, long = lengths
@@ -171,7 +171,7 @@ def test_too_many_records_cut_off_are_refused(
 
 
 @pytest.mark.parametrize("path", [TRAIN, TEST])
-def test_a_prompt_that_leaves_no_room_is_refused_on_every_side(
+def test_a_prompt_that_leaves_no_room_is_refused_in_every_split(
     tokenizer: Any, splits: Any, record: Any, template: Any, train_params: TrainParams, path: str
 ) -> None:
     long = record(template, "Lamp " * 40 + "Lamp", SHORT)
@@ -203,7 +203,7 @@ def test_an_empty_answer_is_refused(
 ) -> None:
     more = {**splits, path: [record(template, "Lamp", " "), *splits[path], record(template, "Lamp", "")]}
     assert refused(tokenizer, more, train_params) == [
-        f"{path}:1 and 1 more: the answer is empty: raise data.min_content_chars."
+        f"{path}:1 and 1 more: the completion is empty: raise data.min_content_chars."
     ]
 
 
@@ -219,7 +219,7 @@ def test_the_text_of_a_special_token_is_refused(
     ]
 
 
-def test_a_side_without_records_is_refused(tokenizer: Any, splits: Any, train_params: TrainParams) -> None:
+def test_a_split_without_records_is_refused(tokenizer: Any, splits: Any, train_params: TrainParams) -> None:
     reasons = refused(tokenizer, {**splits, TEST: []}, train_params)
     assert reasons == [f"{TEST}: no record there: raise sample.records."]
 
@@ -287,7 +287,7 @@ def test_a_template_that_cannot_render_is_refused_with_what_else_is_wrong(
     system = "{%- if messages[0]['role'] == 'system' -%}{{ raise_exception('no system turn') }}{%- endif -%}"
     strict.chat_template = system + strict.chat_template
     reasons = refused(strict, {TRAIN: [record("chat", "Lamp", "")]}, train_params)
-    assert reasons[0] == f"{TRAIN}:1: the answer is empty: raise data.min_content_chars."
+    assert reasons[0] == f"{TRAIN}:1: the completion is empty: raise data.min_content_chars."
     assert reasons[1].startswith("the base model's chat template refuses the prompt (no system turn): set format.")
 
 

@@ -158,7 +158,7 @@ def test_seconds_before_an_interruption_count(
     with monkeypatch.context() as patched:
         patched.setattr(validation, "summed_loss", slow)
         interrupted = train.model_copy(update={"eval_steps": 2})
-        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=4))
+        patched.setattr(trainer.CompletionTrainer, "_save_checkpoint", stop_after_saving(at=4))
         with pytest.raises(UserError, match="goes on from step 4"):
             run(interrupted)
     resumed, _ = run(interrupted)
@@ -167,7 +167,7 @@ def test_seconds_before_an_interruption_count(
 
 def stop_after_saving(at: int) -> Callable[..., None]:
     """Presses Ctrl-C once the checkpoint of a step is written."""
-    save = trainer.AnswerTrainer._save_checkpoint
+    save = trainer.CompletionTrainer._save_checkpoint
 
     def stopped(self: Any, *given: Any) -> None:
         save(self, *given)
@@ -187,7 +187,7 @@ def test_two_checkpoints_are_kept_and_a_broken_one_is_skipped(
     train = train.model_copy(update={"save_steps": 1, "eval_steps": 6})
     _, weights = run(train, "whole")
     with monkeypatch.context() as patched, pytest.raises(UserError):
-        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=4))
+        patched.setattr(trainer.CompletionTrainer, "_save_checkpoint", stop_after_saving(at=4))
         run(train, "interrupted")
     kept = sorted(tmp_path.glob("interrupted/round-1-steps/checkpoint-*"))
     assert [path.name for path in kept] == ["checkpoint-3", "checkpoint-4"]
@@ -196,7 +196,7 @@ def test_two_checkpoints_are_kept_and_a_broken_one_is_skipped(
     capsys.readouterr()
     _, same = run(train, "interrupted")
     out = capsys.readouterr().out
-    assert "checkpoint-4 was cut off while it was written" in out and "Going on from step 3" in out
+    assert "checkpoint-4 is incomplete, or has changed since it was written" in out and "Going on from step 3" in out
     assert equal(weights, same)
 
 
@@ -273,7 +273,7 @@ def test_the_best_adapter_before_an_interruption_is_kept(
     whole, weights = run(wild, "whole")
     saved = next(step for step in (4, 6) if step >= whole.kept_step)
     with monkeypatch.context() as patched, pytest.raises(UserError, match=f"goes on from step {saved}"):
-        patched.setattr(trainer.AnswerTrainer, "_save_checkpoint", stop_after_saving(at=saved))
+        patched.setattr(trainer.CompletionTrainer, "_save_checkpoint", stop_after_saving(at=saved))
         run(wild, "interrupted")
     resumed, same = run(wild, "interrupted")
     assert resumed.kept_step == whole.kept_step

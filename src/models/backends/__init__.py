@@ -1,6 +1,6 @@
 """The libraries that can train a model, behind one small interface; `train.backend` names one.
 
-Covers the choice, and the refusal of a backend that cannot run here: there is no silent fall-back.
+Covers the choice, and the refusal of a backend that cannot run here: it never falls back to another one.
 """
 
 from collections.abc import Callable

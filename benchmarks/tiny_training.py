@@ -3,7 +3,7 @@
 The compared trainers run for some seconds each, in the same session, on the same model, prompts and settings. Needs the
 results of `dvc repro audit` with the parameters as they are committed. Does not measure other stages.
 
-    python -m benchmarks.embedded_run
+    python -m benchmarks.tiny_training
 """
 
 import argparse
@@ -19,7 +19,7 @@ from src.errors import UserError
 from src.files import read_json, write_json
 from src.params import PARAMS, PIPELINE, load_params, read_yaml
 
-RESULTS = Path("metrics/bench/embedded.json")
+RESULTS = Path("metrics/bench/tiny_training.json")
 INPUTS = [*map(Path, ("src", "data/prompts", "models/base", "data/training_plan.json")), PIPELINE, PARAMS]
 COMPARED = ("ours", "plain")  # keys of trainers.TRAINERS
 SECONDS = 20  # for each compared trainer, after its warm-up
@@ -41,7 +41,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.embedded_run",
+        prog="python -m benchmarks.tiny_training",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

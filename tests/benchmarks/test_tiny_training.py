@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import embedded_run
+from benchmarks import tiny_training
 from src.errors import UserError
 
 
@@ -12,7 +12,7 @@ def test_it_names_what_it_needs_first(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     (tmp_path / "src").mkdir()
     with pytest.raises(UserError, match=r"data/prompts is missing: run `dvc repro audit` first"):
-        embedded_run.copy_project(tmp_path / "bench")
+        tiny_training.copy_project(tmp_path / "bench")
 
 
 def test_the_table_compares_trained_tokens() -> None:
@@ -26,6 +26,6 @@ def test_the_table_compares_trained_tokens() -> None:
         "ours": rates | {"trained_tokens_per_second": 3000.0},
         "plain": rates | {"trained_tokens_per_second": 1000.0},
     }  # fmt: skip
-    text = embedded_run.render_table(results)
+    text = tiny_training.render_table(results)
     assert "trained for 88.7 s" in text and "3.0 times the trained tokens" in text
     assert "| trl, peft and bitsandbytes, padded | 5,000 | 1,000 | 40 | 2% |" in text
