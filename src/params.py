@@ -37,6 +37,9 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
 
+# The base model's own template, and the files of src/prompts/templates/.
+TemplateName = Literal["chat", "alpaca", "plain"]
+
 # What matches a pattern, in words for who set something else: the description. The launcher has to name the number of
 # processes, on which the steps of training depend.
 Language = Annotated[
@@ -97,7 +100,7 @@ class SampleParams(Section):
 
 
 class FormatParams(Section):
-    template: Literal["chat", "alpaca", "plain"]
+    template: TemplateName
     instruction: Text
     question: Text
     openai: bool

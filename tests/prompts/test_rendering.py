@@ -11,11 +11,11 @@ from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
 from src.errors import UserError
+from src.params import TemplateName
 from src.prompts.encoding import render_record
 from src.prompts.ollama import ollama_template
 from src.prompts.rendering import (
     DATE_PIN,
-    TemplateName,
     prompt_and_completion,
     prompt_turns,
     reference_text,
