@@ -99,7 +99,7 @@ def scores_line(scores: dict[str, Any]) -> str:
 def format_difference(difference: dict[str, float]) -> str:
     """A difference of scores with its interval."""
     text = f"{difference['estimate']:+.1f} ({difference['low']:+.1f} to {difference['high']:+.1f})"
-    return text.replace("-", "−")
+    return text.replace("-", "−")  # a minus as wide as the plus, where a hyphen is short
 
 
 def export_line(export: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ def main(params: Params) -> None:
     # Of all records, not of the part alone: so a record's split is the same in every part and size of sample.
     splits = split.assign_splits(index, sample.seed, sample.validation_share, sample.test_share)[part.start : part.stop]
     sampling_keys = index["sampling_key"][part.start : part.stop].to_numpy()
-    del index
+    del index  # 32 bytes a record, and nothing below reads it
     dimensions = describe_strata(part, sampling_keys, sample)
     strata = split.stratum_ids(dimensions)
     drawn = split.draw_sample(strata, sampling_keys, sample.pool, sample.records)
