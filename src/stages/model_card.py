@@ -1,7 +1,7 @@
 """Writes the model card, models/MODEL_CARD.md, from the parameters and the metrics of four stages.
 
-It tells what the exported model is, how it was trained and what it scores: the README.md of its repository on a model hub. A
-stage of its own, so that the model is not merged and converted again for a new score or another wording.
+It tells what the exported model is, how it was trained and what it scores: the README.md of its repository on a model
+hub. A stage of its own, so that the model is not merged and converted again for a new score or another wording.
 """
 
 from src.export.model_card import ModelFacts, render_model_card

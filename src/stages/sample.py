@@ -68,7 +68,7 @@ def count_splits(splits: pl.Series) -> dict[str, int]:
 
 
 def describe_strata(part: range, sampling_keys: np.ndarray, sample: SampleParams) -> pl.DataFrame:
-    """The topic, the title's length and the description's length of each record of the part, as names of strata.
+    """The topic, the title's length and the content's length of each record of the part, as names of strata.
 
     Args:
         part: the positions of its records.

@@ -59,8 +59,8 @@ def test_every_packing_is_known_by_its_first_bytes(tmp_path: Path) -> None:
 
 def test_gzip_may_have_members_and_padding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "PIECE_BYTES", 7)  # every part begins and ends within a piece somewhere
-    half = len(LINE) // 2
-    data = gzip.compress(LINE[:half]) + bytes(20) + gzip.compress(LINE[half:]) + gzip.compress(b"") + bytes(512)
+    middle = len(LINE) // 2
+    data = gzip.compress(LINE[:middle]) + bytes(20) + gzip.compress(LINE[middle:]) + gzip.compress(b"") + bytes(512)
     parsed = list(raw.read_raw(write(tmp_path / "a.json.gz", data)))
     assert [block.records.rows() for block in parsed] == [[ROW]]
     assert not parsed[-1].cut_off

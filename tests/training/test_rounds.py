@@ -31,7 +31,7 @@ LONGEST = 256
 
 @pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C is heard, also in a shell's background job, which ignores it."""
+    """Ctrl-C is heard, also in a background process of a shell, which ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
