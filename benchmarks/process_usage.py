@@ -50,7 +50,7 @@ def measure_command(command: str, folder: Path) -> ProcessUsage:
         text=True,
     )
     assert process.stderr
-    errors = process.stderr.read()
+    errors = process.stderr.read()  # to its end before the wait: a command blocks on a full pipe
     _, status, usage = os.wait4(process.pid, 0)  # unlike Popen.wait it gives the usage of this one process
     wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -99,13 +99,13 @@ def scores_line(scores: dict[str, Any]) -> str:
 def format_difference(difference: dict[str, float]) -> str:
     """A difference of scores with its interval."""
     text = f"{difference['estimate']:+.1f} ({difference['low']:+.1f} to {difference['high']:+.1f})"
-    return text.replace("-", "−")
+    return text.replace("-", "−")  # a minus as wide as the plus, where a hyphen is short
 
 
 def export_line(export: dict[str, Any]) -> str:
     """How often llama.cpp gives the merged model's answers."""
     return (
-        f"- **Export**: on {export['prompts']} prompts llama.cpp gives the merged model's very answer for "
+        f"- **Export**: on {export['prompts']} prompts llama.cpp gives exactly the merged model's answer for "
         f"{export['gguf_f16_agreement']:.0%} from the 16-bit GGUF and {export['gguf_q8_0_agreement']:.0%} from the "
         "8-bit one."
     )

@@ -18,7 +18,7 @@ def stages_table() -> str:
     """The stages: name, what it does, what it writes."""
     rows = ["| stage | what it does | writes |", "|---|---|---|"]
     for name, stage in read_yaml(PIPELINE)["stages"].items():
-        stage = stage.get("do", stage)
+        stage = stage.get("do", stage)  # a `foreach` has its definition one level deeper
         paths = ", ".join(f"`{path.replace('${key}', '{base,tuned}')}`" for path in written_paths(stage))
         rows.append(f"| `{name}` | {stage['desc']} | {paths} |")
     return "\n".join(rows)

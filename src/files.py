@@ -20,6 +20,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     partial = final.with_name(f".{final.name}.partial")
     try:
         yield partial
+        # On the disk before the rename, or a power failure could leave an empty file under the final name.
         with open(partial, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(partial, final)

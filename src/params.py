@@ -198,6 +198,7 @@ def params_for_stage(stage: str) -> Params:
     sections: dict[str, dict[str, Any]] = {}
     for section, key in declared_params(stage):
         sections.setdefault(section, {})[key] = getattr(getattr(whole, section), key)
+    # Not validated again: a section that lacks the keys of other stages would be refused.
     types: dict[str, Any] = {name: field.annotation for name, field in Params.model_fields.items()}
     return Params.model_construct(**{name: types[name].model_construct(**keys) for name, keys in sections.items()})
 
@@ -239,7 +240,7 @@ def plain_values(document: Any) -> Any:
     """The values of a YAML document without ruamel's wrappers, which strict types would refuse."""
     if isinstance(document, dict):
         return {str(key): plain_values(value) for key, value in document.items()}
-    for kind in (bool, int, float, str):
+    for kind in (bool, int, float, str):  # bool first, since a bool is an int too
         if isinstance(document, kind):
             return kind(document)
     return document
@@ -369,7 +370,7 @@ def apply_overlay(document: CommentedMap, recipe: CommentedMap) -> CommentedMap:
     """
     for section, keys in recipe.items():
         if isinstance(keys, CommentedMap) and isinstance(document.get(section), CommentedMap):
-            for key, value in keys.items():
+            for key, value in keys.items():  # a whole section in its place would lose the comments
                 document[section][key] = value
         else:
             document[section] = keys

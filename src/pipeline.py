@@ -144,6 +144,7 @@ def with_source_files(text: str) -> str:
     document = yaml.load(text)
     for entry in document["stages"].values():
         stage = entry.get("do", entry)
+        # One by one, from the end: a new list would lose the comments beside the entries that stay.
         for position in reversed(range(len(stage["deps"]))):
             if is_source(stage["deps"][position]):
                 del stage["deps"][position]

@@ -11,7 +11,7 @@ def test_a_full_memory_is_known_by_its_type(error: BaseException) -> None:
     assert is_out_of_memory(error)
 
 
-def test_a_full_memory_is_known_by_what_torch_says_on_a_cpu() -> None:
+def test_a_full_memory_is_known_by_torchs_message_on_a_cpu() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)  # more than the machine can address
     assert is_out_of_memory(caught.value)

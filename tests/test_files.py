@@ -55,7 +55,7 @@ def test_a_file_takes_its_place_when_all_is_written() -> None:
 def test_an_error_leaves_the_old_file() -> None:
     Path("out.txt").write_text("old")
     with pytest.raises(ZeroDivisionError), files.atomic_file("out.txt") as partial:
-        partial.write_text("half")
+        partial.write_text("incomplete")
         raise ZeroDivisionError
     assert Path("out.txt").read_text() == "old"
     assert listing() == ["out.txt"]
@@ -63,7 +63,7 @@ def test_an_error_leaves_the_old_file() -> None:
 
 def test_a_killed_process_leaves_the_old_file_and_the_next_write_tidies_up() -> None:
     Path("out.txt").write_text("old")
-    killed(f"with files.atomic_file('out.txt') as partial:\n  partial.write_text('half')\n  {KILL}")
+    killed(f"with files.atomic_file('out.txt') as partial:\n  partial.write_text('incomplete')\n  {KILL}")
     assert Path("out.txt").read_text() == "old"
     with files.atomic_file("out.txt") as partial:
         partial.write_text("new")
@@ -82,14 +82,14 @@ def test_a_folder_takes_its_place_when_all_is_written() -> None:
 def test_an_error_leaves_the_old_folder() -> None:
     old_folder()
     with pytest.raises(ZeroDivisionError), files.atomic_folder("out") as partial:
-        (partial / "b").write_text("half")
+        (partial / "b").write_text("incomplete")
         raise ZeroDivisionError
     assert listing() == ["out", "out/a"]
 
 
 def test_a_killed_process_leaves_the_old_folder_and_the_next_write_tidies_up() -> None:
     old_folder()
-    killed(f"with files.atomic_folder('out') as partial:\n  (partial / 'b').write_text('half')\n  {KILL}")
+    killed(f"with files.atomic_folder('out') as partial:\n  (partial / 'b').write_text('incomplete')\n  {KILL}")
     assert Path("out/a").read_text() == "old"
     with files.atomic_folder("out") as partial:
         assert list(partial.iterdir()) == []

@@ -10,6 +10,7 @@ from src.scoring.systems import SYSTEMS
 
 GGUF_NAMES = {"f16": "16 bits", "q8_0": "8 bits (Q8_0)"}
 
+# What model hubs read: the library that loads the adapter, the task, and tags to find it by.
 FRONT_MATTER = "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, product-descriptions]\n---"
 
 

@@ -85,6 +85,7 @@ def check_gguf(
         UserError: if the file renders another prompt, or gives an answer that the merged model does not see as a tie.
     """
     engine = LlamaCppEngine(path)
+    # Prompts before answers: another prompt explains other answers, and is the error to fix.
     for check in checks:
         trained = without_bos(merged.tokenizer, render_prompt(merged.tokenizer, check.prompt))
         refusals.refuse_other_prompt(path.name, engine.render_prompt(check.turns), trained)

@@ -23,7 +23,7 @@ LOGITS_AT_ONCE = 2**25  # 128 MB in 32 bits; more are computed in chunks, and ag
 def trained_logits_only(model: "PreTrainedModel | PeftModel") -> None:
     """Makes a causal language model compute logits, and its loss from them, for trained tokens alone.
 
-    Half of the tokens are prompt, whose logits nobody needs; over a large vocabulary those of one batch take many
+    Half of the tokens are prompt, whose logits are not needed; over a large vocabulary those of one batch take many
     gigabytes. Models that scale or cap their logits are left as they are.
     """
     causal: Any = getattr(model, "get_base_model", lambda: model)()  # an adapted model wraps it

@@ -34,6 +34,7 @@ def clean_texts(
     Returns:
         Of each candidate title_key, content_key and uid_key, 24 bytes a record.
     """
+    # An empty frame first, so that the index has its columns where no record is left.
     index = [pl.DataFrame(schema=dict.fromkeys(("title_key", "content_key", "uid_key"), pl.UInt64()))]
     with parquet_writer(candidates) as append:
         for cleaned in map_in_order(partial(clean_batch, params=params), read_batches(source)):

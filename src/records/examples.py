@@ -63,7 +63,7 @@ class ChangeExamples:
         """The examples of each rule and each drop reason: rule, uid, field, before and after that rule."""
         changed = [row for rule in self._rules for row in self._change_rows(rule)]
         dropped = [
-            example_row(name, example, excerpt(example.text, 0), "(dropped)")
+            example_row(name, example, text_excerpt(example.text, 0), "(dropped)")
             for name, examples in self._dropped.items()
             for example in examples
         ]
@@ -180,10 +180,10 @@ def difference_window(text: str, other: str) -> tuple[str, str]:
     pairs = enumerate(zip(text, other, strict=False))
     same = next((position for position, (sign, another) in pairs if sign != another), min(len(text), len(other)))
     start = max(0, same - LEAD) if text != other else 0
-    return excerpt(text, start), excerpt(other, start)
+    return text_excerpt(text, start), text_excerpt(other, start)
 
 
-def excerpt(text: str, start: int) -> str:
+def text_excerpt(text: str, start: int) -> str:
     """WIDTH characters of a text, or as many as there are, invisible ones escaped.
 
     Args:

@@ -90,7 +90,7 @@ def group_ids(index: pl.DataFrame) -> np.ndarray:
 
 
 def equal_pairs(keys: np.ndarray) -> np.ndarray:
-    """Pairs of positions with equal keys, as two rows; enough of them to link all that are equal."""
+    """Pairs of positions with equal keys, as two rows; enough of them to link all equal ones."""
     order = np.argsort(keys, kind="stable")
     equal = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
     return np.stack([order[equal], order[equal + 1]])

@@ -42,7 +42,7 @@ class Topics:
 
     def assign_topics(self, records: pl.DataFrame) -> np.ndarray:
         """The number of each record's topic, the one with the nearest centre; columns title and content."""
-        places = embed_counts(count_words(topic_texts(records)), self.directions)
+        places = embed_counts(word_matrix(topic_texts(records)), self.directions)
         products = np.einsum("pd,cd->pc", places, self.centres)  # not by BLAS, whose sums may depend on its threads
         return np.argmin((self.centres**2).sum(axis=1) - 2 * products, axis=1).astype(np.uint8)
 
@@ -67,7 +67,7 @@ def find_topics(records: pl.DataFrame, topics: int, seed: int) -> Topics:
     from sklearn.preprocessing import normalize
     from threadpoolctl import threadpool_limits
 
-    found = count_words(topic_texts(records))
+    found = word_matrix(topic_texts(records))
     weights = inverse_frequencies(found)
     if not weights.any():
         raise UserError(
@@ -107,7 +107,7 @@ def topic_words(texts: pl.Series) -> pl.Series:
     return texts.str.to_lowercase().str.extract_all(r"\p{L}{3,}")
 
 
-def count_words(texts: pl.Series) -> "csr_array":
+def word_matrix(texts: pl.Series) -> "csr_array":
     """How often each slot's words occur in each text: a sparse matrix of shape (texts, SLOTS)."""
     from scipy.sparse import csr_array
 

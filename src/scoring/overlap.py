@@ -68,6 +68,7 @@ def corpus_sums(module: "Metric", counts: Sequence[Sequence[int]]) -> RecordSums
     def score(sums: Floats) -> Floats:
         return np.apply_along_axis(lambda summed: module.score_counts(summed.tolist()), 0, sums)
 
+    # Copied in the new order, since the sums of each resample read a quantity's terms one after the other.
     return RecordSums(np.array(counts, dtype=float).T.copy(), score)
 
 

@@ -1,8 +1,8 @@
-"""audit: data/prompts/, models/base/ -> data/training_plan.json, metrics/audit.json, plots/audit/
+"""Measures what the trainer will see of data/prompts with the tokenizer of models/base, and plans the steps.
 
-What the trainer will see: token lengths, truncation, trained tokens, rows, padding, steps, and the memory that
-it needs. Fails, with every reason, before any GPU time is spent. With --show it writes nothing and prints training
-examples, trained tokens in another colour than masked ones.
+Writes token lengths, truncation, trained tokens, rows, padding and the memory needed to metrics/audit.json and
+plots/audit, the steps to data/training_plan.json. Fails, with every reason, before any GPU time is spent. With --show
+it writes nothing and prints training examples, trained tokens in another colour than masked ones.
 """
 
 import os
@@ -20,7 +20,7 @@ from src.training.prompt_checks import check_prompts
 from src.training.token_view import colour_legend, paint_spans, spread_positions, token_spans
 
 BASE, TRAIN = "models/base", "data/prompts/train.jsonl"
-PROMPTS = [TRAIN, "data/prompts/validation.jsonl", "data/prompts/test.jsonl"]
+PROMPTS = [TRAIN, "data/prompts/validation.jsonl", "data/prompts/test.jsonl"]  # check_prompts takes the first to train
 
 
 def main(params: Params) -> None:

@@ -1,7 +1,7 @@
-"""base: a hub repository, base.folder or src/synthetic -> models/base/
+"""Puts the model that fine-tuning starts from into models/base, as an immutable input.
 
-The model that fine-tuning starts from, as an immutable input: downloaded at a pinned revision, copied from a local
-folder, or the tiny model, which is built here so that the pipeline runs anywhere.
+It is downloaded from a hub at a pinned revision, copied from a local folder, or the tiny model of src/synthetic, which
+is built here so that the pipeline runs anywhere.
 """
 
 from pathlib import Path

@@ -44,7 +44,7 @@ def main(params: Params) -> dict[str, float]:
         plan = index.hstack(mark_duplicates(index, clusters, params.clean.duplicates))
         examples = DuplicateExamples(plan)
         write_clean(plan, statistics, examples)
-    finally:
+    finally:  # after an error too: the file is as large as the clean records
         Path(CANDIDATES).unlink(missing_ok=True)
     statistics.add_duplicates(plan["drop_reason"])
     write_json(METRICS, {"near_duplicate_clusters": count_near_clusters(plan), **statistics.metrics()})

@@ -1,7 +1,8 @@
-"""evaluate: data/generations/{base,tuned}.jsonl, data/split/train.parquet -> metrics/evaluate.json, plots/evaluate/
+"""Scores the base model, the tuned model and the baselines on the same held-out records.
 
-Scores the base model, the tuned model and the baselines on the same held-out records. The systems are rows of
-src/scoring/systems.py, the scores rows of src/scoring/scores.py.
+Reads the models' answers in data/generations and, for the baselines, data/split/train.parquet; writes
+metrics/evaluate.json and plots/evaluate. The systems are rows of src/scoring/systems.py, the scores rows of
+src/scoring/scores.py.
 """
 
 from pathlib import Path

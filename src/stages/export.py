@@ -1,7 +1,8 @@
-"""export: models/base/, models/adapter/ -> models/export/, metrics/export.json
+"""Writes models/adapter on models/base into models/export, in the forms that other programs load, each checked.
 
-The adapter, the merged weights, GGUF in f16 and Q8_0, and an Ollama Modelfile. Each form is loaded again and has to
-answer test prompts as the one it was made from; otherwise nothing is exported.
+The forms are the adapter, the merged weights, GGUF in f16 and Q8_0, and an Ollama Modelfile. Each is loaded again and
+has to answer test prompts as the one it was made from; otherwise nothing is exported. metrics/export.json has how
+closely they agree.
 """
 
 import shutil

@@ -1,7 +1,7 @@
-"""generate: data/prompts/test.jsonl, models/base/[, models/adapter/] -> data/generations/{base,tuned}.jsonl
+"""Writes greedy answers to the test prompts, and the loss of the references, by the base model or the tuned one.
 
-Greedy answers to the test prompts, and the loss of the reference answers, by the base model or the tuned one. The base
-is loaded as it was for training, so that the two differ in the adapter alone.
+The results are data/generations/base.jsonl and tuned.jsonl. The base is loaded as it was for training, so that the two
+differ in the adapter alone.
 """
 
 from pathlib import Path
@@ -35,6 +35,7 @@ def main(params: Params, variant: str) -> dict[str, Any]:
     generate, adapter = params.generate, ADAPTERS[variant]
     records = read_jsonl("data/prompts/test.jsonl")[: generate.records or None]
     seed_everything(0)  # nothing is drawn: greedy decoding
+    # The adapter's folder has the tokenizer with the template that it was trained in.
     tokenizer = load_tokenizer(adapter or BASE, params.format.template)
     model = load_adapted(BASE, adapter, params.train.four_bit)
 

@@ -1,7 +1,7 @@
-"""model_card: metrics/{audit,train,evaluate,export}.json -> models/MODEL_CARD.md
+"""Writes the model card, models/MODEL_CARD.md, from the parameters and the metrics of four stages.
 
-What the exported model is, how it was trained and what it scores: the README.md of its repository on a model hub. A
-stage of its own, so that the model is not merged and converted again for a new score or another wording.
+It tells what the exported model is, how it was trained and what it scores: the README.md of its repository on a model
+hub. A stage of its own, so that the model is not merged and converted again for a new score or another wording.
 """
 
 from src.export.model_card import ModelFacts, render_model_card
@@ -23,6 +23,7 @@ def main(params: Params) -> None:
         question=params.format.question,
         four_bit=params.train.four_bit,
         tiny_base=params.base.source == "tiny",
+        # The one folder with invented records; what a user sets instead is taken for real.
         synthetic_data=params.data.raw.startswith("data/sample/"),
     )
     metrics = {stage: read_json(f"metrics/{stage}.json") for stage in STAGES}

@@ -36,7 +36,7 @@ def main(params: Params) -> None:
     # Of all records, not of the part alone: so a record's split is the same in every part and size of sample.
     splits = split.assign_splits(index, sample.seed, sample.validation_share, sample.test_share)[part.start : part.stop]
     sampling_keys = index["sampling_key"][part.start : part.stop].to_numpy()
-    del index
+    del index  # 32 bytes a record, and nothing below reads it
     dimensions = describe_strata(part, sampling_keys, sample)
     strata = split.stratum_ids(dimensions)
     drawn = split.draw_sample(strata, sampling_keys, sample.pool, sample.records)
@@ -68,7 +68,7 @@ def count_splits(splits: pl.Series) -> dict[str, int]:
 
 
 def describe_strata(part: range, sampling_keys: np.ndarray, sample: SampleParams) -> pl.DataFrame:
-    """The topic, the title's length and the description's length of each record of the part, as names of strata.
+    """The topic, the title's length and the content's length of each record of the part, as names of strata.
 
     Args:
         part: the positions of its records.

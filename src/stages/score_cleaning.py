@@ -1,4 +1,4 @@
-"""Scores the cleaning against the ground truth of data/sample: recall and precision of every rule and filter.
+"""Scores the cleaning against the ground truth of data/sample: recall and precision of each rule and filter.
 
 Reads, cleans, filters and deduplicates the synthetic sample as decompress and clean do, by the current parameters, in a
 temporary folder. So the scores hold for any raw file, and no data stage depends on the ground truth.

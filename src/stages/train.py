@@ -1,4 +1,4 @@
-"""train: data/prompts/, data/training_plan.json, models/base/ -> models/adapter/, metrics/train.json, plots/train/
+"""Trains an adapter for models/base on data/prompts, and writes it to models/adapter with its loss curves.
 
 LoRA on the completions alone, over a base in 4 bits or more. An interrupted training goes on from .checkpoints/, in a
 folder named after everything it depends on. train.launcher may start several processes, one a device: one of them
@@ -19,7 +19,7 @@ from src.params import BaseParams, Params, TrainParams
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import run_stage
 from src.training.checkpoints import training_fingerprint
-from src.training.evidence import throughput, training_evidence
+from src.training.evidence import training_evidence, training_throughput
 from src.training.refusals import refuse_other_steps
 from src.training.rounds import TrainingContext, train_rounds
 from src.training.rows import TrainingRows, make_training_rows
@@ -51,7 +51,7 @@ def main(params: Params) -> dict[str, Any]:
     metrics = training_evidence(model, run, steps)
     write_adapter(model, tokenizer)
 
-    shutil.rmtree(checkpoints)
+    shutil.rmtree(checkpoints)  # not before the adapter is in place: until then training can be resumed
     write_tsv("plots/train/training.tsv", run.training_loss)
     write_tsv("plots/train/validation.tsv", run.validation_loss)
     sizes = {"records": len(records["train"]), "rows": sum(rows.per_round()), "rounds": train.rounds}
@@ -59,7 +59,7 @@ def main(params: Params) -> dict[str, Any]:
     write_json("metrics/train.json", sizes | metrics | base)
     first, kept = metrics["validation_loss_first"], metrics["validation_loss_kept"]
     processes.print_once(f"{run.steps} steps: validation loss {first} to {kept}")
-    return throughput(run)
+    return training_throughput(run)
 
 
 def planned_steps(rows: TrainingRows, train: TrainParams, attention: Attention) -> int:

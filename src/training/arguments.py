@@ -40,7 +40,7 @@ def training_arguments(train: TrainParams, folder: Path) -> "SFTConfig":
     return SFTConfig(
         output_dir=str(folder),
         num_train_epochs=train.epochs,
-        max_steps=train.max_steps or -1,
+        max_steps=train.max_steps or -1,  # -1: as many as the epochs take
         per_device_train_batch_size=train.batch_size,
         gradient_accumulation_steps=train.accumulation,
         learning_rate=train.lr,

@@ -56,27 +56,27 @@ def list_files(folder: Path) -> Iterator[Path]:
 
 def hash_file(path: Path) -> str:
     """A file's SHA-256."""
-    with open(path, "rb") as content:
-        return file_digest(content, "sha256").hexdigest()
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(checkpoint: Path) -> None:
     """Declares a checkpoint complete, after its files have reached the disk."""
-    contents = {}
+    manifest = {}
     for path in sorted(list_files(checkpoint)):
         with open(path, "rb+") as written:
             os.fsync(written.fileno())
-        contents[path.relative_to(checkpoint).as_posix()] = [path.stat().st_size, hash_file(path)]
-    write_json(checkpoint / MANIFEST, contents)
+        manifest[path.relative_to(checkpoint).as_posix()] = [path.stat().st_size, hash_file(path)]
+    write_json(checkpoint / MANIFEST, manifest)
 
 
 def is_complete(checkpoint: Path) -> bool:
     """Whether every file of a checkpoint is what it was when its manifest was written."""
     try:
-        contents = read_json(checkpoint / MANIFEST)
-        return bool(contents) and all(
+        manifest = read_json(checkpoint / MANIFEST)
+        return bool(manifest) and all(
             (checkpoint / name).stat().st_size == size and hash_file(checkpoint / name) == digest
-            for name, (size, digest) in contents.items()
+            for name, (size, digest) in manifest.items()
         )
     except (OSError, ValueError):
         return False

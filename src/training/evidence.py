@@ -16,6 +16,7 @@ from src.training.refusals import refuse_untrained
 if TYPE_CHECKING:
     from torch.nn import Module
 
+# Whose versions change how fast training is, or its last digits.
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
 
 
@@ -53,7 +54,7 @@ def training_evidence(model: "Module", run: TrainingRun, predicted_steps: int) -
     }
 
 
-def throughput(run: TrainingRun) -> dict[str, Any]:
+def training_throughput(run: TrainingRun) -> dict[str, Any]:
     """How fast training was, the memory it needed, and on what it ran."""
     import torch
 

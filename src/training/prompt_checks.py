@@ -39,6 +39,7 @@ def check_prompts(
     Raises:
         UserError: naming every reason for which training, or the evaluation after it, would make no sense.
     """
+    # First what shows without encoding, which a faulty template may refuse.
     found = [*pad_faults(tokenizer), *text_faults(tokenizer, splits)]
     if empty := [path for path, records in splits.items() if not records]:
         raise UserError("\n".join([*found, f"{' and '.join(empty)}: no record there: raise sample.records."]))

@@ -34,5 +34,6 @@ def predict_steps(rows_a_round: list[int], train: TrainParams, processes: int) -
     """
     if train.max_steps:
         return train.max_steps * len(rows_a_round)
+    # Rounded up twice, as the Trainer does: a device's last batch and an epoch's last step may be smaller.
     batches = [math.ceil(rows / (train.batch_size * processes)) for rows in rows_a_round]
     return sum(math.ceil(train.epochs * math.ceil(count / train.accumulation)) for count in batches)

@@ -64,6 +64,7 @@ class CompletionTrainer(SFTTrainer):
         self.groups = LengthGroupedSampler(given["train_dataset"], params) if grouped else None
         self.step_batches: list[tuple[Batch, torch.Tensor]] = []
         self.best: dict[str, torch.Tensor] = {}
+        # On the device: to read a count in each step would make Python wait for the GPU.
         self.counts = torch.zeros(len(COUNTS), dtype=torch.int64, device=self.args.device)
         self.seconds, self.started = 0.0, time.perf_counter()
 

@@ -79,7 +79,9 @@ def test_a_gpu_would_run_every_part_that_is_asked_for(tmp_path: Path) -> None:
     assert task.params().max_steps == 20
 
 
-def test_a_part_that_fails_says_why_and_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_that_fails_gives_the_reason_and_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     task = backend_agreement.AgreementTask(
         str(tmp_path), gpu_parts.agreement_settings(on_gpu=False), str(tmp_path / "adapter")
     )

@@ -74,7 +74,7 @@ def test_a_model_card_holds_the_numbers_given() -> None:
 
 @pytest.mark.parametrize("tiny_base", [True, False])
 @pytest.mark.parametrize("synthetic_data", [True, False])
-def test_a_model_card_owns_up_to_a_demonstration(tiny_base: bool, synthetic_data: bool) -> None:
+def test_a_model_card_marks_a_demonstration(tiny_base: bool, synthetic_data: bool) -> None:
     text = render_model_card(facts(tiny_base, synthetic_data), METRICS)
     assert ("synthetic tiny model" in text) == tiny_base
     assert ("data is synthetic" in text) == synthetic_data

@@ -63,9 +63,7 @@ def test_a_greedy_answer_is_preferred_where_the_answers_part(
     assert expected > 0
 
 
-def test_a_preference_is_measured_behind_the_part_that_is_the_same(
-    engine: TransformersEngine, prompt: list[int]
-) -> None:
+def test_a_preference_is_measured_after_the_tokens_in_common(engine: TransformersEngine, prompt: list[int]) -> None:
     first, _ = greedy_token(engine.model, prompt)
     second, logits = greedy_token(engine.model, [*prompt, first])
     expected = float(logits[second] - logits[end_of_turn_id(engine.tokenizer)])

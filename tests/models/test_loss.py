@@ -1,4 +1,4 @@
-"""The loss: the answers' alone, the same packed and unpacked, in chunks or at once, batched or not."""
+"""The loss: the completions' alone, the same packed and unpacked, in chunks or at once, batched or not."""
 
 import math
 from collections.abc import Callable

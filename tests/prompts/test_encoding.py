@@ -1,4 +1,4 @@
-"""Tokens and labels: one begin token, loss on the answer and its stop token alone, padding, packing."""
+"""Tokens and labels: one begin token, loss on the completion and its stop token alone, padding, packing."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -86,7 +86,7 @@ def test_a_template_that_renders_another_prompt_once_answered_is_refused(chat_to
         render_record(shifting, record("chat", "Lamp", ANSWER))
 
 
-def test_nothing_behind_the_end_of_turn_is_trained(chat_tokenizer: Any, record: Any) -> None:
+def test_nothing_after_the_end_of_turn_is_trained(chat_tokenizer: Any, record: Any) -> None:
     breaking = deepcopy(chat_tokenizer)
     breaking.chat_template = chat_tokenizer.chat_template.replace(
         "'<|eot_id|>' -}}\n{%- endfor", "'<|eot_id|>\\n' -}}\n{%- endfor"

@@ -57,7 +57,7 @@ def test_duplicates_are_taken_from_those_kept_so_far(counted: Count) -> None:
     assert metrics["records"] == sum(metrics[each.name] for each in FILTERS) + metrics[KEPT] == 3
 
 
-def test_the_funnel_says_in_words_what_became_of_every_record(counted: Count) -> None:
+def test_the_funnel_has_in_words_what_became_of_every_record(counted: Count) -> None:
     funnel = counted(3).plots()["funnel"]
     assert [row["step"] for row in funnel] == [*(each.label for each in FILTERS), KEPT]
     assert sum(row["records"] for row in funnel) == 3

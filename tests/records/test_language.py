@@ -10,7 +10,7 @@ TEXTS = pl.Series(["Owls live in trees and hunt at night.", "Eulen leben in Bäu
 
 
 @pytest.mark.parametrize(("code", "spoken"), [("en", [True, False, False]), ("de", [False, True, False])])
-def test_texts_of_another_language_are_told(code: str, spoken: list[bool]) -> None:
+def test_texts_of_another_language_are_found(code: str, spoken: list[bool]) -> None:
     assert LanguageFilter(code).is_of(TEXTS).to_list() == spoken
 
 

@@ -98,7 +98,7 @@ def test_a_catalogue_is_clustered_as_by_brute_force(threshold: float) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.65, 0.8, 0.9, 1.0])
-def test_a_pair_at_the_threshold_shares_a_band_as_often_as_the_formula_says(threshold: float) -> None:
+def test_a_pair_at_the_threshold_shares_a_band_as_often_as_by_the_formula(threshold: float) -> None:
     hashes = np.random.default_rng(1).integers(2**63, size=(3000, 100), dtype=np.uint64)
     shared, found, bands = round(100 * threshold), near_duplicates.NearDuplicateFinder(threshold), []
     for content in (0, 1):

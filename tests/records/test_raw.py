@@ -44,7 +44,7 @@ def rejected(path: Path) -> list[dict[str, Any]]:
     return [line for block in raw.read_raw(path) for line in block.rejected]
 
 
-def test_every_packing_is_told_by_its_content(tmp_path: Path) -> None:
+def test_every_packing_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     packed = gzip.compress(LINE * 2)
     paths = [
         write(tmp_path / "a.json", LINE * 2),
@@ -59,8 +59,8 @@ def test_every_packing_is_told_by_its_content(tmp_path: Path) -> None:
 
 def test_gzip_may_have_members_and_padding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "PIECE_BYTES", 7)  # every part begins and ends within a piece somewhere
-    half = len(LINE) // 2
-    data = gzip.compress(LINE[:half]) + bytes(20) + gzip.compress(LINE[half:]) + gzip.compress(b"") + bytes(512)
+    middle = len(LINE) // 2
+    data = gzip.compress(LINE[:middle]) + bytes(20) + gzip.compress(LINE[middle:]) + gzip.compress(b"") + bytes(512)
     parsed = list(raw.read_raw(write(tmp_path / "a.json.gz", data)))
     assert [block.records.rows() for block in parsed] == [[ROW]]
     assert not parsed[-1].cut_off
@@ -147,7 +147,7 @@ def test_the_end_in_mid_line_is_named(end: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda data: gzip.compress(LINE) + gzip.compress(data)])
-def test_gzip_that_is_cut_off_is_read_as_far_as_it_goes(pack: Any, tmp_path: Path) -> None:
+def test_truncated_gzip_is_read_as_far_as_it_goes(pack: Any, tmp_path: Path) -> None:
     whole = pack(MANY)
     for size in [len(whole) - 1, len(whole) - 8, len(whole) - 30, len(whole) // 2]:
         path = write(tmp_path / "a.json.gz", whole[:size])
@@ -159,7 +159,7 @@ def test_gzip_that_is_cut_off_is_read_as_far_as_it_goes(pack: Any, tmp_path: Pat
     assert parsed.rejected[0]["text"].startswith('{"uid": "000136')  # the last size ends within a line
 
 
-def test_a_cut_off_member_of_a_zip_is_read_as_well(tmp_path: Path) -> None:
+def test_a_truncated_member_of_a_zip_is_read_as_well(tmp_path: Path) -> None:
     (parsed,) = raw.read_raw(zipped(tmp_path / "a.zip", {"trn.json.gz": gzip.compress(MANY)[:-20]}))
     assert parsed.cut_off and parsed.records.height > 900
 

@@ -74,7 +74,7 @@ def test_records_without_telling_words_are_refused() -> None:
 
 @given(st.lists(st.lists(st.sampled_from(["red", "pen", "ink", "Red"]), max_size=6), min_size=1, max_size=6))
 def test_counts_are_those_of_the_words(texts: list[list[str]]) -> None:
-    counts = topics.count_words(pl.Series([" ".join(words) for words in texts], dtype=pl.String)).toarray()
+    counts = topics.word_matrix(pl.Series([" ".join(words) for words in texts], dtype=pl.String)).toarray()
     for word, slot in zip(("red", "pen", "ink"), topics.hash_words(pl.Series(["red", "pen", "ink"])), strict=True):
         assert counts[:, slot].tolist() == [sum(found.lower() == word for found in words) for words in texts]
     assert counts.sum() == sum(map(len, texts))
@@ -90,7 +90,7 @@ def test_short_words_and_digits_are_no_words() -> None:
 
 def test_stop_words_and_rare_words_weigh_nothing() -> None:
     texts = pl.Series(["the pen"] * 4 + ["the ink"] * 4 + ["the once"])
-    weights = topics.inverse_frequencies(topics.count_words(texts))
+    weights = topics.inverse_frequencies(topics.word_matrix(texts))
     the, pen, once = topics.hash_words(pl.Series(["the", "pen", "once"]))
     assert (weights[the], weights[once]) == (0, 0)
     assert weights[pen] == pytest.approx(np.log(9 / 4))

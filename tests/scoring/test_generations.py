@@ -1,3 +1,5 @@
+"""Generations: written and read back the same, in order; a malformed line is named."""
+
 import json
 import math
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Intervals of paired differences: certain where nothing varies, the normal ones for many records, repeatable."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -37,7 +39,7 @@ def test_the_interval_is_the_normal_one_for_many_records() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(scores)
-def test_bounds_lie_on_either_side_and_within_the_range(first: list[float]) -> None:
+def test_bounds_are_in_order_and_within_the_range(first: list[float]) -> None:
     found = paired_difference(mean_of(first), mean_of([0.0] * len(first)))
     assert min(first) - 1e-9 <= found["low"] <= found["high"] <= max(first) + 1e-9
 

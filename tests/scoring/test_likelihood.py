@@ -1,3 +1,5 @@
+"""The loss and the perplexity of references: means over tokens, and sums that give them again."""
+
 import math
 from typing import Any
 

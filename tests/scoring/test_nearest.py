@@ -1,3 +1,5 @@
+"""The nearest title: the one that shares most words and word pairs, the first of equal ones."""
+
 import random
 from collections import Counter
 from itertools import pairwise

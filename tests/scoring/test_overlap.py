@@ -1,3 +1,5 @@
+"""BLEU, chrF and ROUGE: by hand, as their libraries compute them, and from the sums that are bootstrapped."""
+
 import math
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Pairing: models that answered other records, or with another tokenizer, are not compared."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""The report: every score of every system, differences with intervals, finite or none."""
+
 import json
 import math
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+"""Style: variety, repetition, length and copies, and the laws that hold for any answers."""
+
 from random import Random
 
 import pytest
@@ -30,7 +32,7 @@ def test_repetition_counts_within_an_answer() -> None:
     assert repetition_rate(["a b c d", "a b c d"]) == 0
 
 
-def test_copies_are_found_whatever_their_case_and_white_space() -> None:
+def test_copies_are_found_in_any_case_and_white_space() -> None:
     assert verbatim_copy_rate(["A  brass\nlamp.", "A lamp.", ""], ["a brass lamp.", "", "A bag."]) == pytest.approx(
         1 / 3
     )

@@ -79,7 +79,7 @@ def test_records_are_cleaned_dropped_and_counted_over_batches(rows: int, monkeyp
     assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet"]
 
 
-def test_plots_say_what_became_of_the_records() -> None:
+def test_plots_show_what_became_of_the_records() -> None:
     run(ROWS)
     assert sorted(os.listdir(clean.PLOTS)) == [
         f"{n}.tsv" for n in ("duplicates", "examples", "funnel", "lengths", "rules")

@@ -79,7 +79,7 @@ def test_only_the_first_lines_count() -> None:
     assert (counts["lines"], counts["kept"], counts["rejected"]) == (4, 2, 0)
 
 
-def test_a_file_that_is_cut_off_is_read_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_file_is_read_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     whole = gzip.compress(b"".join(line(f"Owl {number}") for number in range(500)))
     counts = run(whole[: len(whole) // 2], name="raw.json.gz")
     assert counts["cut_off"] == 1 and 0 < counts["kept"] < 500

@@ -1,3 +1,5 @@
+"""evaluate: every system on the same records, a new row is a new system, refusals leave the last result."""
+
 import json
 import subprocess
 import sys

@@ -61,7 +61,7 @@ def test_every_form_is_written(trained: Params) -> None:
     assert json.loads(Path("metrics/export.json").read_text())["prompts"] == len(TITLES)
 
 
-def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_stands(trained: Params) -> None:
+def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_left(trained: Params) -> None:
     write_json("models/export/marker.json", "the last good one")
     write_jsonl("data/prompts/test.jsonl", records("Another instruction than params.yaml has."))
     with pytest.raises(UserError, match=r"shelftalk-f16\.gguf renders the prompt .* and training saw"):

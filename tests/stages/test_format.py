@@ -52,7 +52,7 @@ def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("template", ["chat", "alpaca", "plain"])
-def test_openai_gets_the_turns_and_nothing_else_whatever_the_template(template: str) -> None:
+def test_openai_gets_the_turns_and_nothing_else_in_any_template(template: str) -> None:
     written = run(template, openai=True, folder="data/prompts/openai")
     assert [len(rows) for rows in written.values()] == [3, 1, 1]
     assert written["train"][1] == {"messages": TURNS + ANSWER}

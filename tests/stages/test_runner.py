@@ -1,4 +1,4 @@
-"""A stage as a process: one sentence and status 1 for what a user can put right, durations, quick help."""
+"""A stage as a process: one sentence and status 1 for what a user can fix, durations, quick help."""
 
 import json
 import os

@@ -212,7 +212,7 @@ def test_no_records_are_refused(records: pl.DataFrame) -> None:
         run()
 
 
-def test_outputs_are_the_same_bytes_whatever_the_number_of_threads(folder: Path) -> None:
+def test_outputs_are_the_same_bytes_by_any_number_of_threads(folder: Path) -> None:
     assert outputs(folder, threads=1) == outputs(folder, threads=4)
 
 

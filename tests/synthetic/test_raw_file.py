@@ -112,7 +112,7 @@ def test_flaws_come_in_about_their_real_shares(sample: Sample, records: dict[str
     assert flaws["very_long"]
 
 
-def test_ground_truth_tells_texts_only_where_cleaning_can_restore_them(
+def test_ground_truth_has_texts_only_where_cleaning_can_restore_them(
     sample: Sample, records: dict[str, dict[str, Any]]
 ) -> None:
     for uid, entry in sample[1]["records"].items():

@@ -31,7 +31,7 @@ LONGEST = 256
 
 @pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C is heard, also in a shell's background job, which ignores it."""
+    """Ctrl-C is heard, also in a background process of a shell, which ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -346,7 +346,7 @@ def test_gradients_that_are_not_finite_stop_the_run(
         run(train)
 
 
-def test_a_learning_rate_out_of_all_reason_stops_the_run(run: Callable[..., Any], train: TrainParams) -> None:
+def test_a_far_too_high_learning_rate_stops_the_run(run: Callable[..., Any], train: TrainParams) -> None:
     wild = train.model_copy(update={"lr": 1e30, "warmup_steps": 0, "max_grad_norm": 1e30, "scheduler": "linear"})
     message = r"at step \d, in a batch of the records B\d, B\d: look at those, lower train\.lr \(now 1e\+30\)"
     with pytest.raises(UserError, match=message):
@@ -380,7 +380,7 @@ def test_full_memory_names_the_parameter_to_lower(
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), None])
-def test_full_memory_is_told_from_other_errors(
+def test_full_memory_is_distinguished_from_other_errors(
     run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Any
 ) -> None:
     trainer: Any = type("Trainer", (), {"state": type("State", (), {"global_step": 4, "max_steps": 6})})

@@ -27,7 +27,7 @@ def check_supported(train: TrainParams, base: Path) -> None:
         UserError: if there are other processes than asked for, if the model cannot be sharded over them as asked, or if
             it is quantised and must not be.
     """
-    stored = loading.stored_quantisation(base)
+    stored = loading.stored_quantisation(base)  # from config.json: nothing is loaded yet
     refuse_launcher(train)
     if processes.is_sharded():
         refuse_sharding(train, stored is not None)
