@@ -32,6 +32,7 @@ Count = Annotated[int, Field(ge=1)]
 CountOrAll = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+TemplateName = Literal["chat", "alpaca", "plain"]  # chat: the base model's own; else a file of src/prompts/templates/
 Text = Annotated[str, Field(min_length=1)]
 
 # What matches a pattern, in words for who set something else: the description. The launcher has to name the number of
@@ -94,7 +95,7 @@ class SampleParams(Section):
 
 
 class FormatParams(Section):
-    template: Literal["chat", "alpaca", "plain"]
+    template: TemplateName
     instruction: Text
     question: Text
     openai: bool

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, get_args
 
 from src.errors import UserError
 from src.files import atomic_file
-from src.prompts.rendering import TemplateName
+from src.params import TemplateName
 
 if TYPE_CHECKING:  # importing DVC takes a second
     from dvc.repo.experiments.queue.base import QueueEntry

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import settings
 
 from src import numerics, params
-from src.prompts.rendering import TemplateName, prompt_and_completion, prompt_turns
+from src.params import TemplateName
+from src.prompts.rendering import prompt_and_completion, prompt_turns
 from tests.scratch import Background, make_project, reproduce_project
 
 ROOT = Path(__file__).parents[1]

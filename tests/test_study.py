@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.prompts.rendering import TemplateName
+from src.params import TemplateName
 from src.study import INPUTS, experiment_names, learning_rate
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from src.errors import UserError
 
-ARCHITECTURE = "LlamaForCausalLM"  # the one whose layers training and export know by name
 MODEL_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
 
 

@@ -7,14 +7,13 @@ chat template, so that training, generation, llama.cpp and Ollama render the sam
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from src.params import TemplateName
 from src.prompts import refusals
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-TemplateName = Literal["chat", "alpaca", "plain"]
 
 # A conversation, one {"role": …, "content": …} a turn, as chat templates and OpenAI's API take it.
 Turns = list[dict[str, str]]

@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.params import TemplateName
 from src.prompts import refusals
-from src.prompts.rendering import TemplateName, Turns, saved_chat_template
+from src.prompts.rendering import Turns, saved_chat_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
