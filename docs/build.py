@@ -22,6 +22,8 @@ from src.errors import UserError
 from src.export.model_card import evaluation_section
 from src.files import atomic_file, read_json
 from src.params import PARAMS, read_yaml
+from src.scoring.scores import SCORES
+from src.scoring.systems import TUNED
 
 README, DOCS = Path("README.md"), Path("docs")
 
@@ -112,9 +114,17 @@ def export_line(export: dict[str, Any]) -> str:
 
 
 def scores_table() -> str:
-    """Every score of the model card, of both models and the baseline."""
+    """Every score of the model card, of both models and the baseline.
+
+    Raises:
+        UserError: if the scores were written before one was added.
+    """
     require_first_run()
-    return evaluation_section(read_json("metrics/evaluate.json")).partition("\n\n")[2]
+    scores = read_json("metrics/evaluate.json")
+    missing = [score.name for score in SCORES if score.in_tables and score.name not in scores[TUNED]]
+    if missing:
+        raise UserError(f"metrics/evaluate.json lacks {', '.join(missing)}: run `dvc repro`, then `make docs`.")
+    return evaluation_section(scores).partition("\n\n")[2]
 
 
 def data_bench() -> str:

@@ -13,6 +13,7 @@ from docs import build, example, picture, stages
 from src.errors import UserError
 from src.files import write_json, write_jsonl
 from src.params import PARAMS, read_yaml
+from src.scoring.scores import Score
 
 ROOT = Path(__file__).parents[1]
 TEXTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(path.relative_to(ROOT) for path in ROOT.glob("docs/*.md"))]
@@ -115,6 +116,13 @@ def test_the_diagram_draws_every_stage_of_a_loop() -> None:
     assert all(stage in drawn for stage, _ in stages.expand_stages(read_yaml(stages.PIPELINE)["stages"]))
     assert "audit --> train\n" in drawn
     assert 'generate_tuned["generate@tuned"] --> evaluate\n' in drawn
+
+
+def test_a_score_without_a_value_yet_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = Score(name="new", label="new", unit="-", better=None, compute=lambda system: 1.0, in_tables=True)
+    monkeypatch.setattr(build, "SCORES", (*build.SCORES, new))
+    with pytest.raises(UserError, match=r"metrics/evaluate\.json lacks new: run `dvc repro`"):
+        build.scores_table()
 
 
 def test_the_picture_shows_the_committed_plots() -> None:

@@ -16,7 +16,8 @@ from src.models import processes, varlen
 from src.models.adapter import BASE_FILE, weights_digest
 from src.params import TrainParams
 
-ARCHITECTURE = "LlamaForCausalLM"  # the memory estimate, the adapter's layers and the GGUF names are those of a Llama
+# The memory estimate, the adapter's layers and the GGUF names are those of a Llama.
+ARCHITECTURES = ("LlamaForCausalLM",)
 
 
 def refuse_launcher(train: TrainParams) -> None:
@@ -209,5 +210,7 @@ def check_model(folder: Path) -> None:
             "stored as safetensors with its tokenizer."
         )
     architecture = read_json(folder / "config.json").get("architectures", ["unknown"])[0]
-    if architecture != ARCHITECTURE:
-        raise UserError(f"the base model is a {architecture}: choose a base of the Llama family ({ARCHITECTURE}).")
+    if architecture not in ARCHITECTURES:
+        raise UserError(
+            f"the base model is a {architecture}: choose a base of the Llama family ({', '.join(ARCHITECTURES)})."
+        )

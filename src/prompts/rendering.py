@@ -15,7 +15,6 @@ from src.prompts import refusals
 if TYPE_CHECKING:
     from jinja2 import Template
 
-
 # A conversation, one {"role": …, "content": …} a turn, as chat templates and OpenAI's API take it.
 Turns = list[dict[str, str]]
 

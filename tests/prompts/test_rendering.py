@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -62,7 +62,7 @@ def test_file_and_tokenizer_render_the_same_bytes(template: TemplateName, tokeni
 
 @settings(max_examples=30)
 @given(title=WORDS, answer=WORDS)
-@pytest.mark.parametrize("name", ["chat", "alpaca", "plain"])
+@pytest.mark.parametrize("name", get_args(TemplateName))
 def test_training_sees_the_prompt_of_generation_and_then_the_answer(
     load: Callable[[str], Any], name: TemplateName, title: str, answer: str
 ) -> None:

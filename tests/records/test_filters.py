@@ -8,6 +8,7 @@ import pytest
 from src.errors import UserError
 from src.params import CleanParams, Params
 from src.records.cleaning import CleanedBatch, clean_batch
+from src.records.filtering import Filter
 from src.records.filters import COMPARING_FILTERS, FILTERS, enabled_filters
 from src.records.rules import RULES
 
@@ -27,6 +28,7 @@ EXAMPLES = {  # by drop reason: title, content, the field that the record is dro
     "other_language": [("Eulen", "Eulen leben in Bäumen und Scheunen und jagen bei Nacht.", "content")],
 }
 ROWS = [(reason, *row) for reason, rows in EXAMPLES.items() for row in rows]
+ON_AND_OFF: dict[str, tuple[object, object]] = {"language": ("en", "any")}  # where a switch is not true or false
 KEPT_ROWS = [("<b>Owl</b> &amp; Co", "Owls live in trees and barns, and they hunt at night for mice.")]
 
 
@@ -58,18 +60,13 @@ def test_names_and_labels_are_unique_and_each_advice_names_a_parameter() -> None
 
 
 @pytest.mark.parametrize(
-    ("switch", "off", "reason"),
-    [
-        ("markup_titles", False, "markup_title"),
-        ("content_is_title", False, "content_is_title"),
-        ("language", "any", "other_language"),
-    ],
+    "each", [each for each in FILTERS if each.switch and each not in COMPARING_FILTERS], ids=lambda each: each.name
 )
-def test_a_filter_can_be_switched_off(switch: str, off: object, reason: str, cleaning_params: Chosen) -> None:
-    title, content, _ = EXAMPLES[reason][0]
-    on = {"language": "en"} if switch == "language" else {}
-    assert reasons([(title, content)], cleaning_params(**on)) == [reason]
-    assert reasons([(title, content)], cleaning_params(**on | {switch: off})) == [None]
+def test_a_filter_can_be_switched_off(each: Filter, cleaning_params: Chosen) -> None:
+    title, content, _ = EXAMPLES[each.name][0]
+    on, off = ON_AND_OFF.get(str(each.switch), (True, False))
+    assert reasons([(title, content)], cleaning_params(**{str(each.switch): on})) == [each.name]
+    assert reasons([(title, content)], cleaning_params(**{str(each.switch): off})) == [None]
 
 
 def test_another_language_is_dropped_if_one_is_asked_for(cleaning_params: Chosen) -> None:
@@ -93,5 +90,5 @@ def test_the_section_clean_has_a_boolean_for_every_rule_and_every_filter_that_is
 def test_filters_that_are_on_are_applied_in_the_order_of_the_table(cleaning_params: Chosen) -> None:
     alone = [each for each in FILTERS if each not in COMPARING_FILTERS]
     assert enabled_filters(cleaning_params(language="en").clean) == tuple(alone)
-    fewer = enabled_filters(cleaning_params(markup_titles=False, content_is_title=False).clean)
-    assert [each.name for each in fewer] == ["unstable_markup", "too_short"]
+    off = {str(each.switch): ON_AND_OFF.get(str(each.switch), (True, False))[1] for each in alone if each.switch}
+    assert enabled_filters(cleaning_params(**off).clean) == tuple(each for each in alone if each.switch is None)

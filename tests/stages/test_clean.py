@@ -21,7 +21,18 @@ from src.stages import clean
 ROOT = Path(__file__).parents[2]
 LONG = "owls live in trees &amp; barns, and hunt at night for mice"
 NEAR = "owls live in trees & barns, and hunt at night for mice and voles"
-RULES = ("entities", "mojibake", "controls", "unicode", "markup", "urls", "emails", "boilerplate", "glued", "spaces")
+FLAWS = {  # by rule: what it removes or repairs at the end of a text
+    "entities": "&amp;",
+    "mojibake": "cafÃ©",
+    "controls": "\x01",
+    "unicode": "cafe\u0301",
+    "markup": "<b>",
+    "urls": "http://www.owls.example/barn",
+    "emails": "owls@barn.example",
+    "boilerplate": "This text refers to the Hardcover edition.",
+    "glued": "It sleeps.The owl",
+    "spaces": "a  b",
+}
 FILTER_PARAMS = {
     "markup_titles": True,
     "content_is_title": True,
@@ -29,7 +40,9 @@ FILTER_PARAMS = {
     "duplicates": "near",
     "near_threshold": 0.7,
 }
-DEFAULTS: dict[str, Any] = dict.fromkeys(RULES, True) | {"ascii": False} | FILTER_PARAMS
+# Every other rule or filter is off: the tests of its room try it.
+SWITCHES = [key for key, field in CleanParams.model_fields.items() if field.annotation is bool]
+DEFAULTS: dict[str, Any] = dict.fromkeys(SWITCHES, False) | dict.fromkeys(FLAWS, True) | FILTER_PARAMS
 ROWS = [
     ("1", "An&nbsp;owl", LONG),
     ("2", "Barns of the past", "barns of the past"),
@@ -103,7 +116,7 @@ def headers() -> dict[str, tuple[str, ...]]:
 def test_plots_without_rows_have_the_same_header_alone() -> None:
     run(ROWS)
     usual = headers()
-    run(ROWS, **dict.fromkeys(RULES, False), duplicates="keep", markup_titles=False, content_is_title=False)
+    run(ROWS, **dict.fromkeys(FLAWS, False), duplicates="keep", markup_titles=False, content_is_title=False)
     assert headers() == usual
     assert [plot(name) for name in ("rules", "examples", "duplicates")] == [[], [], []]
 
@@ -127,21 +140,9 @@ def test_the_threshold_of_near_duplicates_is_a_parameter() -> None:
     assert run(ROWS, near_threshold=1.0) == ["1", "5", "6"]
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", FLAWS)
 def test_each_rule_has_its_switch(rule: str) -> None:
-    flaws = {
-        "entities": "&amp;",
-        "mojibake": "cafÃ©",
-        "controls": "\x01",
-        "unicode": "cafe\u0301",
-        "markup": "<b>",
-        "urls": "http://www.owls.example/barn",
-        "emails": "owls@barn.example",
-        "boilerplate": "This text refers to the Hardcover edition.",
-        "glued": "It sleeps.The owl",
-        "spaces": "a  b",
-    }
-    rows = [("1", "An owl", f"{LONG} {flaws[rule]}")]
+    rows = [("1", "An owl", f"{LONG} {FLAWS[rule]}")]
     run(rows)
     cleaned = pl.read_parquet(clean.CLEAN)["content"][0]
     assert metrics()[f"changed_{rule}"] == 1

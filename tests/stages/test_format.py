@@ -1,12 +1,13 @@
 """format: every record of a split becomes a prompt and its completion, in the template chosen; OpenAI's on demand."""
 
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 import pytest
 
 from src.files import read_jsonl
-from src.params import FormatParams, Params
+from src.params import FormatParams, Params, TemplateName
 from src.records import parquet
 from src.stages import format as stage
 
@@ -51,7 +52,7 @@ def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["title"] for row in whole["train"]] == TITLES["train"]
 
 
-@pytest.mark.parametrize("template", ["chat", "alpaca", "plain"])
+@pytest.mark.parametrize("template", get_args(TemplateName))
 def test_openai_gets_the_turns_and_nothing_else_in_any_template(template: str) -> None:
     written = run(template, openai=True, folder="data/prompts/openai")
     assert [len(rows) for rows in written.values()] == [3, 1, 1]
