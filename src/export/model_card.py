@@ -92,8 +92,9 @@ def parity_section(export: dict[str, Any]) -> str:
     return (
         "## Exported forms\n\n"
         f"Checked on {export['prompts']} held-out prompts. Merging changed the loss of an answer by "
-        f"{export['merged_loss_difference']:.6f} nats a token at most. Answers that llama.cpp gives with the merged "
-        "model's very tokens; the others part where the merged model sees a tie, or nearly:\n\n" + "\n".join(shares)
+        f"{export['merged_loss_difference']:.6f} nats a token at most. llama.cpp gives exactly the merged model's "
+        "answers to these shares of the prompts; the others differ where it finds two tokens about equally likely:\n\n"
+        + "\n".join(shares)
     )
 
 
