@@ -4,6 +4,7 @@ And the whole pipeline, reproduced once in a scratch copy, in the background. Th
 stage sets them up, before torch is imported.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,7 +16,8 @@ from hypothesis import settings
 from src import numerics, params
 from src.params import TemplateName
 from src.prompts.rendering import prompt_and_completion, prompt_turns
-from tests.scratch import Background, make_project, reproduce_project
+from tests.changes import changes_by_test
+from tests.scratch import Background, ProjectWorker, Reproduction, make_project, reproduce_project, submit_groups
 
 ROOT = Path(__file__).parents[1]
 INSTRUCTION, QUESTION = "Describe the product that has this title.", "Title: {title}"
@@ -60,6 +62,30 @@ def reproduced(reproducing: Future[tuple[Path, str]]) -> tuple[Path, str]:
     Not to be changed: `scratch.copy_project` gives a copy of it at once.
     """
     return reproducing.result()
+
+
+@pytest.fixture(scope="session")
+def outcomes(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    scratch_project: Path,
+    reproducing: Future[tuple[Path, str]],
+) -> Iterator[dict[str, Future[Reproduction]]]:
+    """What the change of each test that is to run will have done, by the test's name."""
+    folder, names = tmp_path_factory.mktemp("workers"), {item.name for item in request.session.items}
+    workers = [
+        ProjectWorker(scratch_project, reproducing, folder / str(number)) for number in range(os.cpu_count() or 1)
+    ]
+    asked = [{name: change for name, change in group.items() if name in names} for group in changes_by_test()]
+    yield submit_groups(workers, asked)
+    for worker in workers:
+        worker.stop()
+
+
+@pytest.fixture
+def outcome(request: pytest.FixtureRequest, outcomes: dict[str, Future[Reproduction]]) -> Reproduction:
+    """What the change of this test has done."""
+    return outcomes[request.node.name].result()
 
 
 @pytest.fixture

@@ -5,32 +5,23 @@ Changes and recipes are reproduced in the background, in as many copies as there
 
 import itertools
 import json
-import os
-import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
-from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from tests.changes import RECIPES, TOY, last_stage, parameters, recipes_by_records
 from tests.scratch import (
     ENVIRONMENT,
     ROOT,
     SMALL,
-    Change,
-    ProjectWorker,
     Reproduction,
     call,
     copy_project,
-    reproduce,
     set_parameters,
     stages_run,
-    submit_groups,
 )
 
 # Where a new stage is added: what a new adapter reruns, in DVC's order, and what no evaluation waits for.
@@ -39,30 +30,12 @@ NOT_FOR_EVALUATION = {"score_cleaning", "export", "model_card"}
 
 EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
 
-SYNTHETIC: dict[str, object] = {  # in place of what a recipe fetches
-    **{f"base.{key}": value for key, value in YAML(typ="safe").load(ROOT / "params.yaml")["base"].items()},
-    "data.raw": "data/sample/trn.json.gz",
-    "sample.parts": 1,
-    "sample.pool": 0,
-    "audit.max_truncated_share": 1.0,
-}
-TOY = SYNTHETIC | SMALL | {"train.max_steps": 2, "sample.records": 200}
-
-RECIPES: dict[str, dict[str, Any]] = {
-    path.stem: YAML(typ="safe").load(path) for path in sorted((ROOT / "recipes").glob("*.yaml"))
-}
-
 
 def declared_stages() -> list[str]:
     """The stages of dvc.yaml, each variant of a stage as one."""
     stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
     variants = {name: [f"{name}@{variant}" for variant in stage.get("foreach", [])] for name, stage in stages.items()}
     return [one for name in stages for one in variants[name] or [name]]
-
-
-def parameters(sections: dict[str, dict[str, object]]) -> dict[str, object]:
-    """The parameters of sections, by section and key."""
-    return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
 
 
 def parameters_read(lock: dict[str, Any]) -> dict[str, list[object]]:
@@ -76,80 +49,6 @@ def parameters_read(lock: dict[str, Any]) -> dict[str, list[object]]:
             read.setdefault(name, [])
             read[name] += [value] * (value not in read[name])
     return read
-
-
-def last_stage(recipe: str) -> str:
-    """The stage to which a recipe runs: our own to the model card, as no other test exports its template."""
-    return "model_card" if recipe == "best" else "evaluate"
-
-
-def set_value(name: str, value: object, folder: Path) -> str:
-    """Sets one parameter of a project as it is, and reproduces all of it."""
-    set_parameters(folder, {name: value})
-    return reproduce(folder)
-
-
-def lay_recipe(recipe: str, folder: Path) -> str:
-    """Lays a recipe over a project's parameters and small values over the recipe, and reproduces that."""
-    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
-    call(folder, sys.executable, "-m", "src.params", "recipe", recipe)
-    set_parameters(folder, TOY)
-    return reproduce(folder, last_stage(recipe))
-
-
-def records_key(recipe: str) -> str:
-    """What a recipe draws its records by, less what is the same for all: recipes with equal keys have equal splits."""
-    sections = {name: RECIPES[recipe].get(name) or {} for name in ("data", "clean", "sample")}
-    return repr({name: value for name, value in parameters(sections).items() if name not in TOY})
-
-
-def prompts_key(recipe: str) -> str:
-    """What a recipe makes prompts and rows by: between recipes with equal keys the base answers once."""
-    return repr([RECIPES[recipe]["format"], RECIPES[recipe]["train"]["max_length"]])
-
-
-def recipes_by_records() -> list[list[str]]:
-    """Recipes in groups with the same records, the largest group first, so that what is equal is run once."""
-    ordered = sorted(RECIPES, key=lambda name: (records_key(name), prompts_key(name), name))
-    groups = [list(group) for _, group in itertools.groupby(ordered, key=records_key)]
-    return sorted(groups, key=len, reverse=True)
-
-
-def changes_by_test() -> list[dict[str, Change]]:
-    """The changes that tests ask for, by the tests' names, in groups: first those of the project as it was made."""
-    changes: dict[str, Change] = {
-        test_a_new_learning_rate_reruns_training_and_what_follows_it.__name__: partial(set_value, "train.lr", 3e-5),
-        test_a_new_template_reruns_format_and_what_follows_it.__name__: partial(set_value, "format.template", "alpaca"),
-    }
-    name = test_every_recipe_runs.__name__
-    recipes: list[dict[str, Change]] = [
-        {f"{name}[{recipe}]": partial(lay_recipe, recipe) for recipe in group} for group in recipes_by_records()
-    ]
-    return [changes, *recipes]
-
-
-@pytest.fixture(scope="session")
-def outcomes(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    scratch_project: Path,
-    reproducing: Future[tuple[Path, str]],
-) -> Iterator[dict[str, Future[Reproduction]]]:
-    """What the change of each test that is to run will have done, by the test's name."""
-    folder, names = tmp_path_factory.mktemp("workers"), {item.name for item in request.session.items}
-    workers = [
-        ProjectWorker(scratch_project, reproducing, folder / str(number)) for number in range(os.cpu_count() or 1)
-    ]
-    asked = [{name: change for name, change in group.items() if name in names} for group in changes_by_test()]
-    yield submit_groups(workers, asked)
-    for worker in workers:
-        worker.stop()
-
-
-@pytest.fixture
-def outcome(request: pytest.FixtureRequest, outcomes: dict[str, Future[Reproduction]]) -> Reproduction:
-    """What the change of this test has done."""
-    return outcomes[request.node.name].result()
 
 
 def test_the_whole_dag_runs_and_is_up_to_date(reproduced: tuple[Path, str]) -> None:
