@@ -3,29 +3,14 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import UserError
-from src.scoring.generations import Generation, parse_generation, read_generations, write_generations
-
-ROW = {
-    "uid": "0001360000",
-    "title": "A lamp",
-    "answer": "",
-    "reference": "A lamp of brass.",
-    "tokens": 0,
-    "stopped": True,
-    "loss": 6.0,
-    "loss_tokens": 4,
-}
-
-
-def generation(**changes: Any) -> Generation:
-    return Generation(**{**ROW, **changes})
+from src.scoring.generations import parse_generation, read_generations, write_generations
+from tests.scoring.rows import ROW, generation
 
 
 def test_lines_are_read_in_order_and_line_separators_inside_text_split_nothing(tmp_path: Path) -> None:

@@ -1,25 +1,9 @@
 """The loss and the perplexity of references: means over tokens, and sums that give them again."""
 
 import math
-from typing import Any
 
-from src.scoring.generations import Generation
 from src.scoring.likelihood import answer_loss, loss_sums, perplexity, stop_rate
-
-ROW = {
-    "uid": "0001360000",
-    "title": "A lamp",
-    "answer": "",
-    "reference": "A lamp of brass.",
-    "tokens": 0,
-    "stopped": True,
-    "loss": 6.0,
-    "loss_tokens": 4,
-}
-
-
-def generation(**changes: Any) -> Generation:
-    return Generation(**{**ROW, **changes})
+from tests.scoring.rows import generation
 
 
 def test_loss_is_a_mean_over_tokens_not_over_records() -> None:

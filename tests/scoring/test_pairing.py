@@ -1,27 +1,10 @@
 """Pairing: models that answered other records, or with another tokenizer, are not compared."""
 
-from typing import Any
-
 import pytest
 
 from src.errors import UserError
-from src.scoring.generations import Generation
 from src.scoring.pairing import check_paired
-
-ROW = {
-    "uid": "0001360000",
-    "title": "A lamp",
-    "answer": "",
-    "reference": "A lamp of brass.",
-    "tokens": 0,
-    "stopped": True,
-    "loss": 6.0,
-    "loss_tokens": 4,
-}
-
-
-def generation(**changes: Any) -> Generation:
-    return Generation(**{**ROW, **changes})
+from tests.scoring.rows import generation
 
 
 def test_pairs_may_differ_in_answer_and_loss_alone() -> None:
