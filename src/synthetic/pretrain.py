@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.files import atomic_file, atomic_folder, write_json
+from src.models.sources import CHECKSUMS, hash_file
 from src.numerics import seed_everything
 from src.synthetic.pretraining_text import ROW_TOKENS, make_chats, token_rows, tokenizer_corpus
 from src.synthetic.tiny_model import initialise_copying, new_model, train_tokenizer
@@ -31,7 +32,7 @@ ROWS = 4  # of a step; with more, the logits no longer fit in the processor's ca
 PEAK_LEARNING_RATE = 2e-3
 WARMUP_STEPS = 200
 SAVE_STEPS = 500
-TRACE_STEPS = 500  # over which the losses in pretraining.json are averaged
+TRACE_STEPS, FIRST_STEPS = 500, 10  # pretraining.json has means over so many losses, and the first ones as they are
 TRACE = "pretraining.json"
 
 
@@ -195,21 +196,35 @@ def resume_training(training: Pretraining, folder: Path) -> None:
 
 
 def save_model(training: Pretraining, folder: Path) -> None:
-    """Writes model, tokenizer and the course of the loss.
+    """Writes model, tokenizer, the course of the loss, and the checksums by which the base stage knows them.
 
     Args:
         training: when it has ended.
         folder: takes the place of an older one.
     """
-    import torch
-
-    starts = range(0, training.step, TRACE_STEPS)
-    means = [sum(part) / len(part) for part in (training.losses[at : at + TRACE_STEPS] for at in starts)]
     with atomic_folder(folder) as partial:
-        training.model.to(torch.bfloat16).save_pretrained(partial)
+        training.model.bfloat16().save_pretrained(partial)
         training.tokenizer.save_pretrained(partial)
-        trace = {"steps": training.steps, "seed": training.seed, "tokens": training.step * ROWS * ROW_TOKENS}
-        write_json(partial / TRACE, trace | {"mean_loss": [round(mean, 4) for mean in means]})
+        write_json(partial / TRACE, describe_training(training))
+        write_checksums(partial)
+
+
+def describe_training(training: Pretraining) -> dict[str, Any]:
+    """The content of pretraining.json: how long it was and how the loss fell, nats a token."""
+    parts = [training.losses[start : start + TRACE_STEPS] for start in range(0, training.step, TRACE_STEPS)]
+    return {
+        "steps": training.steps,
+        "seed": training.seed,
+        "tokens": training.step * ROWS * ROW_TOKENS,
+        "first_losses": [round(loss, 4) for loss in training.losses[:FIRST_STEPS]],
+        "mean_loss": [round(sum(part) / len(part), 4) for part in parts],
+    }
+
+
+def write_checksums(folder: Path) -> None:
+    """Writes the SHA-256 of each file of a model's folder beside them, as sha256sum does."""
+    lines = [f"{hash_file(path)}  {path.name}" for path in sorted(folder.iterdir())]
+    (folder / CHECKSUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
