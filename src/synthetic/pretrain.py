@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LambdaLR
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-STEPS, SEED = 24_000, 7  # of the committed model
+STEPS, SEED = 16_000, 7  # of the committed model
 ROWS = 4  # of a step; with more, the logits no longer fit in the processor's cache
 PEAK_LEARNING_RATE = 2e-3
 WARMUP_STEPS = 200

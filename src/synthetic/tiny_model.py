@@ -25,12 +25,12 @@ TEMPLATE_TEXT = "system user assistant\n\nCutting Knowledge Date: December 2023\
 TEMPLATE_REPEATS = 100  # enough for the merges of its words to rank high among those of the corpus
 CHAT_TEMPLATE = Path(__file__).parent / "chat.jinja"
 
-VOCABULARY = 4096
+VOCABULARY = 2048  # few enough that a composed name is its two parts, as a new name of real life would be
 CONTEXT = 2048  # tokens
 SHAPE: dict[str, Any] = {  # hidden and intermediate sizes are multiples of 256, which llama.cpp's K-quants need
     "hidden_size": 256,
     "intermediate_size": 768,
-    "num_hidden_layers": 3,
+    "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
