@@ -37,7 +37,7 @@ def test_numbers_are_those_in_digits_as_they_are_written(text: str, numbers: set
     ("text", "words"),
     [
         ("Orla’s and Dumplington's, O'Brien", {"orla", "and", "dumplington", "o'brien"}),
-        ("QX31-B (ZK77-3P) 8-Tab Y-WIPO", {"bl407-a", "c505-2h", "tab", "y", "wipo"}),
+        ("QX31-B (ZK77-3P) 8-Tab Y-WIPO", {"qx31-b", "zk77-3p", "tab", "y", "wipo"}),
         ("17 x 23x5", {"x"}),
     ],
 )
@@ -55,7 +55,7 @@ def test_words_and_codes_are_compared_without_case_and_possessive(text: str, wor
         ("SNUGWHISTLE WOBBLETHORPE PEN", {"snugwhistle"}),  # capitals that tell nothing
         ("SNUGWHISTLE Wobblethorpe PEN", {"snugwhistle", "wobblethorpe"}),
         ("snugwhistle pen", set()),
-        ("A Pen, T, QX31-B", {"bl407-a"}),
+        ("A Pen, T, QX31-B", {"qx31-b"}),
     ],
 )
 def test_names_are_what_is_hardly_ever_written_small(title: str, names: set[str]) -> None:
