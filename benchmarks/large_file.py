@@ -70,7 +70,7 @@ def draw_products(rng: random.Random, count: int) -> list[Product]:
         count: how many.
 
     Returns:
-        The products, which state no facts.
+        The products, which follow no outline.
     """
     title_lengths = draw_lengths(rng, TITLE_CHARS, count)
     content_lengths = draw_lengths(rng, CONTENT_CHARS, count)
@@ -90,7 +90,7 @@ def draw_product(rng: random.Random, title_chars: int, content_chars: int) -> Pr
     """
     titles, contents = text_pieces(ascii_only=rng.random() >= TYPOGRAPHIC_SHARE)
     kind = rng.choice(KINDS)
-    return Product(kind, join_pieces(rng, titles, title_chars), join_pieces(rng, contents, content_chars), ())
+    return Product(kind, join_pieces(rng, titles, title_chars), join_pieces(rng, contents, content_chars))
 
 
 def join_pieces(rng: random.Random, pieces: list[str], chars: int) -> str:

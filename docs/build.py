@@ -19,7 +19,7 @@ from docs.example import example_table, update_example
 from docs.picture import PICTURE, draw_picture, picture_is_current
 from docs.stages import pipeline_diagram, stages_table
 from src.errors import UserError
-from src.export.model_card import evaluation_section
+from src.export.model_card import EMBEDDED_BASE, evaluation_section
 from src.files import atomic_file, read_json
 from src.params import PARAMS, read_yaml
 from src.scoring.scores import SCORES
@@ -63,9 +63,10 @@ def require_first_run() -> None:
         UserError: if params.yaml is set to another one.
     """
     params = read_yaml(PARAMS)
-    if params["base"]["source"] != "tiny" or not params["data"]["raw"].startswith("data/sample/"):
+    base, data = params["base"], params["data"]
+    if (base["source"], base["folder"]) != ("local", EMBEDDED_BASE) or not data["raw"].startswith("data/sample/"):
         raise UserError(
-            f"The docs show the tiny model on synthetic data, and {PARAMS} is set to something else: "
+            f"The docs show the embedded model on synthetic data, and {PARAMS} is set to something else: "
             f"`git checkout {PARAMS}` and `dvc repro` first."
         )
 

@@ -54,7 +54,7 @@ def picture_specification() -> dict[str, Any]:
         "background": "white",
         "padding": 12,
         "title": {
-            "text": "The first run: a tiny model, fine-tuned on synthetic products",
+            "text": "The first run: a small model, fine-tuned on synthetic products",
             "anchor": "middle",
             "fontSize": 15,
             "offset": 14,

@@ -107,12 +107,10 @@ class FormatParams(Section):
 
 
 class BaseParams(Section):
-    source: Literal["tiny", "hub", "local"]
+    source: Literal["local", "hub"]
     repository: Text
     revision: Text
     folder: Text
-    pretrain_steps: Count
-    seed: CountOrAll
 
 
 class AuditParams(Section):

@@ -34,8 +34,6 @@ FOUND_BY_PATH = {
     "src/models/backends/__init__.py": "src/models/backends",
     "src/prompts/rendering.py": "src/prompts/templates",
     "src/scoring/overlap.py": "src/scoring/metrics",
-    "src/synthetic/catalogue.py": "src/synthetic/vocabulary.yaml",
-    "src/synthetic/tiny_model.py": "src/synthetic/chat.jinja",
 }
 
 

@@ -30,7 +30,6 @@ ENVIRONMENT = os.environ | {
     "GIT_COMMITTER_EMAIL": "test@localhost",
 }
 SMALL: dict[str, object] = {
-    "base.pretrain_steps": 12,
     "sample.records": 300,
     "train.max_steps": 3,
     "train.eval_records": 4,

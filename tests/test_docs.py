@@ -92,7 +92,7 @@ def test_blocks_hold_every_stage_and_parameter() -> None:
 
 def test_results_of_another_model_are_refused(project: Path) -> None:
     text = PARAMS.read_text(encoding="utf-8")
-    for shown, other in (("source: tiny", "source: hub"), ("raw: data/sample/", "raw: data/raw/")):
+    for shown, other in (("source: local", "source: hub"), ("raw: data/sample/", "raw: data/raw/")):
         assert text.count(shown) == 1
         PARAMS.write_text(text.replace(shown, other), encoding="utf-8")
         with pytest.raises(UserError, match=r"git checkout params\.yaml"):

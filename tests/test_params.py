@@ -126,7 +126,7 @@ def test_a_hub_repository_needs_its_owner(project: Path) -> None:
 
 
 def test_a_branch_does_no_harm_where_no_hub_is_asked(project: Path) -> None:
-    replace("base.source", "  source: tiny")
+    replace("base.source", "  source: local")
     replace("base.revision", "  revision: main")
     assert params.load_params().base.revision == "main"
 
@@ -277,12 +277,12 @@ def test_an_unknown_recipe_is_refused_with_those_there_are(project: Path) -> Non
 def test_a_stage_sees_what_it_declares_and_nothing_else(project: Path) -> None:
     Path("dvc.yaml").write_text(
         "stages:\n"
-        "  one: {cmd: x, params: [train.lr, base.seed]}\n"
+        "  one: {cmd: x, params: [train.lr, base.revision]}\n"
         "  many: {foreach: [a, b], do: {cmd: x, params: [train.seed]}}\n"
         "  none: {cmd: x}\n"
     )
     whole, one, many = params.load_params(), params.params_for_stage("one"), params.params_for_stage("many")
-    assert (one.train.lr, one.base.seed, many.train.seed) == (whole.train.lr, whole.base.seed, whole.train.seed)
+    assert (one.train.lr, one.base.revision, many.train.seed) == (whole.train.lr, whole.base.revision, whole.train.seed)
     for undeclared in ("train.seed", "base.source", "data.raw"):
         section, key = undeclared.split(".")
         with pytest.raises(AttributeError):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from src.scoring.scores import SCORES
 from src.scoring.systems import SYSTEMS
 
+EMBEDDED_BASE = "models/embedded"  # base.folder of the model that comes with the project
 GGUF_NAMES = {"f16": "16 bits", "q8_0": "8 bits (Q8_0)"}
 
 # What model hubs read: the library that loads the adapter, the task, and tags to find it by.
@@ -23,7 +24,7 @@ class ModelFacts(NamedTuple):
     instruction: str
     question: str
     four_bit: bool
-    tiny_base: bool
+    embedded_base: bool
     synthetic_data: bool
 
 
@@ -48,8 +49,8 @@ def render_model_card(facts: ModelFacts, metrics: dict[str, dict[str, Any]]) -> 
 def heading_section(facts: ModelFacts) -> str:
     """What the model is, and what it was made from."""
     notes = []
-    if facts.tiny_base:
-        notes.append("**The base is Shelftalk's synthetic tiny model**, made so that the pipeline runs anywhere.")
+    if facts.embedded_base:
+        notes.append("**The base is Shelftalk's embedded model**, so small that the pipeline runs anywhere.")
     if facts.synthetic_data:
         notes.append(
             "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products."

@@ -195,6 +195,19 @@ def refuse_other_base(base: Path, adapter: Path) -> None:
         )
 
 
+def changed_model_file(path: Path, checksums: str) -> UserError:
+    """The refusal of a model whose file is not the one that was published.
+
+    Args:
+        path: the file, which is missing or has another hash.
+        checksums: the name of the file that holds the hashes.
+    """
+    return UserError(
+        f"{path} is not the file that {path.parent / checksums} names: restore it (`git checkout {path.parent}`), or "
+        f"set base.folder to the folder of another model."
+    )
+
+
 def check_model(folder: Path) -> None:
     """Refuses a folder that is not a complete model, or one whose layers are not known here.
 

@@ -5,11 +5,14 @@ not load the model.
 """
 
 import shutil
+from hashlib import file_digest
 from pathlib import Path
 
 from src.errors import UserError
+from src.models.refusals import changed_model_file
 
 MODEL_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
+CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it: a hash and a name a line
 
 
 def download_model(repository: str, revision: str, folder: Path) -> None:
@@ -53,10 +56,31 @@ def copy_model(source: Path, folder: Path) -> None:
         folder: an existing one.
 
     Raises:
-        UserError: if `source` is not a folder.
+        UserError: if `source` is not a folder, or has checksums that a file does not agree with.
     """
     if not source.is_dir():
         raise UserError(f"base.folder is '{source}', which is not a folder: set it to the folder of a model.")
+    if changed := find_changed_file(source):
+        raise changed_model_file(changed, CHECKSUMS)
     for pattern in MODEL_FILES:
         for path in source.glob(pattern):
             shutil.copyfile(path, folder / path.name)
+
+
+def find_changed_file(folder: Path) -> Path | None:
+    """The first file that does not agree with the folder's checksums; None if all do, or if it has none."""
+    if not (folder / CHECKSUMS).exists():
+        return None
+    for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines():
+        expected, name = line.split(maxsplit=1)
+        if hash_file(folder / name) != expected:
+            return folder / name
+    return None
+
+
+def hash_file(path: Path) -> str | None:
+    """A file's SHA-256; None if there is no such file."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Puts the model that fine-tuning starts from into models/base, as an immutable input.
 
-It is downloaded from a hub at a pinned revision, copied from a local folder, or the tiny model of src/synthetic, which
-is built here so that the pipeline runs anywhere.
+It is downloaded from a hub at a pinned revision, or copied from a local folder: models/embedded holds a small one, so
+that the pipeline runs anywhere.
 """
 
 from pathlib import Path
@@ -9,10 +9,8 @@ from pathlib import Path
 from src.files import atomic_folder
 from src.models.refusals import check_model
 from src.models.sources import copy_model, download_model
-from src.numerics import seed_everything
 from src.params import BaseParams, Params
 from src.stages.runner import run_stage
-from src.synthetic.tiny_model import build_tiny_model
 
 BASE = "models/base"
 
@@ -33,15 +31,12 @@ def write_model(base: BaseParams, folder: Path) -> None:
         folder: an empty one.
 
     Raises:
-        UserError: if the model cannot be downloaded or its folder does not exist.
+        UserError: if the model cannot be downloaded, its folder does not exist or its files have changed.
     """
     if base.source == "hub":
         download_model(base.repository, base.revision, folder)
-    elif base.source == "local":
-        copy_model(Path(base.folder), folder)
     else:
-        seed_everything(base.seed)
-        build_tiny_model(folder, base.pretrain_steps, base.seed)
+        copy_model(Path(base.folder), folder)
 
 
 if __name__ == "__main__":

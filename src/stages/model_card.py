@@ -4,7 +4,7 @@ It tells what the exported model is, how it was trained and what it scores: the 
 hub. A stage of its own, so that the model is not merged and converted again for a new score or another wording.
 """
 
-from src.export.model_card import ModelFacts, render_model_card
+from src.export.model_card import EMBEDDED_BASE, ModelFacts, render_model_card
 from src.files import atomic_file, read_json
 from src.params import Params
 from src.stages.runner import run_stage
@@ -16,13 +16,13 @@ STAGES = ("audit", "train", "evaluate", "export")
 def main(params: Params) -> None:
     """Writes the model card."""
     facts = ModelFacts(
-        base=f"{params.base.repository}@{params.base.revision}" if params.base.source == "hub" else params.base.source,
+        base=f"{params.base.repository}@{params.base.revision}" if params.base.source == "hub" else params.base.folder,
         data=params.data.raw,
         template=params.format.template,
         instruction=params.format.instruction,
         question=params.format.question,
         four_bit=params.train.four_bit,
-        tiny_base=params.base.source == "tiny",
+        embedded_base=(params.base.source, params.base.folder) == ("local", EMBEDDED_BASE),
         # The one folder with invented records; what a user sets instead is taken for real.
         synthetic_data=params.data.raw.startswith("data/sample/"),
     )

@@ -94,8 +94,8 @@ def write_adapter(model: "PeftModel", tokenizer: "PreTrainedTokenizerBase") -> N
 
 
 def base_origin(base: BaseParams) -> str:
-    """Where the base model comes from: the tiny one, a repository at its revision, or a folder."""
-    return {"tiny": "tiny", "hub": f"{base.repository}@{base.revision}", "local": base.folder}[base.source]
+    """Where the base model comes from: a repository at its revision, or a folder."""
+    return {"hub": f"{base.repository}@{base.revision}", "local": base.folder}[base.source]
 
 
 if __name__ == "__main__":

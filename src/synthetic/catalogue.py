@@ -4,6 +4,7 @@ Covers the grammar: which attributes a product has, and how its title and conten
 vocabulary.yaml. Does not cover the flaws of raw data (flaws.py) nor the file they are written to (raw_file.py).
 """
 
+import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from ruamel.yaml import YAML
 
@@ -39,18 +40,11 @@ class ProductLine(TypedDict):
     frames: list[ProductFrame]
 
 
-@dataclass(frozen=True)
-class Product:
-    """A product of the catalogue.
+class Fact(NamedTuple):
+    """What a title states: a value, and what it is a value of, such as a colour."""
 
-    `facts` are the attributes that the title states, as it states them. The content's first sentence or two state all
-    of them again, up to upper and lower case.
-    """
-
-    kind: str
-    title: str
-    content: str
-    facts: tuple[str, ...]
+    name: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +55,19 @@ class Outline:
     frame: ProductFrame
     attributes: dict[str, Attribute]
     style: int
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of the catalogue: its texts, and the outline that they put into words, None where there is none.
+
+    The content's first sentence or two state all facts of the title again, up to upper and lower case.
+    """
+
+    kind: str
+    title: str
+    content: str
+    outline: Outline | None = None
 
 
 class FrameFormatter(Formatter):
@@ -91,17 +98,21 @@ class FrameFormatter(Formatter):
         """
         return re.sub(r"\b([Aa]) (?=[aeiouAEIOU])", r"\1n ", self.vformat(frame, (), attributes))
 
-    def facts(self, frame: str, attributes: dict[str, Attribute]) -> tuple[str, ...]:
-        """Finds the attributes that a frame states.
+    def gaps(self, frame: str) -> list[str]:
+        """The gaps of a frame in their order, such as brand[name], without their conversions."""
+        return [field for _, field, _, _ in self.parse(frame) if field]
+
+    def read(self, gap: str, attributes: dict[str, Attribute]) -> str:
+        """Reads the value that fills a gap.
 
         Args:
-            frame: a title or a sentence with gaps.
+            gap: such as brand[name].
             attributes: values by the gaps' names.
 
         Returns:
-            The values in the frame's order, without its conversions.
+            The value as it is, without a conversion.
         """
-        return tuple(str(self.get_field(field, (), attributes)[0]) for _, field, _, _ in self.parse(frame) if field)
+        return str(self.get_field(gap, (), attributes)[0])
 
 
 FORMATTER = FrameFormatter()
@@ -143,11 +154,33 @@ def write_product(rng: random.Random, outline: Outline) -> Product:
         The product with title and content.
     """
     title = FORMATTER.fill(outline.frame["title"], outline.attributes)
-    facts = FORMATTER.facts(outline.frame["title"], outline.attributes)
     # The sentence's number shifts the style, else a maker would take the same alternative in every sentence.
     frames = [choose_wording(rng, each, outline.style + number) for number, each in enumerate(outline.frame["text"])]
     sentences = [FORMATTER.fill(frame, outline.attributes) for frame in frames]
-    return Product(outline.kind, title, join_sentences(rng, sentences), facts)
+    return Product(outline.kind, title, join_sentences(rng, sentences), outline)
+
+
+def title_facts(outline: Outline) -> tuple[Fact, ...]:
+    """The facts that the title of an outline states, in its order and as it states them."""
+    names = load_fact_names()
+    gaps = FORMATTER.gaps(outline.frame["title"])
+    return tuple(Fact(names[gap], FORMATTER.read(gap, outline.attributes)) for gap in gaps)
+
+
+def every_wording(outline: Outline) -> str:
+    """Every sentence that a content of this outline can have, one in a line."""
+    frames = itertools.chain.from_iterable(outline.frame["text"])
+    return "\n".join(FORMATTER.fill(frame, outline.attributes) for frame in frames)
+
+
+def fact_values() -> dict[str, list[str]]:
+    """Every value that a title of the catalogue can state, by the name of its fact, in alphabetical order."""
+    values: dict[str, set[str]] = {name: set() for name in load_fact_names().values()}
+    for line in itertools.chain.from_iterable(load_kinds().values()):
+        for gap in {gap for frame in line["frames"] for gap in FORMATTER.gaps(frame["title"])}:
+            pool = line["draws"][re.split(r"\W", gap)[0]]
+            values[load_fact_names()[gap]].update(FORMATTER.read(gap, {gap.split("[")[0]: each}) for each in pool)
+    return {name: sorted(found) for name, found in values.items()}
 
 
 def choose_wording(rng: random.Random, alternatives: Sequence[str], style: int) -> str:
@@ -206,5 +239,31 @@ def draw_kind(rng: random.Random) -> str:
 
 @cache
 def load_kinds() -> dict[str, list[ProductLine]]:
-    """The lines of each kind of product, as vocabulary.yaml describes them."""
-    return dict(YAML(typ="safe").load(VOCABULARY.read_text(encoding="utf-8"))["kinds"])
+    """The lines of each kind of product, as vocabulary.yaml describes them, composed names written out."""
+    kinds: dict[str, list[ProductLine]] = load_vocabulary()["kinds"]
+    for line in itertools.chain.from_iterable(kinds.values()):
+        line["draws"] = {name: compose_names(pool) for name, pool in line["draws"].items()}
+    return kinds
+
+
+def compose_names(pool: Any) -> list[Attribute]:
+    """The values of a pool: a list as it is, or every start with every end, whose details come together.
+
+    So a brand that training has never shown is still made of parts that it has, and its details follow from them.
+    """
+    if isinstance(pool, list):
+        return pool
+    pairs = itertools.product(pool["starts"], pool["ends"])
+    return [{**start, **end, "name": start["name"] + end["name"]} for start, end in pairs]
+
+
+@cache
+def load_fact_names() -> dict[str, str]:
+    """The name of the fact that each gap of a title states."""
+    return {gap: name for name, gaps in load_vocabulary()["facts"].items() for gap in gaps}
+
+
+@cache
+def load_vocabulary() -> dict[str, Any]:
+    """The content of vocabulary.yaml."""
+    return dict(YAML(typ="safe").load(VOCABULARY.read_text(encoding="utf-8")))

@@ -1,4 +1,7 @@
-"""Writes data/sample: raw records in the published form, made from the invented catalogue, and their ground truth.
+"""Writes data/sample: raw records in the published form, made from the invented catalogue, and two ground truths.
+
+One is what is wrong with each record, by which cleaning is scored; the other which facts its title states, by which
+answers are.
 
 Covers the lines of the raw file, the malformed ones among them, and which record repeats which. The catalogue's words
 and grammar are in catalogue.py, the flaws of titles and contents in flaws.py, what makes near duplicates in
@@ -19,11 +22,21 @@ from pathlib import Path
 from typing import Any
 
 from src.files import atomic_file
-from src.synthetic.catalogue import Outline, Product, draw_outline, write_advertisements, write_product
+from src.synthetic.catalogue import (
+    Outline,
+    Product,
+    draw_outline,
+    every_wording,
+    fact_values,
+    title_facts,
+    write_advertisements,
+    write_product,
+)
 from src.synthetic.exact_near_duplicates import first_near_duplicates, jaccard_similarity
 from src.synthetic.flaws import Record, inject_flaws, replace_some
 
-RAW, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/ground_truth.json.gz")
+SAMPLE = Path("data/sample")
+RAW, GROUND_TRUTH, FACTS = SAMPLE / "trn.json.gz", SAMPLE / "ground_truth.json.gz", SAMPLE / "facts.json.gz"
 SEED = 1
 RECORDS = 10_000
 MALFORMED_SHARE = 0.003  # of the lines
@@ -311,6 +324,51 @@ def record_ground_truth(record: Record) -> dict[str, Any]:
     return known
 
 
+def make_facts(uids: list[str], records: list[Record]) -> dict[str, Any]:
+    """Collects the facts that the titles of the records that are kept state.
+
+    Args:
+        uids: a product number for each record.
+        records: in the order of the file.
+
+    Returns:
+        `values`: all that the catalogue knows, by the fact's name; `records`: by uid `stated`, the title's values by
+        the fact's name, and `implied`, values of the same facts that a true content may name besides.
+    """
+    values = fact_values()
+    patterns = {name: any_of(found) for name, found in values.items()}
+    kept = [(uid, record.original.outline) for uid, record in zip(uids, records, strict=True) if not record.drop_reason]
+    return {
+        "values": values,
+        "records": {uid: record_facts(outline, patterns) for uid, outline in kept if outline is not None},
+    }
+
+
+def any_of(values: list[str]) -> re.Pattern[str]:
+    """Finds any of the values as whole words, the longest that fits, in upper or lower case."""
+    longest_first = sorted(values, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+
+
+def record_facts(outline: Outline, patterns: dict[str, re.Pattern[str]]) -> dict[str, Any]:
+    """The facts that a record's title states, and what a true content may name besides.
+
+    Args:
+        outline: of the record.
+        patterns: by the fact's name, what finds its values.
+
+    Returns:
+        `stated` and `implied`, both by the fact's name.
+    """
+    stated: dict[str, list[str]] = {}
+    for name, value in title_facts(outline):
+        stated.setdefault(name, []).append(value)
+    wordings = every_wording(outline)
+    named = {name: {found.lower() for found in patterns[name].findall(wordings)} for name in stated}
+    implied = {name: sorted(named[name] - {value.lower() for value in stated[name]}) for name in stated}
+    return {"stated": stated, "implied": {name: found for name, found in implied.items() if found}}
+
+
 def compress_gzip(data: bytes) -> bytes:
     """Gzip with neither a name nor a time in it, so that equal data give equal bytes."""
     compressed = BytesIO()
@@ -319,31 +377,34 @@ def compress_gzip(data: bytes) -> bytes:
     return compressed.getvalue()
 
 
-def make_sample(seed: int, count: int) -> tuple[bytes, bytes]:
-    """Makes the raw file and its ground truth.
+def make_sample(seed: int, count: int) -> dict[Path, bytes]:
+    """Makes the raw file and its ground truths.
 
     Args:
         seed: the same seed gives the same bytes.
         count: lines of the raw file.
 
     Returns:
-        The raw file and its ground truth, neither compressed.
+        The content of each file of the sample, not compressed.
     """
     rng = random.Random(seed)
     records = make_records(rng, count)
     uids = make_uids(rng, records)
     named = zip(uids, records, strict=True)
     lines = [make_line(to_raw_record(uid, record, draw_targets(rng)), record) for uid, record in named]
-    return b"\n".join(lines) + b"\n", encode_line(make_ground_truth(uids, records))
+    return {
+        RAW: b"\n".join(lines) + b"\n",
+        GROUND_TRUTH: encode_line(make_ground_truth(uids, records)),
+        FACTS: encode_line(make_facts(uids, records)),
+    }
 
 
 def main() -> None:
-    """Writes the sample and its ground truth."""
-    raw, ground_truth = make_sample(SEED, RECORDS)
-    for path, data in ((RAW, raw), (GROUND_TRUTH, ground_truth)):
+    """Writes the sample and its ground truths."""
+    for path, data in make_sample(SEED, RECORDS).items():
         with atomic_file(path) as partial:
             partial.write_bytes(compress_gzip(data))
-    print(f"Wrote {RECORDS} lines to {RAW} ({RAW.stat().st_size / 1e6:.2f} MB), and {GROUND_TRUTH}.")
+        print(f"Wrote {path} ({path.stat().st_size / 1e6:.2f} MB).")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ METRICS: dict[str, Any] = {
 }
 
 
-def facts(tiny_base: bool = False, synthetic_data: bool = False) -> ModelFacts:
+def facts(embedded_base: bool = False, synthetic_data: bool = False) -> ModelFacts:
     return ModelFacts(
         base="owner/name@abc",
         data="raw.zip",
@@ -42,7 +42,7 @@ def facts(tiny_base: bool = False, synthetic_data: bool = False) -> ModelFacts:
         instruction="Describe it.",
         question="{title}?",
         four_bit=True,
-        tiny_base=tiny_base,
+        embedded_base=embedded_base,
         synthetic_data=synthetic_data,
     )
 
@@ -73,13 +73,13 @@ def test_a_model_card_holds_the_numbers_given() -> None:
     assert not text.endswith("\n\n")
 
 
-@pytest.mark.parametrize("tiny_base", [True, False])
+@pytest.mark.parametrize("embedded_base", [True, False])
 @pytest.mark.parametrize("synthetic_data", [True, False])
-def test_a_model_card_marks_a_demonstration(tiny_base: bool, synthetic_data: bool) -> None:
-    text = render_model_card(facts(tiny_base, synthetic_data), METRICS)
-    assert ("synthetic tiny model" in text) == tiny_base
+def test_a_model_card_marks_a_demonstration(embedded_base: bool, synthetic_data: bool) -> None:
+    text = render_model_card(facts(embedded_base, synthetic_data), METRICS)
+    assert ("embedded model" in text) == embedded_base
     assert ("data is synthetic" in text) == synthetic_data
 
 
 def test_a_model_card_starts_with_its_front_matter() -> None:
-    assert render_model_card(facts(tiny_base=True), METRICS).startswith("---\nlibrary_name: peft\n")
+    assert render_model_card(facts(embedded_base=True), METRICS).startswith("---\nlibrary_name: peft\n")

@@ -1,5 +1,7 @@
-"""base: a local folder is copied, the tiny model is built, and a model that is refused leaves the last one."""
+"""base: a local folder is copied, and a model that is refused leaves the last one."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,12 @@ from src.errors import UserError
 from src.params import BaseParams, Params
 from src.prompts.tokenizers import load_tokenizer
 from src.stages import base
-from src.synthetic import tiny_model
+
+EMBEDDED = Path(__file__).parents[2] / "models/embedded"
 
 
 def params(**given: Any) -> Params:
-    chosen: dict[str, Any] = {"repository": "-", "revision": "-", "folder": "-", "pretrain_steps": 2, "seed": 7} | given
+    chosen: dict[str, Any] = {"repository": "-", "revision": "-", "folder": "-"} | given
     return Params.model_construct(base=BaseParams(**chosen))
 
 
@@ -35,12 +38,17 @@ def test_a_folder_without_a_model_leaves_the_last_one(project: Path, base_folder
     assert contents() == before
 
 
-def test_the_tiny_model_is_the_same_bytes_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiny_model, "PRODUCTS", 300)
-    base.main(params(source="tiny"))
-    first = contents()
+def test_the_embedded_model_is_copied_as_it_was_published(project: Path) -> None:
+    base.main(params(source="local", folder=str(EMBEDDED)))
+    assert contents() == {path.name: path.read_bytes() for path in EMBEDDED.iterdir() if path.name in contents()}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= contents().keys()
     assert load_tokenizer("models/base", "chat").pad_token == "<|finetune_right_pad_id|>"
-    base.main(params(source="tiny"))
-    assert contents() == first
-    base.main(params(source="tiny", seed=8))
-    assert contents()["model.safetensors"] != first["model.safetensors"]
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(path.read_bytes()[:-1]), Path.unlink])
+def test_a_model_that_is_not_the_published_one_is_refused(project: Path, change: Callable[[Path], object]) -> None:
+    shutil.copytree(EMBEDDED, "copy")
+    change(Path("copy/tokenizer.json"))
+    with pytest.raises(UserError, match=r"copy/tokenizer\.json is not the file that copy/SHA256SUMS names: restore"):
+        base.main(params(source="local", folder="copy"))
+    assert not Path("models/base").exists()

@@ -12,11 +12,13 @@ import pytest
 from src.synthetic.catalogue import generate_products
 from src.synthetic.exact_near_duplicates import first_near_duplicates, jaccard_similarity
 from src.synthetic.raw_file import (
+    FACTS,
     GROUND_TRUTH,
     MALFORMED_SHARE,
     RAW,
     RECORDS,
     SEED,
+    any_of,
     compress_gzip,
     make_sample,
     vary_content,
@@ -40,20 +42,20 @@ def records(sample: Sample) -> dict[str, dict[str, Any]]:
 
 
 def test_code_gives_the_committed_files() -> None:
-    raw, ground_truth = make_sample(SEED, RECORDS)
-    assert gzip.decompress(RAW.read_bytes()) == raw
-    assert gzip.decompress(GROUND_TRUTH.read_bytes()) == ground_truth
+    files = make_sample(SEED, RECORDS)
+    assert files.keys() == {RAW, GROUND_TRUTH, FACTS}
+    assert all(gzip.decompress(path.read_bytes()) == content for path, content in files.items())
 
 
 def test_compressed_bytes_hold_no_name_and_no_time() -> None:
     assert compress_gzip(b"abc") == compress_gzip(b"abc")
-    for path in (RAW, GROUND_TRUTH):
+    for path in (RAW, GROUND_TRUTH, FACTS):
         assert path.read_bytes()[3:8] == bytes(5)  # flags and time of the gzip header
 
 
 def test_files_are_small() -> None:
     assert RAW.stat().st_size < 2_000_000
-    assert GROUND_TRUTH.stat().st_size < 1_000_000
+    assert GROUND_TRUTH.stat().st_size + FACTS.stat().st_size < 1_000_000
 
 
 def test_records_have_the_published_form(records: dict[str, dict[str, Any]]) -> None:
@@ -153,3 +155,47 @@ def test_a_variant_is_a_clear_near_duplicate() -> None:
 def test_titles_repeat_with_other_contents(sample: Sample) -> None:
     entries = sample[1]["records"].values()
     assert sum("repeated_title" in entry["flaws"] and "dropped" not in entry for entry in entries) > 30
+
+
+@pytest.fixture(scope="module")
+def facts() -> dict[str, Any]:
+    """The committed facts."""
+    return dict(json.loads(gzip.decompress(FACTS.read_bytes())))
+
+
+def test_every_kept_record_has_its_title_s_facts(
+    sample: Sample, records: dict[str, dict[str, Any]], facts: dict[str, Any]
+) -> None:
+    known = sample[1]["records"]
+    assert facts["records"].keys() == {uid for uid in records if "dropped" not in known.get(uid, {})}
+    for uid, found in facts["records"].items():
+        title = known.get(uid, {}).get("title", records[uid]["title"])
+        for name, values in found["stated"].items():
+            assert all(value in title and value in facts["values"][name] for value in values)
+
+
+def test_implied_values_are_no_title_s_and_what_a_content_states_is_stated_or_implied(
+    sample: Sample, records: dict[str, dict[str, Any]], facts: dict[str, Any]
+) -> None:
+    brands = any_of(facts["values"]["brand"])
+    for uid, found in list(facts["records"].items())[:1000]:
+        for name, values in found["implied"].items():
+            assert not {value.lower() for value in found["stated"][name]} & set(values)
+        content = sample[1]["records"].get(uid, {}).get("content", records[uid]["content"])
+        if "brand" in found["stated"] and "See also" not in content:
+            true = [*found["stated"]["brand"], *found["implied"].get("brand", [])]
+            assert {brand.lower() for brand in brands.findall(content)} <= {brand.lower() for brand in true}
+
+
+def test_facts_tell_what_belongs_to_a_product_from_what_does_not(facts: dict[str, Any]) -> None:
+    walks = [found for found in facts["records"].values() if found["stated"].get("subject") == ["Winter Walks"]]
+    assert walks
+    # The author's home, which the content may name, is no error where the title names another place.
+    assert all(len(found["implied"].get("place", [])) <= 1 for found in walks)
+
+
+def test_values_are_found_as_whole_words_and_the_longest_first() -> None:
+    assert any_of(["2 litres", "Lamp", "Table Lamp"]).findall("A table lamp of 12 litres, 2 litres; lamps") == [
+        "table lamp",
+        "2 litres",
+    ]
