@@ -23,12 +23,12 @@ WORD_END = re.compile(r"(?!\w)(?![.,/-]\d)")
 class ProductTruth(TypedDict):
     """What is known of one product.
 
-    `stated`: by attribute the value that its title states. `implied`: values of the title's attributes, other than its
-    own, that a true description may hold as well, such as the town where the brand is at home.
+    `stated`: by attribute the values that its title states. `implied`: other values of the same attributes that a true
+    description may hold as well, such as the town where the author lives.
     """
 
-    stated: dict[str, str]
-    implied: list[str]
+    stated: dict[str, list[str]]
+    implied: dict[str, list[str]]
 
 
 class Truth(TypedDict):
@@ -89,13 +89,13 @@ class KnownFacts:
     """The facts of one product whose truth is known.
 
     Attributes:
-        stated: by attribute the value that the title states, as `plain_text` writes it.
+        stated: by attribute the values that the title states, as `plain_text` writes them.
         allowed: the values that are right in a description: the title's own, and what they imply.
         vocabulary: the catalogue's.
     """
 
-    stated: Mapping[str, str]
-    allowed: frozenset[str]
+    stated: Mapping[str, set[str]]
+    allowed: set[str]
     vocabulary: Vocabulary
 
     def count(self, answer: str) -> CountsByAttribute:
@@ -103,8 +103,8 @@ class KnownFacts:
         found = self.vocabulary.find(answer)
         wrong = [self.attribute_of(value) for value in found - self.allowed]
         return {
-            attribute: FactCounts(1, int(value in found), wrong.count(attribute))
-            for attribute, value in self.stated.items()
+            attribute: FactCounts(len(values), len(values & found), wrong.count(attribute))
+            for attribute, values in self.stated.items()
         }
 
     def attribute_of(self, value: str) -> str | None:
@@ -125,10 +125,14 @@ def known_facts(title: str, known: ProductTruth, vocabulary: Vocabulary) -> Know
         None where the title states none of them: then it is of another product. The invented books have numbers that
         real ones may have too.
     """
-    stated = {attribute: plain_text(value) for attribute, value in known["stated"].items()}
-    if vocabulary.find(title).isdisjoint(stated.values()):
+    stated, implied = (
+        {attribute: set(map(plain_text, values)) for attribute, values in part.items()}
+        for part in (known["stated"], known["implied"])
+    )
+    own = set().union(*stated.values())
+    if vocabulary.find(title).isdisjoint(own):
         return None
-    return KnownFacts(stated, frozenset([*stated.values(), *map(plain_text, known["implied"])]), vocabulary)
+    return KnownFacts(stated, own.union(*implied.values()), vocabulary)
 
 
 def facts_by_truth(uids: Sequence[str], titles: Sequence[str], truth: Truth) -> list[KnownFacts | None]:

@@ -7,7 +7,7 @@ from tests.scoring.rows import generation
 
 TRUTH: Truth = {
     "values": {"kind": ["Lamp", "Bowl"]},
-    "records": {"known": {"stated": {"kind": "Lamp"}, "implied": []}},
+    "records": {"known": {"stated": {"kind": ["Lamp"]}, "implied": {}}},
 }
 
 

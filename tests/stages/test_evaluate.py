@@ -29,7 +29,7 @@ TRAIN = {
 }
 TRUTH = {
     "values": {"material": ["Brass", "Steel"], "kind": ["Lamp", "Desk Lamp"]},
-    "records": {"E1": {"stated": {"material": "Brass", "kind": "Desk Lamp"}, "implied": []}},
+    "records": {"E1": {"stated": {"material": ["Brass"], "kind": ["Desk Lamp"]}, "implied": {}}},
 }
 TEST = [("E1", "Brass Desk Lamp", "A desk lamp made of brass."), ("E2", "Blue Bag", "This blue bag is made of canvas.")]
 
