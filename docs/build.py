@@ -42,12 +42,18 @@ def parameters_table() -> str:
 
 
 def results_summary() -> str:
-    """The first run in four lines: records, training, scores, export."""
+    """The first run in five lines: records, training, facts, scores, export."""
     require_first_run()
     found = stage_metrics("decompress", "clean", "sample", "audit", "train", "evaluate", "export")
-    return "\n".join(
-        (records_line(found), training_line(found), scores_line(found["evaluate"]), export_line(found["export"]))
+    require_scores(found["evaluate"])
+    lines = (
+        records_line(found),
+        training_line(found),
+        facts_line(found["evaluate"]),
+        scores_line(found["evaluate"]),
+        export_line(found["export"]),
     )
+    return "\n".join(lines)
 
 
 def require_first_run() -> None:
@@ -63,6 +69,17 @@ def require_first_run() -> None:
             f"The docs show the embedded model on synthetic data, and {PARAMS} is set to something else: "
             f"`git checkout {PARAMS}` and `dvc repro` first."
         )
+
+
+def require_scores(scores: dict[str, Any]) -> None:
+    """Makes sure that metrics/evaluate.json holds every score that the docs show.
+
+    Raises:
+        UserError: if it was written before one was added.
+    """
+    missing = [score.name for score in SCORES if score.in_tables and score.name not in scores[TUNED]]
+    if missing:
+        raise UserError(f"metrics/evaluate.json lacks {', '.join(missing)}: run `dvc repro`, then `make docs`.")
 
 
 def stage_metrics(*stages: str) -> dict[str, Any]:
@@ -90,6 +107,31 @@ def training_line(found: dict[str, Any]) -> str:
     )
 
 
+def facts_line(scores: dict[str, Any]) -> str:
+    """Which facts each system states, and how many of them are wrong, with intervals."""
+    tuned, base, nearest = (
+        [format_percentage(scores, system, score) for score in ("facts_stated", "facts_wrong")]
+        for system in (TUNED, "base", "nearest")
+    )
+    return (
+        f"- **Facts**: of the facts in the titles, such as brand and colour, the fine-tuned model states {tuned[0]}, "
+        f"and {tuned[1]} of what it states is wrong; its base {base[0]} and {base[1]}, the copy of the nearest title's "
+        f"text {nearest[0]} and {nearest[1]}."
+    )
+
+
+def format_percentage(scores: dict[str, Any], system: str, score: str) -> str:
+    """A system's own score with its interval.
+
+    Args:
+        scores: metrics/evaluate.json.
+        system: its name.
+        score: the name of one from 0 to 100 that has an interval.
+    """
+    bounds = scores["interval"][system][score]
+    return f"{scores[system][score]:.1f}% ({bounds['low']:.1f} to {bounds['high']:.1f})"
+
+
 def scores_line(scores: dict[str, Any]) -> str:
     """How the tuned model compares, with intervals."""
     base, nearest = (scores["difference"][f"tuned_minus_{system}"]["rougeL"] for system in ("base", "nearest"))
@@ -115,16 +157,10 @@ def export_line(export: dict[str, Any]) -> str:
 
 
 def scores_table() -> str:
-    """Every score of the model card, of both models and the baseline.
-
-    Raises:
-        UserError: if the scores were written before one was added.
-    """
+    """Every score of the model card, of both models and the baseline."""
     require_first_run()
     scores = read_json("metrics/evaluate.json")
-    missing = [score.name for score in SCORES if score.in_tables and score.name not in scores[TUNED]]
-    if missing:
-        raise UserError(f"metrics/evaluate.json lacks {', '.join(missing)}: run `dvc repro`, then `make docs`.")
+    require_scores(scores)
     return evaluation_section(scores).partition("\n\n")[2]
 
 

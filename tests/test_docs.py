@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from hashlib import md5
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,8 +122,19 @@ def test_the_diagram_draws_every_stage_of_a_loop() -> None:
 def test_a_score_without_a_value_yet_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
     new = Score(name="new", label="new", unit="-", better=None, compute=lambda system: 1.0, in_tables=True)
     monkeypatch.setattr(build, "SCORES", (*build.SCORES, new))
-    with pytest.raises(UserError, match=r"metrics/evaluate\.json lacks new: run `dvc repro`"):
-        build.scores_table()
+    for render in (build.scores_table, build.results_summary):
+        with pytest.raises(UserError, match=r"metrics/evaluate\.json lacks (.*, )?new: run `dvc repro`"):
+            render()
+
+
+def test_facts_are_told_with_their_intervals() -> None:
+    bounds = {"facts_stated": {"low": 90.04, "high": 99.0}, "facts_wrong": {"low": 1.0, "high": 3.0}}
+    scores: dict[str, Any] = {"interval": dict.fromkeys(("base", "tuned", "nearest"), bounds)}
+    for number, system in enumerate(("tuned", "base", "nearest")):
+        scores[system] = {"facts_stated": 95.0 - number, "facts_wrong": 2.0 + number}
+    told = build.facts_line(scores)
+    assert "model states 95.0% (90.0 to 99.0), and 2.0% (1.0 to 3.0) of what it states is wrong" in told
+    assert "its base 94.0% (90.0 to 99.0) and 3.0%" in told and "text 93.0% (90.0 to 99.0) and 4.0%" in told
 
 
 def test_the_picture_shows_the_committed_plots() -> None:

@@ -75,6 +75,7 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "another model card": (append_comment("src/export/model_card.py"), {"model_card"}),
     "a comment in a cleaning rule": (append_comment("src/records/rules.py"), {"clean", "score_cleaning"}),
     "another ground truth of the sample": (append_comment("data/sample/ground_truth.json.gz"), {"score_cleaning"}),
+    "other known facts of the sample": (append_comment("data/sample/facts.json.gz"), {"evaluate"}),
     "another template": (set_value("format.template", "alpaca"), TEMPLATE),
     "another learning rate": (set_value("train.lr", 3e-5), {"train"}),
 }

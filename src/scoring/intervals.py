@@ -1,4 +1,4 @@
-"""How sure a difference between two systems is: paired bootstrap intervals, by scipy.
+"""How sure a score, or a difference between two systems, is: bootstrap intervals, paired for differences, by scipy.
 
 Covers every score that is a function of sums over records: means, ratios such as a loss per token, and corpus BLEU and
 chrF, which sacrebleu computes from summed n-gram counts. Scores that are not, such as distinct-n, get no interval.
@@ -48,9 +48,24 @@ def ratio_of_sums(parts: Sequence[float], wholes: Sequence[float]) -> RecordSums
 
     Args:
         parts: the numerator's terms, one a record.
-        wholes: the denominator's terms, one a record; their sum may not be 0.
+        wholes: the denominator's terms, one a record, none negative; their sum may not be 0.
     """
-    return RecordSums(np.array([parts, wholes], dtype=float), lambda sums: sums[0] / sums[1])
+
+    def score(sums: Floats) -> Floats:
+        # Where few records have a denominator, a resample may draw none of them: 0, for nothing was counted.
+        return np.divide(sums[0], sums[1], out=np.zeros_like(sums[0]), where=sums[1] > 0)
+
+    return RecordSums(np.array([parts, wholes], dtype=float), score)
+
+
+def estimate_score(sums: RecordSums) -> float:
+    """The score of all records."""
+    return float(sums.score(sums.terms.sum(axis=-1)))
+
+
+def estimate_with_interval(sums: RecordSums) -> dict[str, float]:
+    """A system's own score, with its percentile bootstrap interval: `estimate`, `low` and `high`."""
+    return bootstrap_statistic(sums.terms.shape[1], sums.score_records)
 
 
 def paired_difference(first: RecordSums, second: RecordSums) -> dict[str, float]:
@@ -66,19 +81,33 @@ def paired_difference(first: RecordSums, second: RecordSums) -> dict[str, float]
     Returns:
         `estimate`, and `low` and `high`, the bounds of its 95% interval.
     """
-    from scipy import stats
 
-    def difference(positions: NDArray[np.int64], axis: int = -1) -> Floats:  # scipy always passes the last axis
+    def difference(positions: NDArray[np.int64]) -> Floats:
         return first.score_records(positions) - second.score_records(positions)
 
-    positions = np.arange(first.terms.shape[1])
-    estimate = float(difference(positions))
-    if len(positions) == 1:  # scipy refuses a single record, of which every resample is the same
+    return bootstrap_statistic(first.terms.shape[1], difference)
+
+
+def bootstrap_statistic(records: int, statistic: Callable[[NDArray[np.int64]], Floats]) -> dict[str, float]:
+    """A statistic of some records, with its percentile bootstrap interval.
+
+    Args:
+        records: how many there are, at least one.
+        statistic: from positions of records, (..., records), what is estimated: (...).
+
+    Returns:
+        `estimate`, and `low` and `high`, the bounds of its 95% interval.
+    """
+    from scipy import stats
+
+    positions = np.arange(records)
+    estimate = float(statistic(positions))
+    if records == 1:  # scipy refuses a single record, of which every resample is the same
         return {"estimate": estimate, "low": estimate, "high": estimate}
     # The percentile method rather than BCa, whose interval is NaN where all resamples are equal.
     low, high = stats.bootstrap(
         (positions,),
-        difference,
+        lambda drawn, axis: statistic(drawn),  # scipy always passes the last axis
         n_resamples=RESAMPLES,
         batch=BATCH,
         vectorized=True,

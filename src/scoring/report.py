@@ -7,7 +7,7 @@ of a baseline without a model.
 from collections.abc import Mapping
 from typing import Any
 
-from src.scoring.intervals import paired_difference
+from src.scoring.intervals import estimate_with_interval, paired_difference
 from src.scoring.scores import SCORES, SystemAnswers
 from src.scoring.systems import TUNED
 
@@ -23,15 +23,28 @@ def score_report(systems: Mapping[str, SystemAnswers]) -> dict[str, Any]:
         systems: the answers of each by its name, the tuned model among them, all to the same records.
 
     Returns:
-        `records`, their number; each system's scores under its name; `difference`, see `tuned_differences`.
+        `records`, their number; each system's scores under its name; `interval`, see `own_intervals`, by system;
+        `difference`, see `tuned_differences`.
     """
     scores = {name: system_scores(answers) for name, answers in systems.items()}
-    return {"records": len(systems[TUNED].answers), **scores, "difference": tuned_differences(systems)}
+    intervals = {name: own_intervals(answers) for name, answers in systems.items()}
+    differences = tuned_differences(systems)
+    return {"records": len(systems[TUNED].answers), **scores, "interval": intervals, "difference": differences}
 
 
 def system_scores(answers: SystemAnswers) -> RoundedScores:
     """Every score of one system."""
     return round_scores({score.name: score.compute(answers) for score in SCORES if score.compute})
+
+
+def own_intervals(answers: SystemAnswers) -> dict[str, RoundedScores]:
+    """The bounds of the 95% intervals of one system's own scores, where the table of scores asks for them."""
+    found = {}
+    for score in SCORES:
+        if score.interval and score.sums and (sums := score.sums(answers)):
+            bounds = estimate_with_interval(sums)
+            found[score.name] = round_scores({"low": bounds["low"], "high": bounds["high"]})
+    return found
 
 
 def tuned_differences(systems: Mapping[str, SystemAnswers]) -> dict[str, dict[str, RoundedScores]]:

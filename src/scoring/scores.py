@@ -8,8 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
 
+from src.scoring.fact_counts import (
+    CountsByAttribute,
+    FactSums,
+    RecordFacts,
+    add_counts,
+    count_facts,
+    stated_sums,
+    wrong_sums,
+)
 from src.scoring.generations import Generation
-from src.scoring.intervals import RecordSums
+from src.scoring.intervals import RecordSums, estimate_score
 from src.scoring.likelihood import answer_loss, loss_sums, perplexity, stop_rate
 from src.scoring.overlap import OverlapScores, overlap_scores
 from src.scoring.style import distinct_ngrams, length_ratio, repetition_rate, verbatim_copy_rate
@@ -28,17 +37,24 @@ class SystemAnswers:
         references: the held-out texts, in the same order.
         contents: those of the training records, to find copies.
         generations: where a model answered, its rows in the same order; else None, and nothing has a likelihood.
+        facts: of the records, in the same order; None where no facts are counted.
     """
 
     answers: Sequence[str]
     references: Sequence[str]
     contents: Sequence[str]
     generations: Sequence[Generation] | None = None
+    facts: Sequence[RecordFacts] | None = None
 
     @cached_property
     def overlap(self) -> OverlapScores:
         """BLEU, chrF and ROUGE, computed once for the many rows that read them."""
         return overlap_scores(self.answers, self.references)
+
+    @cached_property
+    def fact_counts(self) -> list[CountsByAttribute]:
+        """What is counted in each answer, by attribute."""
+        return count_facts(self.facts, self.answers) if self.facts else []
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,7 @@ class Score:
         compute: the score of one system, None where it has no meaning. A row without it gives differences alone.
         sums: what it is computed from, for an interval of its differences; None where the system has no such score.
             A row without it has no interval.
+        interval: whether metrics/evaluate.json holds the interval of each system's own score too; needs sums.
         plotted: whether plots/evaluate/scores.tsv holds it.
         in_tables: whether the model card and the README hold it.
     """
@@ -63,6 +80,7 @@ class Score:
     better: Literal["higher", "lower"] | None
     compute: Callable[[SystemAnswers], float | None] | None = None
     sums: Callable[[SystemAnswers], RecordSums | None] | None = None
+    interval: bool = False
     plotted: bool = False
     in_tables: bool = False
 
@@ -82,8 +100,43 @@ def by_model(compute: Callable[[Sequence[Generation]], Value]) -> Callable[[Syst
     return lambda system: None if system.generations is None else compute(system.generations)
 
 
+def fact_sums(sums: FactSums) -> Callable[[SystemAnswers], RecordSums | None]:
+    """Reads what a score of facts is computed from, all attributes together."""
+    return lambda system: sums([add_counts(counts) for counts in system.fact_counts])
+
+
+def fact_score(sums: FactSums) -> Callable[[SystemAnswers], float | None]:
+    """Computes a score of facts; None where there are none."""
+
+    def compute(system: SystemAnswers) -> float | None:
+        found = fact_sums(sums)(system)
+        return estimate_score(found) if found else None
+
+    return compute
+
+
 # In the order of metrics/evaluate.json, which tables and plots share.
 SCORES = (
+    Score(
+        name="facts_stated",
+        label="facts of the title stated (%)",
+        unit=PERCENT,
+        better="higher",
+        compute=fact_score(stated_sums),
+        sums=fact_sums(stated_sums),
+        interval=True,
+        in_tables=True,
+    ),
+    Score(
+        name="facts_wrong",
+        label="stated facts that are wrong (%)",
+        unit=PERCENT,
+        better="lower",
+        compute=fact_score(wrong_sums),
+        sums=fact_sums(wrong_sums),
+        interval=True,
+        in_tables=True,
+    ),
     Score(
         name="bleu",
         label="BLEU",

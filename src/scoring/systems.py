@@ -1,13 +1,15 @@
 """The table of compared systems: one row for each, from which evaluate, its report, plots and the model card follow.
 
-To add a system, add its row to SYSTEMS and its name to .dvc/plots/systems.json (a test compares). One without a
-baseline is a model: it also needs its key under `generate` in dvc.yaml, and its generations among evaluate's deps.
+To add a system, add its row to SYSTEMS and its name to .dvc/plots/systems.json and facts.json (a test compares). One
+without a baseline is a model: it also needs its key under `generate` in dvc.yaml, and its generations among evaluate's
+deps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from src.scoring.fact_counts import RecordFacts
 from src.scoring.generations import Generation
 from src.scoring.nearest import nearest_titles
 from src.scoring.scores import SystemAnswers
@@ -55,7 +57,10 @@ SYSTEMS = (
 
 
 def system_answers(
-    systems: Sequence[System], generations: Mapping[str, Sequence[Generation]], training: TrainingRecords
+    systems: Sequence[System],
+    generations: Mapping[str, Sequence[Generation]],
+    training: TrainingRecords,
+    facts: Sequence[RecordFacts],
 ) -> dict[str, SystemAnswers]:
     """The answers of every system to the same records.
 
@@ -63,6 +68,7 @@ def system_answers(
         systems: rows of the table, at least one of them a model.
         generations: of every model by its name; paired (see check_paired).
         training: what baselines answer from.
+        facts: of the records, in the same order.
 
     Returns:
         By name, in the order of `systems`.
@@ -72,8 +78,8 @@ def system_answers(
 
     def answers_of(system: System) -> SystemAnswers:
         if system.baseline:
-            return SystemAnswers(system.baseline(titles, training), references, training.contents)
+            return SystemAnswers(system.baseline(titles, training), references, training.contents, facts=facts)
         rows = generations[system.name]
-        return SystemAnswers([row.answer for row in rows], references, training.contents, rows)
+        return SystemAnswers([row.answer for row in rows], references, training.contents, rows, facts)
 
     return {system.name: answers_of(system) for system in systems}

@@ -1,11 +1,11 @@
-"""Intervals of paired differences: certain where nothing varies, the normal ones for many records, repeatable."""
+"""Intervals: certain where nothing varies, the normal ones for many records, repeatable, paired for differences."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.scoring.intervals import mean_of, paired_difference, ratio_of_sums
+from src.scoring.intervals import estimate_score, estimate_with_interval, mean_of, paired_difference, ratio_of_sums
 
 scores = st.lists(st.floats(0, 100), min_size=1, max_size=30)
 
@@ -59,3 +59,16 @@ def test_the_records_of_both_systems_are_drawn_together() -> None:
 
 def test_a_single_record_has_an_interval_of_no_width() -> None:
     assert paired_difference(mean_of([3.0]), mean_of([1.0])) == {"estimate": 2.0, "low": 2.0, "high": 2.0}
+
+
+@settings(deadline=None, max_examples=20)
+@given(scores)
+def test_the_interval_of_a_score_is_that_of_its_difference_from_nothing(values: list[float]) -> None:
+    found = estimate_with_interval(mean_of(values))
+    assert found == paired_difference(mean_of(values), mean_of([0.0] * len(values)))
+    assert found["estimate"] == pytest.approx(estimate_score(mean_of(values)))
+
+
+def test_a_ratio_stays_finite_where_resamples_draw_no_denominator() -> None:
+    found = estimate_with_interval(ratio_of_sums([1.0, *[0.0] * 4], [2.0, *[0.0] * 4]))
+    assert (found["estimate"], found["low"], found["high"]) == (0.5, 0.0, 0.5)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from src.scoring.fact_counts import FactCounts
 from src.scoring.generations import Generation
 from src.scoring.report import round_scores, score_report
 from src.scoring.scores import SCORES, SystemAnswers
@@ -57,7 +58,7 @@ def leaves(value: Any) -> Iterator[Any]:
 
 def test_a_perfect_model_against_a_silent_one() -> None:
     scores = report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
-    assert list(scores) == ["records", "base", "tuned", "nearest", "difference"]
+    assert list(scores) == ["records", "base", "tuned", "nearest", "interval", "difference"]
     assert all(list(scores[system]) == KEYS for system in ("base", "tuned", "nearest"))
     assert [scores["tuned"][name] for name in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")] == [100.0] * 5
     assert [scores["base"][name] for name in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")] == [0.0] * 5
@@ -125,10 +126,10 @@ def synthetic_generations(random: Random, references: list[str], kept: float) ->
 
 
 def without_newer_scores(found: Any, golden: Any) -> Any:
-    """What is found, without the scores that the golden report does not have."""
+    """What is found, without the scores and the section that the golden report does not have."""
     if not isinstance(found, dict):
         return found
-    names = {score.name for score in SCORES}
+    names = {"interval", *(score.name for score in SCORES)}
     return {
         key: without_newer_scores(value, golden.get(key))
         for key, value in found.items()
@@ -158,6 +159,47 @@ def test_corpus_scores_have_intervals(score: str) -> None:
         assert found["estimate"] == pytest.approx(scores["tuned"][score] - scores[other][score], abs=2e-6)
         assert found["low"] < found["estimate"] < found["high"]
         assert (found["low"] > 0) if ahead else (found["high"] < 0)
+
+
+class OneFact:
+    """A record with one fact, which an answer states or not; what else it states is wrong."""
+
+    def __init__(self, fact: str) -> None:
+        self.fact = fact
+
+    def count(self, answer: str) -> dict[str, FactCounts]:
+        return {"word": FactCounts(1, int(self.fact in answer.split()), int(answer not in ("", self.fact)))}
+
+
+def fact_report(answers: list[str], facts: list[OneFact] | None) -> dict[str, Any]:
+    references = ["a lamp"] * len(answers)
+    tuned = SystemAnswers(answers, references, [], facts=facts)
+    return score_report({"tuned": tuned, "other": SystemAnswers(["b", "a", "a"], references, [], facts=facts)})
+
+
+def test_facts_are_scored_with_intervals_of_their_own() -> None:
+    found = fact_report(["a", "b", "b"], [OneFact("a")] * 3)
+    assert found["tuned"]["facts_stated"] == pytest.approx(100 / 3, abs=1e-6)
+    assert found["tuned"]["facts_wrong"] == pytest.approx(200 / 3, abs=1e-6)
+    assert list(found["interval"]) == ["tuned", "other"]
+    for score in ("facts_stated", "facts_wrong"):
+        bounds = found["interval"]["tuned"][score]
+        assert 0 <= bounds["low"] < found["tuned"][score] < bounds["high"] <= 100
+    assert found["difference"]["tuned_minus_other"]["facts_stated"]["estimate"] == pytest.approx(-100 / 3, abs=1e-6)
+
+
+def test_where_nothing_is_stated_nothing_is_wrong() -> None:
+    found = fact_report(["", "", ""], [OneFact("a")] * 3)
+    assert found["tuned"]["facts_stated"] == 0.0
+    assert found["tuned"]["facts_wrong"] is None
+    assert list(found["interval"]["tuned"]) == ["facts_stated"]
+    assert "facts_wrong" not in found["difference"]["tuned_minus_other"]
+
+
+def test_without_facts_there_is_no_score_of_them() -> None:
+    found = fact_report(["a", "b", "b"], None)
+    assert (found["tuned"]["facts_stated"], found["tuned"]["facts_wrong"]) == (None, None)
+    assert found["interval"] == {"tuned": {}, "other": {}}
 
 
 def test_equal_systems_do_not_differ() -> None:

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from src.scoring import report
+from src.scoring.fact_counts import MEASURES, REFERENCE
 from src.scoring.report import score_report
 from src.scoring.scores import SCORES, Score, SystemAnswers
 from src.scoring.systems import SYSTEMS, TUNED
 
-PLOT = Path(__file__).parents[2] / ".dvc/plots/systems.json"
+PLOTS = Path(__file__).parents[2] / ".dvc/plots"
 
 
 def sorts(value: Any) -> list[list[str]]:
     """The orders that a plot gives, from the top down."""
+    if isinstance(value, list):
+        return [order for below in value for order in sorts(below)]
     if not isinstance(value, dict):
         return []
     own = [value["sort"]] if value.get("sort") else []
@@ -29,11 +32,21 @@ def test_every_row_has_a_name_of_its_own(names: list[str]) -> None:
 
 def test_the_plot_orders_the_plotted_scores_and_the_systems_as_the_tables_do() -> None:
     plotted = [score.name for score in SCORES if score.plotted]
-    assert sorts(json.loads(PLOT.read_text(encoding="utf-8"))) == [plotted, [system.name for system in SYSTEMS]]
+    plot = json.loads((PLOTS / "systems.json").read_text(encoding="utf-8"))
+    assert sorts(plot) == [plotted, [system.name for system in SYSTEMS]]
+
+
+def test_the_plot_of_facts_orders_and_names_measures_and_systems() -> None:
+    text, systems = (PLOTS / "facts.json").read_text(encoding="utf-8"), [system.name for system in SYSTEMS]
+    assert sorts(json.loads(text)) == [systems, systems]
+    assert list(MEASURES) == ["stated", "wrong"]  # in this order, since sorted facets of a grid mix up their cells
+    assert all(f"{system}: '" in text for system in systems)  # in the legend
+    assert f"datum.system == '{REFERENCE}'" in text
 
 
 def test_what_is_shown_has_a_value() -> None:
     assert all(score.compute for score in SCORES if score.plotted or score.in_tables)
+    assert all(score.sums for score in SCORES if score.interval)
 
 
 def test_what_others_are_compared_with_is_a_model() -> None:

@@ -1,5 +1,6 @@
 """evaluate: every system on the same records, a new row is a new system, refusals leave the last result."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -18,12 +19,17 @@ from src.stages.evaluate import main
 
 ROOT = str(Path(__file__).parents[2])
 PLOTTED = [score.name for score in SCORES if score.plotted]
+ALL_RIGHT = {"facts_stated": 100.0, "facts_wrong": 0.0}
 NO_PARAMS = Params.model_construct()
 TRAIN = {
     "uid": ["T1", "T2", "T3"],
     "title": ["Brass Lamp", "Red Canvas Bag", "Garden Hose"],
     "content": ["A lamp made of brass.", "This red bag is made of canvas.", "A hose for the garden."],
     "stratum": ["0-0", "0-0", "0-0"],
+}
+TRUTH = {
+    "values": {"material": ["Brass", "Steel"], "kind": ["Lamp", "Desk Lamp"]},
+    "records": {"E1": {"stated": {"material": ["Brass"], "kind": ["Desk Lamp"]}, "implied": {}}},
 }
 TEST = [("E1", "Brass Desk Lamp", "A desk lamp made of brass."), ("E2", "Blue Bag", "This blue bag is made of canvas.")]
 
@@ -49,6 +55,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("data/split").mkdir(parents=True)
     pl.DataFrame(TRAIN).write_parquet("data/split/train.parquet")
+    Path("data/sample").mkdir()
+    evaluate.FACTS.write_bytes(gzip.compress(json.dumps(TRUTH).encode()))
     write_jsonl("data/generations/base.jsonl", rows(["lamp lamp lamp lamp lamp", ""], 40.0))
     write_jsonl("data/generations/tuned.jsonl", rows(["A desk lamp made of brass.", "A blue bag."], 16.0))
     return tmp_path
@@ -69,7 +77,26 @@ def test_systems_are_scored_on_the_same_records(project: Path, capsys: pytest.Ca
         100 * (10 / 11 + 6 / 7) / 2
     )  # the lamp's text and the red bag's
     assert scores["nearest"]["verbatim_copy_rate"] == 1.0
-    assert capsys.readouterr().out.startswith("Scored 2 records: ROUGE-L base ")
+    printed = capsys.readouterr().out
+    assert printed.startswith("Scored 2 records: ROUGE-L base ")
+    assert printed.endswith("; facts stated: base 0%, tuned 100%, nearest 33%.\n")
+
+
+def test_facts_are_those_of_the_truth_or_of_the_title(project: Path) -> None:
+    main(NO_PARAMS)
+    scores = written()
+    # Of the lamp its kind and material are known, of the bag its name for want of better: no description has "blue".
+    assert [scores[name]["facts_stated"] for name in ("base", "tuned")] == [0.0, 100.0]
+    assert scores["nearest"]["facts_stated"] == pytest.approx(100 / 3, abs=1e-6)
+    assert [scores[name]["facts_wrong"] for name in ("base", "tuned", "nearest")] == [100.0, 0.0, 50.0]
+    assert scores["interval"]["tuned"] == {score: {"low": bound, "high": bound} for score, bound in ALL_RIGHT.items()}
+    header, *lines = [line.split("\t") for line in Path("plots/evaluate/facts.tsv").read_text().splitlines()]
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
+    assert list(dict.fromkeys(row["attribute"] for row in rows)) == ["all facts", "material", "kind", "name"]
+    shown = {
+        row["system"]: row["percent"] for row in rows if (row["measure"], row["attribute"]) == ("stated", "all facts")
+    }
+    assert shown == {"base": "0.0", "tuned": "100.0", "nearest": "33.33", "reference": "100.0"}
 
 
 def test_the_plot_repeats_the_metrics(project: Path) -> None:
@@ -89,7 +116,7 @@ def test_a_new_row_is_a_new_system(
     write_jsonl("data/generations/few_shot.jsonl", rows(["A lamp made of brass.", "A bag."], 24.0))
     main(NO_PARAMS)
     scores = written()
-    assert list(scores) == ["records", "base", "tuned", "nearest", "title", "few_shot", "difference"]
+    assert list(scores) == ["records", "base", "tuned", "nearest", "title", "few_shot", "interval", "difference"]
     assert scores["title"]["rougeL"] == pytest.approx(100 * (4 / 9 + 4 / 9) / 2, abs=1e-6)
     assert scores["title"]["answer_loss"] is None
     assert scores["few_shot"]["answer_loss"] == 3.0
@@ -110,7 +137,7 @@ def test_generations_of_other_records_are_refused_and_the_last_result_stays(proj
 
 def test_another_process_writes_the_same_bytes_and_leaves_nothing_else(project: Path) -> None:
     main(NO_PARAMS)
-    results = [Path("metrics/evaluate.json"), Path("plots/evaluate/scores.tsv")]
+    results = [Path("metrics/evaluate.json"), Path("plots/evaluate/scores.tsv"), Path("plots/evaluate/facts.tsv")]
     before = [path.read_bytes() for path in results]
     home, temporary = project / "home", project / "temporary"
     home.mkdir()
