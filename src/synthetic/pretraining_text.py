@@ -1,7 +1,7 @@
 """The text that the embedded base model is pretrained on: fresh products of the catalogue, told in chats.
 
-A chat puts a description in other words, names facts of a title, or repeats random words. No record of the synthetic
-sample is in it, and never a title beside its description: that task is left to fine-tuning.
+A chat puts a description in other words, or names facts of a title. No record of the synthetic sample is in it, and
+never a title beside its description: that task is left to fine-tuning.
 """
 
 import random
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 CHUNK = 500  # products described in other words, and as many others whose titles are asked about
 MOST_FACTS = 3  # that a question on a title asks for
-REPETITIONS = 250  # of a chunk: what cannot be guessed has to be copied, and copying has to be learnt first
-FEWEST_WORDS, MOST_WORDS = 5, 15  # that are repeated
 HOUSE_STYLES = 12  # a question follows any of them, its answer the maker's own
 TOKENIZER_CHUNKS = 20  # chunks that the tokenizer's merges are learnt from
 ROW_TOKENS = 256  # of a row of training
@@ -42,8 +40,6 @@ def make_chats(seed: int, number: int) -> list[Chat]:
     chats = [paraphrase(rng, outline) for outline in draw_fresh_outlines(rng)]
     # Titles of other products, so that no title has its description anywhere in the chunk.
     chats += [ask_for_facts(rng, outline) for outline in draw_fresh_outlines(rng)]
-    words = [word for _, _, text in chats for word in text.split()]
-    chats += [repeat_words(rng, words) for _ in range(REPETITIONS)]
     rng.shuffle(chats)
     return [chat for chat in chats if held_out_texts().isdisjoint(chat)]
 
@@ -77,17 +73,6 @@ def ask_for_facts(rng: random.Random, outline: Outline) -> Chat:
     asked = rng.sample(list(facts), rng.randint(1, min(MOST_FACTS, len(facts))))
     question = f"Name the {' and the '.join(asked)}."
     return question, write_product(rng, outline).title, "; ".join(" ".join(facts[name]) for name in asked)
-
-
-def repeat_words(rng: random.Random, words: list[str]) -> Chat:
-    """A chat that repeats random words.
-
-    Args:
-        rng: draws them.
-        words: those that there are.
-    """
-    text = " ".join(rng.choices(words, k=rng.randint(FEWEST_WORDS, MOST_WORDS)))
-    return "Repeat the text.", text, text
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The shape of the embedded base model: a Llama of 3.4 million parameters with a tokenizer like Llama 3's.
+"""The shape of the embedded base model: a Llama of 2.9 million parameters with a tokenizer like Llama 3's.
 
 Covers tokenizer, chat template and first weights; pretrain.py trains them. Not a model for use.
 """
@@ -30,7 +30,7 @@ CONTEXT = 2048  # tokens
 SHAPE: dict[str, Any] = {  # hidden and intermediate sizes are multiples of 256, which llama.cpp's K-quants need
     "hidden_size": 256,
     "intermediate_size": 768,
-    "num_hidden_layers": 4,
+    "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
