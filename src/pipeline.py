@@ -26,7 +26,7 @@ from src.params import PIPELINE, read_yaml
 ALWAYS = "src/numerics.py"
 
 # They check the parameters, start the stage and word its errors. DVC tracks the parameters' values by itself.
-INERT = frozenset({"src/errors.py", "src/params.py", "src/stages/runner.py"})
+INERT = frozenset({"src/errors.py", "src/params.py", "src/stages/__init__.py", "src/stages/runner.py"})
 REFUSALS = "refusals.py"  # in any room: functions that only refuse or word messages
 
 # What code finds by its place or its name instead of importing it: the file that does so, and what it opens or loads.

@@ -115,14 +115,27 @@ def positive_integer(text: str) -> int:
 
 
 def record_runtime(stage: str, seconds: float, measured: dict[str, Any]) -> None:
-    """Adds a stage's entry to metrics/runtime.json.
+    """Adds a stage's entry to metrics/runtime.json; where that cannot be done, it says so and no more.
+
+    The stage's results are written by now, and no duration is worth running it again.
 
     Args:
         stage: its name, with its variant.
         seconds: its duration; the peak memory, in MB, is added here.
         measured: what else it measured.
     """
-    runtime = read_json(RUNTIME) if RUNTIME.exists() else {}
     peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    runtime[stage] = {"seconds": round(seconds, 1), "peak_memory_mb": round(peak_memory), **measured}
-    write_json(RUNTIME, dict(sorted(runtime.items())))
+    entry = {"seconds": round(seconds, 1), "peak_memory_mb": round(peak_memory), **measured}
+    try:
+        write_json(RUNTIME, dict(sorted((earlier_durations() | {stage: entry}).items())))
+    except (OSError, ValueError, TypeError) as error:  # a folder by that name, a full disk, a number that is NaN
+        print(f"{stage}: its duration is not recorded in {RUNTIME} ({error}).", file=sys.stderr)
+
+
+def earlier_durations() -> dict[str, Any]:
+    """What metrics/runtime.json holds; nothing where it is missing or broken, such as by a merge conflict."""
+    try:
+        runtime = read_json(RUNTIME)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return runtime if isinstance(runtime, dict) else {}

@@ -51,12 +51,12 @@ def main(params: Params) -> dict[str, Any]:
     metrics = training_evidence(model, run, steps)
     write_adapter(model, tokenizer)
 
-    shutil.rmtree(checkpoints)  # not before the adapter is in place: until then training can be resumed
     write_tsv("plots/train/training.tsv", run.training_loss)
     write_tsv("plots/train/validation.tsv", run.validation_loss)
     sizes = {"records": len(records["train"]), "rows": sum(rows.per_round()), "rounds": train.rounds}
     base = {"base": base_origin(params.base), "base_sha256": weights_digest(BASE)}
     write_json("metrics/train.json", sizes | metrics | base)
+    shutil.rmtree(checkpoints, ignore_errors=True)  # not before all is in place: until then training can be resumed
     first, kept = metrics["validation_loss_first"], metrics["validation_loss_kept"]
     processes.print_once(f"{run.steps} steps: validation loss {first} to {kept}")
     return training_throughput(run)

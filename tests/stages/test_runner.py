@@ -85,6 +85,49 @@ def test_durations_are_merged_in_the_order_of_stages(project: Path) -> None:
     assert measured["lr"] is True
 
 
+BROKEN_DURATIONS = {
+    "conflict": '<<<<<<< HEAD\n{"train": {}}\n=======\n{}\n>>>>>>> other\n',
+    "empty": "",
+    "list": "[1]",
+    "number": "5",
+    "deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", BROKEN_DURATIONS.values(), ids=BROKEN_DURATIONS)
+def test_durations_that_cannot_be_read_begin_anew(project: Path, content: str) -> None:
+    (project / "metrics").mkdir()
+    (project / "metrics/runtime.json").write_text(content)
+    done = demo(project, "Path('done').touch()")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(runtime(project)) == ["demo"]
+
+
+@pytest.mark.parametrize("block", ["metrics", "metrics/runtime.json/full"], ids=["file", "folder"])
+def test_durations_that_cannot_be_written_fail_no_stage(project: Path, block: str) -> None:
+    blocking = project / block
+    blocking.parent.mkdir(parents=True, exist_ok=True)
+    blocking.touch()
+    done = demo(project, "Path('done').touch()")
+    assert done.returncode == 0
+    assert done.stderr.startswith("demo: its duration is not recorded in metrics/runtime.json (")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interruption_while_libraries_load_is_one_sentence(project: Path) -> None:
+    (project / "polars").mkdir()
+    (project / "polars/__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    stopped = subprocess.run(
+        [sys.executable, "-m", "src.stages.clean"],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": f"{project}:{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert stopped.returncode != 0
+    assert stopped.stderr == "interrupted: `dvc repro` goes on from here.\n"
+
+
 def test_a_variant_is_chosen_on_the_command_line(project: Path) -> None:
     variants = ", variants=('base', 'tuned')"
     assert demo(project, "print(*variant)", "tuned", variants=variants).stdout == "tuned\n"
