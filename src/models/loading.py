@@ -39,7 +39,7 @@ def load_base(base: Path, four_bit: bool, exact: bool = False, attention: str = 
     transformers_logging.disable_progress_bar()  # a bar for each load, full at once
     on_gpu = torch.cuda.is_available() and not exact
     dtype = torch.float32 if exact else compute_dtype()
-    config = AutoConfig.from_pretrained(base, local_files_only=True)
+    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     if stored:
         config.quantization_config = stored | {"bnb_4bit_compute_dtype": str(dtype).removeprefix("torch.")}
     model = AutoModelForCausalLM.from_pretrained(

@@ -208,11 +208,11 @@ def changed_model_file(path: Path, checksums: str) -> UserError:
     )
 
 
-def check_model(folder: Path) -> None:
-    """Refuses a folder that is not a complete model, or one whose layers are not known here.
+def refuse_incomplete_model(folder: Path) -> None:
+    """Refuses a folder that lacks a file of a model.
 
     Raises:
-        UserError: naming what is missing or unknown.
+        UserError: naming what is missing.
     """
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     if not any(folder.glob("*.safetensors")):
@@ -222,8 +222,53 @@ def check_model(folder: Path) -> None:
             f"the base model lacks {', '.join(missing)}: point base.repository or base.folder at a model that is "
             "stored as safetensors with its tokenizer."
         )
-    architecture = read_json(folder / "config.json").get("architectures", ["unknown"])[0]
+
+
+def refuse_architecture(architecture: object) -> None:
+    """Refuses a base model whose layers are not known here.
+
+    Args:
+        architecture: what config.json names first; None if it names none.
+
+    Raises:
+        UserError: with those that are known.
+    """
     if architecture not in ARCHITECTURES:
-        raise UserError(
-            f"the base model is a {architecture}: choose a base of the Llama family ({', '.join(ARCHITECTURES)})."
-        )
+        named = f"is a {architecture}" if isinstance(architecture, str) else "names no architecture in config.json"
+        raise UserError(f"the base model {named}: choose a base of the Llama family ({', '.join(ARCHITECTURES)}).")
+
+
+def broken_model_file(name: str, fault: str) -> UserError:
+    """The refusal of a base model with a file that later stages could not use.
+
+    Args:
+        name: the file.
+        fault: what is wrong with it, as the rest of a sentence.
+    """
+    return UserError(
+        f"the base model's {name} {fault}: fetch the model anew, or point base.repository or base.folder at another."
+    )
+
+
+def other_weights(found: str) -> UserError:
+    """The refusal of weights that belong to another config.json.
+
+    Args:
+        found: what the files hold, and what they should.
+    """
+    return UserError(
+        f"the base model's weights hold {found}: these files are of two models; fetch them anew, or point "
+        "base.repository or base.folder at another model."
+    )
+
+
+def model_with_code(name: str) -> UserError:
+    """The refusal of a model that brings Python files of its own, which could do anything.
+
+    Args:
+        name: the file that names them.
+    """
+    return UserError(
+        f"the base model's {name} names Python code of its own (auto_map), which is never run here: choose a model "
+        "that transformers loads by itself."
+    )

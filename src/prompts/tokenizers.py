@@ -35,7 +35,7 @@ def load_tokenizer(folder: str | Path, template: TemplateName) -> "PreTrainedTok
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     tokenizer.chat_template = saved_chat_template(template, tokenizer.chat_template)
     tokenizer.pad_token = choose_pad_token(tokenizer)
     tokenizer.padding_side = "left"  # generation goes on from the right end
@@ -68,12 +68,10 @@ def render_turns(tokenizer: "PreTrainedTokenizerBase", turns: Turns, add_generat
     Raises:
         UserError: if the template refuses the turns, as some do a system turn.
     """
-    from jinja2 import TemplateError
-
     try:
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
-    except TemplateError as error:
-        raise refusals.refused_turns(str(error)) from None
+    except Exception as error:  # a template is a program of the model's maker, which may raise anything
+        raise refusals.refused_turns(str(error) or type(error).__name__) from None
     return with_bos(tokenizer, str(text))
 
 

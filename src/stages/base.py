@@ -7,7 +7,7 @@ that the pipeline runs anywhere.
 from pathlib import Path
 
 from src.files import atomic_folder
-from src.models.refusals import check_model
+from src.models.base_checks import check_model
 from src.models.sources import copy_model, download_model
 from src.params import BaseParams, Params
 from src.stages.runner import run_stage

@@ -1,4 +1,4 @@
-"""The base model's files: a folder is copied, an incomplete one refused, a hub that cannot be reached explained."""
+"""The base model's files: a folder is copied, a hub that cannot be reached explained."""
 
 import os
 import subprocess
@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from src.errors import UserError
-from src.models.refusals import check_model
 from src.models.sources import copy_model
 
 ROOT = Path(__file__).parents[2]
@@ -24,31 +23,6 @@ def complete(folder: Path) -> Path:
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (folder / name).write_text('{"architectures": ["LlamaForCausalLM"]}')
     return folder
-
-
-def test_a_family_whose_layers_are_not_known_is_refused(tmp_path: Path) -> None:
-    folder = complete(tmp_path / "model")
-    (folder / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
-    with pytest.raises(UserError, match="is a GPT2LMHeadModel: choose a base of the Llama family"):
-        check_model(folder)
-
-
-def test_a_complete_folder_passes(tmp_path: Path) -> None:
-    check_model(complete(tmp_path / "model"))
-
-
-@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_an_incomplete_folder_is_refused(tmp_path: Path, missing: str) -> None:
-    folder = complete(tmp_path / "model")
-    (folder / missing).unlink()
-    (folder / "pytorch_model.bin").write_text("weights that run code when they are loaded")
-    with pytest.raises(UserError, match=f"the base model lacks .*{Path(missing).suffix}: point base.repository"):
-        check_model(folder)
-
-
-def test_all_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"lacks config\.json, tokenizer\.json, \*\.safetensors:"):
-        check_model(tmp_path)
 
 
 def test_a_copy_holds_the_model_and_no_code(tmp_path: Path) -> None:
