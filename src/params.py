@@ -5,7 +5,7 @@ stages do, when they come to it. Imports nothing heavy, so that a check takes a 
 
     python -m src.params check          # params.yaml and every recipe, all faults at once
     python -m src.params recipe         # the recipes, a line each
-    python -m src.params recipe NAME    # lay recipes/NAME.yaml over params.yaml, comments kept
+    python -m src.params recipe NAME    # put the defaults, and recipes/NAME.yaml over them, into params.yaml
 """
 
 import argparse
@@ -28,13 +28,17 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PARAMS, RECIPES, PIPELINE = Path("params.yaml"), Path("recipes"), Path("dvc.yaml")
+DEFAULTS = RECIPES / "defaults.yaml"  # every parameter, as the first run has it; recipes are laid over these
+SHOWN_CHARS = 80  # of a value in a sentence
 
+# Upper bounds are beyond what makes sense, so that a slip of the hand is not found by a full memory hours later.
 Share = Annotated[float, Field(ge=0, le=1)]
 HeldOutShare = Annotated[float, Field(gt=0, le=0.5)]
-Count = Annotated[int, Field(ge=1)]
-CountOrAll = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+CountOrAll = Annotated[int, Field(ge=0, le=10**9)]
+BatchSize = Annotated[int, Field(ge=1, le=10_000)]
+Tokens = Annotated[int, Field(ge=1, le=2**20)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # numpy's generators take no more
 Text = Annotated[str, Field(min_length=1)]
 
 # The base model's own template, and the files of src/prompts/templates/.
@@ -96,7 +100,7 @@ class SampleParams(Section):
     topics: Annotated[int, Field(ge=1, le=50)]
     validation_share: HeldOutShare
     test_share: HeldOutShare
-    seed: CountOrAll
+    seed: Seed
 
 
 class FormatParams(Section):
@@ -121,23 +125,23 @@ class TrainParams(Section):
     backend: Literal["transformers", "unsloth"]
     launcher: Launcher
     four_bit: bool
-    max_length: Annotated[int, Field(ge=16)]
+    max_length: Annotated[int, Field(ge=16, le=2**20)]
     packing: bool
     attention: Literal["auto", "sdpa", "eager", "varlen", "flash_attention_2", "flex_attention"]
     compile: bool
-    rounds: Count
-    epochs: Positive
+    rounds: Annotated[int, Field(ge=1, le=1000)]
+    epochs: Annotated[float, Field(gt=0, le=1000)]
     max_steps: CountOrAll
-    batch_size: Count
-    accumulation: Count
-    lr: Positive
+    batch_size: BatchSize
+    accumulation: BatchSize
+    lr: Annotated[float, Field(gt=0, le=1)]
     scheduler: Literal["cosine", "linear", "constant_with_warmup"]
     warmup_steps: CountOrAll
     optimizer: Literal["paged_adamw_8bit", "adamw_8bit", "adamw_torch"]
-    weight_decay: NotNegative
-    max_grad_norm: Positive
-    lora_r: Count
-    lora_alpha: Count
+    weight_decay: Share
+    max_grad_norm: Annotated[float, Field(gt=0, le=1000)]
+    lora_r: Annotated[int, Field(ge=1, le=1024)]
+    lora_alpha: Annotated[int, Field(ge=1, le=4096)]
     lora_dropout: Annotated[float, Field(ge=0, lt=1)]
     gradient_checkpointing: bool
     log_steps: Count
@@ -146,18 +150,18 @@ class TrainParams(Section):
     early_stopping: CountOrAll
     best_checkpoint: bool
     save_steps: Count
-    seed: CountOrAll
+    seed: Seed
 
 
 class GenerateParams(Section):
     records: CountOrAll
-    max_new_tokens: Count
-    batch_size: Count
+    max_new_tokens: Tokens
+    batch_size: BatchSize
 
 
 class ExportParams(Section):
     check_prompts: Count
-    check_tokens: Count
+    check_tokens: Tokens
 
 
 class Params(Section):
@@ -203,7 +207,10 @@ def params_for_stage(stage: str) -> Params:
 
 def declared_params(stage: str) -> list[tuple[str, str]]:
     """The (section, key) pairs that `stage` declares in dvc.yaml; a section without a key means all its keys."""
-    definition = read_yaml(PIPELINE)["stages"][stage]
+    try:
+        definition = read_yaml(PIPELINE)["stages"][stage]
+    except (KeyError, TypeError):
+        raise UserError(f"{PIPELINE} has no stage {stage}: restore it (`git checkout {PIPELINE}`).") from None
     entries = [entry.partition(".") for entry in definition.get("do", definition).get("params", [])]
     return [(section, key) for section, _, name in entries for key in ([name] if name else section_keys(section))]
 
@@ -217,18 +224,22 @@ def read_yaml(path: Path) -> CommentedMap:
     """A YAML mapping with its comments and line numbers (YAML 1.2, so that 1e-5 is a number).
 
     Raises:
-        UserError: if the file is missing or is not a mapping.
+        UserError: if the file is missing, cannot be read or is not a mapping.
     """
     try:
         document = YAML().load(path.read_text(encoding="utf-8"))
+        plain_values(document)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run from the project's root, or restore it with git.") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): restore it with git.") from None
+    except RecursionError:
+        raise UserError(f"{path}: is nested too deep: write `section:` and indented `key: value` lines.") from None
+    except (YAMLError, ValueError, TypeError, AttributeError) as error:  # the parser's own, on odd numbers and tags
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise UserError(
-            f"{path}{line}: is not valid YAML ({getattr(error, 'problem', error)}): correct that line."
-        ) from None
+        reason = (str(getattr(error, "problem", error)).splitlines() or [""])[0]
+        raise UserError(f"{path}{line}: is not valid YAML ({reason}): correct that line.") from None
     if not isinstance(document, CommentedMap):
         raise UserError(f"{path}: has no sections: it needs `section:` lines with indented `key: value` lines below.")
     return document
@@ -270,7 +281,13 @@ def explain_fault(fault: "ErrorDetails") -> str:
     if fault["type"] == "float_type" and isinstance(given, str) and re.fullmatch(r"[\d.]+e[-+]?\d+", given):
         return f"{path} is the text {given!r}: write it as a number without quotes, such as 1.0e-5."
     wanted = describe_type(fault["loc"]) or fault["msg"].removeprefix("Input should be ")
-    return f"{path} is {given!r}, and must be {wanted}: change it."
+    return f"{path} is {shown_value(given)}, and must be {wanted}: change it."
+
+
+def shown_value(value: object) -> str:
+    """A value as a sentence shows it, cut off where it is long."""
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN_CHARS else f"{shown[:SHOWN_CHARS]}…"
 
 
 def describe_type(location: tuple[Any, ...]) -> str | None:
@@ -381,11 +398,25 @@ def recipe_path(name: str) -> Path:
     Raises:
         UserError: if there is none of that name.
     """
-    path = RECIPES / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.yaml")))
-        raise UserError(f"recipe {name!r} does not exist: choose one of {known}.")
-    return path
+    paths = {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
+    if name not in paths:
+        raise UserError(f"recipe {shown_value(name)} does not exist: choose one of {', '.join(paths)}.")
+    return paths[name]
+
+
+def lay_recipe(document: CommentedMap, path: Path) -> CommentedMap:
+    """A document with the values of the defaults, and over them those of a recipe.
+
+    So a recipe gives the same whatever was laid before it.
+
+    Args:
+        document: params.yaml, or the defaults themselves; it is changed in place and keeps its comments.
+        path: the recipe's file.
+
+    Raises:
+        UserError: if the recipe or the defaults cannot be read.
+    """
+    return apply_overlay(apply_overlay(document, read_yaml(DEFAULTS)), read_yaml(path))
 
 
 def dump_yaml(document: CommentedMap) -> str:
@@ -397,7 +428,7 @@ def dump_yaml(document: CommentedMap) -> str:
 
 
 def check_params() -> None:
-    """Checks params.yaml, and params.yaml under every recipe.
+    """Checks params.yaml, and every recipe over the defaults.
 
     Raises:
         UserError: naming every fault of every file.
@@ -405,31 +436,36 @@ def check_params() -> None:
     found = list(find_faults(read_yaml(PARAMS), str(PARAMS)))
     recipes = sorted(RECIPES.glob("*.yaml"))
     for path in recipes:
-        found += find_faults(apply_overlay(read_yaml(PARAMS), read_yaml(path)), f"{PARAMS} under {path}")
+        found += find_faults(lay_recipe(read_yaml(DEFAULTS), path), f"{DEFAULTS} under {path}")
     if found:
         raise UserError("\n".join(found))
     print(f"{PARAMS} and {len(recipes)} recipe{'s' * (len(recipes) != 1)} are valid.")
 
 
 def apply_recipe(name: str) -> None:
-    """Lays a recipe over params.yaml.
+    """Puts the defaults and a recipe over them into params.yaml.
 
     Raises:
         UserError: if the recipe does not exist, or the result would have faults; params.yaml is then left as it was.
     """
     path = recipe_path(name)
-    document = apply_overlay(read_yaml(PARAMS), read_yaml(path))
+    document = lay_recipe(read_yaml(PARAMS), path)
     if found := list(find_faults(document, f"{PARAMS} under {path}")):
         raise UserError("\n".join(found))
     with atomic_file(PARAMS) as partial:
         partial.write_text(dump_yaml(document), encoding="utf-8")
-    print(f"Laid {path} over {PARAMS}: `git diff {PARAMS}` shows what changed, `dvc repro` runs it.")
+    print(f"Laid {path} over the defaults in {PARAMS}: `git diff {PARAMS}` shows what changed, `dvc repro` runs it.")
 
 
 def list_recipes() -> None:
-    """Prints each recipe's name and the first line of its comment."""
+    """Prints each recipe's name and the first line of its comment; of one that cannot be read, why."""
     for path in sorted(RECIPES.glob("*.yaml")):
-        print(f"{path.stem:24} {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
+        try:
+            read_yaml(path)
+            shown = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        except UserError as error:
+            shown = str(error)
+        print(f"{path.stem:24} {shown}")
 
 
 def main() -> None:
@@ -439,7 +475,9 @@ def main() -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate params.yaml and every recipe, all faults at once")
-    recipe = commands.add_parser("recipe", help="lay recipes/NAME.yaml over params.yaml; without NAME list them")
+    recipe = commands.add_parser(
+        "recipe", help="put defaults and recipes/NAME.yaml into params.yaml; without NAME list them"
+    )
     recipe.add_argument("name", nargs="?", metavar="NAME")
     arguments = parser.parse_args()
     try:
@@ -451,6 +489,8 @@ def main() -> None:
             list_recipes()
     except UserError as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}: {PARAMS} is left as it was.")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ them with the first test; test_dag.py tells what they have to do.
 """
 
 import itertools
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,9 @@ SYNTHETIC: dict[str, object] = {  # in place of what a recipe fetches
 TOY = SYNTHETIC | SMALL | {"train.max_steps": 2, "sample.records": 200}
 
 RECIPES: dict[str, dict[str, Any]] = {
-    path.stem: YAML(typ="safe").load(path) for path in sorted((ROOT / "recipes").glob("*.yaml"))
+    path.stem: YAML(typ="safe").load(path)
+    for path in sorted((ROOT / "recipes").glob("*.yaml"))
+    if path.stem != "defaults"  # the first run itself
 }
 
 
@@ -47,7 +48,6 @@ def set_value(name: str, value: object, folder: Path) -> str:
 
 def lay_recipe(recipe: str, folder: Path) -> str:
     """Lays a recipe over a project's parameters and small values over the recipe, and reproduces that."""
-    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
     call(folder, sys.executable, "-m", "src.params", "recipe", recipe)
     set_parameters(folder, TOY)
     return reproduce(folder, last_stage(recipe))

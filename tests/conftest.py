@@ -90,10 +90,10 @@ def outcome(request: pytest.FixtureRequest, outcomes: dict[str, Future[Reproduct
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with this project's params.yaml and dvc.yaml, as the current one."""
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    """An empty folder with this project's params.yaml, its defaults and dvc.yaml, as the current one."""
     (tmp_path / "recipes").mkdir()
+    for name in ("params.yaml", "dvc.yaml", "recipes/defaults.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

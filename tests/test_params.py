@@ -270,7 +270,7 @@ def test_a_recipe_with_faults_is_refused_and_changes_nothing(project: Path, text
 def test_an_unknown_recipe_is_refused_with_those_there_are(project: Path) -> None:
     recipe("# one\n", "slow")
     recipe("# two\n", "fast")
-    with pytest.raises(UserError, match="recipe 'fsat' does not exist: choose one of fast, slow"):
+    with pytest.raises(UserError, match="recipe 'fsat' does not exist: choose one of defaults, fast, slow"):
         params.apply_recipe("fsat")
 
 
@@ -323,13 +323,13 @@ def test_the_command_line_fails_without_a_traceback(project: Path) -> None:
     assert "sample.quantiles is 99" in checked.stderr
     missing = command("recipe", "no-such")
     assert missing.returncode == 1
-    assert missing.stderr.strip() == "recipe 'no-such' does not exist: choose one of other."
+    assert missing.stderr.strip() == "recipe 'no-such' does not exist: choose one of defaults, other."
 
 
 def test_the_command_line_lists_and_lays_recipes(project: Path) -> None:
     recipe("# A run of one epoch\ntrain:\n  epochs: 1\n", "short")
     listed = command("recipe")
-    assert listed.stdout.split(maxsplit=1) == ["short", "A run of one epoch\n"]
+    assert listed.stdout.splitlines()[1].split(maxsplit=1) == ["short", "A run of one epoch"]
     laid = command("recipe", "short")
     assert (laid.returncode, laid.stderr) == (0, "")
     assert params.load_params().train.epochs == 1

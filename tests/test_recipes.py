@@ -2,15 +2,19 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from src import params
 from src.params import TrainParams
 from src.training.memory import estimate_memory
 
 ROOT = Path(__file__).parents[1]
-TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "recipes").glob("*.yaml"))}
+RECIPES = {path.stem: path for path in sorted((ROOT / "recipes").glob("*.yaml"))}
+DEFAULTS = RECIPES.pop("defaults")
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in RECIPES.items()}
 LLAMA_3_8B = {
     "hidden_size": 4096,
     "intermediate_size": 14336,
@@ -20,6 +24,35 @@ LLAMA_3_8B = {
     "tie_word_embeddings": False,
     "vocab_size": 128256,
 }
+
+
+def laid(path: Path) -> dict[str, Any]:
+    """The values that a recipe gives over the defaults."""
+    return params.plain_values(params.apply_overlay(params.read_yaml(DEFAULTS), params.read_yaml(path)))
+
+
+def test_the_defaults_hold_every_parameter() -> None:
+    assert list(params.find_faults(params.read_yaml(DEFAULTS), "defaults")) == []
+
+
+def test_the_parameters_in_place_are_the_defaults_or_a_recipe() -> None:
+    in_place = params.plain_values(params.read_yaml(ROOT / "params.yaml"))
+    assert in_place in [laid(path) for path in (DEFAULTS, *RECIPES.values())], "write recipes/defaults.yaml too"
+
+
+def test_a_recipe_laid_after_another_gives_what_it_gives_alone(project: Path) -> None:
+    for path in RECIPES.values():
+        Path(f"recipes/{path.name}").write_bytes(path.read_bytes())
+    for name, path in [*RECIPES.items(), *reversed(RECIPES.items()), ("defaults", DEFAULTS)]:
+        params.apply_recipe(name)
+        assert params.plain_values(params.read_yaml(params.PARAMS)) == laid(path), name
+
+
+def test_every_recipe_is_valid_whatever_was_laid_before(project: Path) -> None:
+    for path in RECIPES.values():
+        Path(f"recipes/{path.name}").write_bytes(path.read_bytes())
+    params.apply_recipe("llama-3.2-1b-chat")  # sets sample.pool, which is larger than another recipe's sample.records
+    params.check_params()
 
 
 @pytest.mark.parametrize("name", TEXTS)

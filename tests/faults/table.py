@@ -79,7 +79,7 @@ def set_param(key: str, value: str) -> None:
     """
     path, (section, own) = Path("params.yaml"), key.split(".")
     lines = path.read_text(encoding="utf-8").splitlines()
-    start = lines.index(f"{section}:")
+    start = next(at for at, line in enumerate(lines) if line.startswith(f"{section}:"))
     number = next(at for at in range(start, len(lines)) if lines[at].startswith(f"  {own}:"))
     lines[number] = f"  {own}: {value}"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
