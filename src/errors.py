@@ -1,12 +1,34 @@
 """The one exception for what a user can fix: a bad file, a bad parameter, a missing GPU.
 
-Covers the exception, and the one test of full memory; src/stages/runner.py turns both into one sentence and exit
-status 1.
+Covers the exception, with a damaged file as its special case, and the tests of full memory and of damaged weights;
+src/stages/runner.py turns all into one sentence and exit status 1.
 """
 
 
 class UserError(Exception):
     """Tells what was set, why it fails and what to change, naming file and line or the parameter."""
+
+
+class DamagedFileError(UserError, ValueError):
+    """A file that a stage wrote, or that git keeps, cannot be read: it was cut off, or changed by hand."""
+
+    def __init__(self, place: object, reason: object) -> None:
+        """The sentence.
+
+        Args:
+            place: the file, with the line where one is known.
+            reason: what its reader says; of several lines, the first.
+        """
+        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
+        super().__init__(
+            f"{place} is damaged ({first[:200]}): restore it (`dvc checkout`, or `git checkout` where git keeps it), "
+            "or let `dvc repro` make it again."
+        )
+
+
+def is_damaged_weights(error: BaseException) -> bool:
+    """Whether a safetensors file is not whole; its own type is known by name, without the library."""
+    return type(error).__name__ == "SafetensorError"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,13 +3,17 @@
 Covers files and folders written beside their place and renamed, JSON and JSON Lines. Does not know what is in them.
 """
 
+import gzip
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from src.errors import DamagedFileError
 
 
 @contextmanager
@@ -63,8 +67,30 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """The value in a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The value in a JSON file, which may be packed by gzip (.gz).
+
+    Raises:
+        DamagedFileError: if it is not JSON.
+    """
+    content = Path(path).read_bytes()
+    with explained_damage(path):
+        return json.loads((gzip.decompress(content) if Path(path).suffix == ".gz" else content).decode("utf-8"))
+
+
+@contextmanager
+def explained_damage(place: object) -> Iterator[None]:
+    """Turns what readers raise on a damaged file into a sentence.
+
+    Args:
+        place: the file, with the line where one is known.
+
+    Raises:
+        DamagedFileError: with the reader's reason.
+    """
+    try:
+        yield
+    except (ValueError, RecursionError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DamagedFileError(place, error) from None
 
 
 def write_jsonl(path: str | Path, rows: Iterable[object]) -> None:
@@ -79,9 +105,27 @@ def write_jsonl(path: str | Path, rows: Iterable[object]) -> None:
 
 
 def read_jsonl(path: str | Path) -> list[Any]:
-    """The values of a JSON Lines file, in order."""
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    """The values of a JSON Lines file, in order.
+
+    Raises:
+        DamagedFileError: naming the first line that is not JSON.
+    """
+    with open(path, "rb") as lines:
+        return [parse_line(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+
+
+def parse_line(line: bytes, place: str) -> Any:
+    """The value that a line of JSON holds.
+
+    Args:
+        line: in UTF-8.
+        place: the file and line that an error names.
+
+    Raises:
+        DamagedFileError: if it is not JSON.
+    """
+    with explained_damage(place):
+        return json.loads(line.decode("utf-8"))
 
 
 def write_tsv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:

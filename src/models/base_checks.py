@@ -4,6 +4,7 @@ Covers the configuration, the weights' names and shapes, and the tokenizer: ever
 Does not render the chat template, which is not used with every format.template: prompts/tokenizers.py refuses it then.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
-from src.files import read_json
 from src.models import refusals
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"  # one file, or the list of several
@@ -58,7 +58,7 @@ def read_text_files(folder: Path) -> dict[str, Any]:
     for name in OBJECTS:
         if (folder / name).exists():
             with explained(name, "cannot be read as JSON"):
-                found[name] = read_json(folder / name)
+                found[name] = json.loads((folder / name).read_text(encoding="utf-8"))
             if not isinstance(found[name], dict):
                 raise refusals.broken_model_file(name, "is not a JSON object")
     for name in CONFIGS_OF_CODE:

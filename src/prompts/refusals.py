@@ -3,7 +3,7 @@
 Covers the messages of this folder. They change no result, so that no stage runs again for another wording.
 """
 
-from src.errors import UserError
+from src.errors import DamagedFileError, UserError
 
 
 def missing_pad_token(candidates: tuple[str, ...]) -> UserError:
@@ -12,6 +12,16 @@ def missing_pad_token(candidates: tuple[str, ...]) -> UserError:
         "The base model's tokenizer has no token to pad with that does not also stop an answer: "
         f"add one of {', '.join(candidates)} to its vocabulary."
     )
+
+
+def broken_tokenizer(folder: object, error: Exception) -> UserError:
+    """A model's folder has no tokenizer that can be loaded.
+
+    Args:
+        folder: the model's.
+        error: what the library raises.
+    """
+    return DamagedFileError(f"{folder}/tokenizer.json", error)
 
 
 def missing_chat_template() -> UserError:

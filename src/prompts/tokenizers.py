@@ -31,11 +31,15 @@ def load_tokenizer(folder: str | Path, template: TemplateName) -> "PreTrainedTok
         template: the format whose chat template it gets.
 
     Raises:
-        UserError: if the template does not fit the base model or no token can serve as padding.
+        UserError: if no tokenizer can be loaded from there, the template does not fit the base model or no token can
+            serve as padding.
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers raises anything on a file that is missing or cut off
+        raise refusals.broken_tokenizer(folder, error) from None
     tokenizer.chat_template = saved_chat_template(template, tokenizer.chat_template)
     tokenizer.pad_token = choose_pad_token(tokenizer)
     tokenizer.padding_side = "left"  # generation goes on from the right end

@@ -14,8 +14,9 @@ from typing import TypeVar
 
 import polars as pl
 import pyarrow.parquet as pq
+from pyarrow import ArrowException
 
-from src.errors import UserError
+from src.errors import DamagedFileError, UserError
 from src.files import atomic_file
 
 TEXTS = ("title", "content")
@@ -60,13 +61,17 @@ def read_batches(path: str | Path, columns: Sequence[str] | None = None) -> Iter
         columns: those to read; None for all.
 
     Raises:
-        UserError: if there is no such file.
+        UserError: if there is no such file, or it is damaged.
     """
     if not Path(path).exists():
         raise UserError(f"{path} is missing: run `dvc repro`, which makes it.")
-    with pq.ParquetFile(path, pre_buffer=False) as file:  # else it keeps the bytes of every row group read so far
-        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-            yield pl.DataFrame(batch)
+    try:
+        # Without pre_buffer, since it keeps the bytes of every row group read so far.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+                yield pl.DataFrame(batch)
+    except (ArrowException, OSError) as error:
+        raise DamagedFileError(path, error) from None
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

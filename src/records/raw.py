@@ -33,6 +33,8 @@ LONGEST_LINE_BYTES = 64 * 2**20  # beyond that it is a file of another kind, whi
 SHOWN_CHARS = 200  # of a malformed line
 MEMBERS = ("trn.json.gz", "trn.json")
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+# Of the ways to pack a member, those that can be unpacked bit by bit; bzip2's blocks grow to gigabytes at once.
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -154,6 +156,12 @@ def open_member(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[IO[bytes
         held = ", ".join(entry.filename for entry in (found or files)[:20]) or "nothing"
         wanted = "just one" if found else "one"
         raise UserError(f"data.raw: {path} holds {held}: it needs {wanted} file {' or '.join(MEMBERS)}.")
+    if found[0].compress_type not in BOUNDED:
+        packed = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}.get(found[0].compress_type, "another method")
+        raise UserError(
+            f"data.raw: {path}: {found[0].filename} is packed by {packed}, which could fill the memory when it is "
+            "read: unpack it and set that file."
+        )
     try:
         member = archive.open(found[0])
     except (RuntimeError, NotImplementedError) as error:

@@ -17,6 +17,7 @@ from src.stages.runner import run_stage
 from src.training.label_audit import audit_labels
 from src.training.memory import estimate_memory
 from src.training.prompt_checks import check_prompts
+from src.training.refusals import refuse_beyond_positions
 from src.training.token_view import colour_legend, paint_spans, spread_positions, token_spans
 
 BASE, TRAIN = "models/base", "data/prompts/train.jsonl"
@@ -25,11 +26,13 @@ PROMPTS = [TRAIN, "data/prompts/validation.jsonl", "data/prompts/test.jsonl"]  #
 
 def main(params: Params) -> None:
     """Refuses prompts that make no sense, measures those that are trained on, plans the steps."""
+    config = read_json(f"{BASE}/config.json")
+    refuse_beyond_positions(params.train.max_length, config["max_position_embeddings"])
     tokenizer = load_tokenizer(BASE, params.format.template)
     splits = {path: read_jsonl(path) for path in PROMPTS}
     encoded = check_prompts(tokenizer, splits, params.audit, params.train)
     seen = audit_labels(encoded[TRAIN], params.train, launcher_world_size(params.train.launcher))
-    memory = estimate_memory(read_json(f"{BASE}/config.json"), params.train, seen.metrics["row_tokens_max"])
+    memory = estimate_memory(config, params.train, seen.metrics["row_tokens_max"])
 
     # What train has to know, in a file of its own: a better estimate of the memory retrains nothing.
     write_json("data/training_plan.json", {"steps": seen.metrics["predicted_steps"]})

@@ -5,16 +5,15 @@ sample's products; writes metrics/evaluate.json and plots/evaluate. The systems 
 scores rows of src/scoring/scores.py.
 """
 
-import gzip
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from src.files import write_json, write_tsv
+from src.files import read_json, write_json, write_tsv
 from src.params import Params
+from src.records.parquet import TEXTS, read_batches
 from src.scoring.fact_counts import REFERENCE, CountsByAttribute, count_facts, fact_rows
 from src.scoring.facts import facts_of_records
 from src.scoring.generations import read_generations
@@ -33,10 +32,10 @@ def main(params: Params) -> None:
     models = [system.name for system in SYSTEMS if not system.baseline]
     generations = {name: read_generations(GENERATIONS / f"{name}.jsonl") for name in models}
     check_paired(generations)
-    train = pl.read_parquet(TRAIN, columns=["title", "content"])
+    train = pl.concat(read_batches(TRAIN, TEXTS))
     training = TrainingRecords(train["title"].to_list(), train["content"].to_list())
 
-    truth = json.loads(gzip.decompress(FACTS.read_bytes()))
+    truth = read_json(FACTS)
     facts = facts_of_records(generations[TUNED], truth, training.contents)
     systems = system_answers(SYSTEMS, generations, training, facts)
 

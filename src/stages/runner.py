@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from src import numerics, params
-from src.errors import UserError, is_out_of_memory
+from src.errors import DamagedFileError, UserError, is_damaged_weights, is_out_of_memory
 from src.files import read_json, write_json
 
 RUNTIME = Path("metrics/runtime.json")
@@ -103,6 +103,10 @@ def explained_errors(stage: str) -> Iterator[None]:
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         sys.exit(f"{stage}: {reason}: the last good result is left as it was.")
+    except Exception as error:
+        if not is_damaged_weights(error):
+            raise
+        sys.exit(f"{stage}: {DamagedFileError('a file of weights', error)}")
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted: `dvc repro` goes on from here.")
 

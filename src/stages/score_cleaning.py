@@ -4,12 +4,10 @@ Reads, cleans, filters and deduplicates the synthetic sample as decompress and c
 temporary folder. So the scores hold for any raw file, and no data stage depends on the ground truth.
 """
 
-import gzip
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from src.files import write_json
+from src.files import read_json, write_json
 from src.params import CleanParams, Params
 from src.records.clean_files import clean_texts, find_clusters
 from src.records.deduplication import mark_duplicates
@@ -27,7 +25,7 @@ METRICS = "metrics/score_cleaning.json"
 def main(params: Params) -> None:
     """Cleans the sample in a temporary folder, compares the outcome with the ground truth."""
     chosen = params.model_copy(update={"clean": without_unscored(params.clean)})
-    ground_truth = json.loads(gzip.decompress(GROUND_TRUTH.read_bytes()))["records"]
+    ground_truth = read_json(GROUND_TRUTH)["records"]
     scorer = CleaningScorer(ground_truth, enabled_rules(chosen.clean))
     with TemporaryDirectory() as folder:
         clean_sample(Path(folder), chosen, scorer)

@@ -28,6 +28,23 @@ def refuse_other_steps(steps: int, planned: int) -> None:
         )
 
 
+def refuse_beyond_positions(max_length: int, positions: int) -> None:
+    """Refuses rows longer than the base model's positions: beyond them it was never trained.
+
+    Args:
+        max_length: train.max_length.
+        positions: max_position_embeddings of the base model's config.json.
+
+    Raises:
+        UserError: with both.
+    """
+    if max_length > positions:
+        raise UserError(
+            f"train.max_length is {max_length}, and the base model has {positions} positions: set train.max_length to "
+            f"{positions} or less."
+        )
+
+
 def refuse_untrained(moved: int, matrices: int, steps: int, predicted: int, stopped_early: bool) -> None:
     """Refuses an adapter that training left as it was, or that took other steps than predicted.
 

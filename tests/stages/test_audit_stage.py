@@ -83,6 +83,14 @@ def test_the_steps_are_those_of_all_rounds_and_of_the_processes_asked_for(params
     assert predicted(batch_size=2, rounds=3) == 3
 
 
+def test_rows_may_be_as_long_as_the_model_has_positions_and_no_longer(params: Params) -> None:
+    positions = read_json("models/base/config.json")["max_position_embeddings"]
+    audit.main(params.model_copy(update={"train": params.train.model_copy(update={"max_length": positions})}))
+    longer = params.train.model_copy(update={"max_length": positions + 1})
+    with pytest.raises(UserError, match=rf"max_length is {positions + 1}, and the base model has {positions} pos"):
+        audit.main(params.model_copy(update={"train": longer}))
+
+
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, split: str) -> None:
     audit.main(params)

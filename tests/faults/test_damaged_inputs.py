@@ -1,0 +1,219 @@
+"""Faults of the files that stages read: raw data of every kind of damage, and results of earlier stages cut off."""
+
+import bz2
+import gzip
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.table import Fault, contents, each_fault, refusal, run_command, set_param
+
+ROOT = Path(__file__).parents[2]
+DATA_STAGES = ("decompress", "clean", "sample", "format")
+LINES = 1_000
+OUTPUTS = ("data", "plots", "metrics", "models")
+ANSWER = (
+    '{"uid": "1", "title": "Lamp", "answer": "Oak.", "reference": "Oak lamp.", "tokens": 2, "stopped": true, '
+    '"loss": 1.5, "loss_tokens": 3}'
+)
+RESTORE = "restore it (`dvc checkout`, or `git checkout` where git keeps it), or let `dvc repro` make it again."
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> Iterator[Path]:
+    """A project whose data stages have run on few lines, with a base model."""
+    folder, before = tmp_path_factory.mktemp("finished"), Path.cwd()
+    (folder / "recipes").mkdir()
+    for name in ("params.yaml", "dvc.yaml"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    raw = gzip.decompress((ROOT / "data/sample/trn.json.gz").read_bytes()).splitlines(keepends=True)
+    (folder / "raw.json").write_bytes(b"".join(raw[:LINES]))
+    shutil.copytree(ROOT / "data/sample", folder / "data/sample")
+    shutil.copytree(base_folder, folder / "models/base", copy_function=os.link)
+    os.chdir(folder)
+    set_param("data.raw", "raw.json")
+    set_param("sample.records", "300")
+    patch = pytest.MonkeyPatch()
+    for stage in DATA_STAGES:
+        run_command(stage, patch)
+    for name in ("audit", "train", "evaluate", "export"):
+        Path(f"metrics/{name}.json").write_text("{}")
+    Path("data/training_plan.json").write_text('{"steps": 10}')
+    Path("data/generations").mkdir()
+    for name in ("base", "tuned"):
+        Path(f"data/generations/{name}.jsonl").write_text(f"{ANSWER}\n")
+    patch.undo()
+    os.chdir(before)
+    yield folder
+
+
+@pytest.fixture
+def damaged(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, to damage, as the current folder; what is large is linked, and replaced by what damages it."""
+    folder = tmp_path / "project"
+    shutil.copytree(finished, folder, copy_function=os.link)
+    (folder / "params.yaml").unlink()
+    shutil.copy(finished / "params.yaml", folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def put(path: str, content: bytes) -> Callable[[], object]:
+    """Writes a file in place of another."""
+
+    def breaks() -> None:
+        Path(path).unlink(missing_ok=True)
+        Path(path).write_bytes(content)
+
+    return breaks
+
+
+def cut(path: str, share: float) -> Callable[[], object]:
+    """Cuts a file off after a share of its bytes."""
+
+    def breaks() -> None:
+        content = Path(path).read_bytes()
+        put(path, content[: int(len(content) * share)])()
+
+    return breaks
+
+
+def remove(path: str) -> Callable[[], object]:
+    """Removes a file."""
+    return lambda: Path(path).unlink()
+
+
+def raw(name: str, content: bytes) -> Callable[[], object]:
+    """Sets data.raw to a new file."""
+
+    def breaks() -> None:
+        Path(name).write_bytes(content)
+        set_param("data.raw", name)
+
+    return breaks
+
+
+def zipped(method: int, *names: str, content: bytes = b"{}\n") -> Callable[[], object]:
+    """Sets data.raw to a zip of members with equal content."""
+
+    def breaks() -> None:
+        with zipfile.ZipFile("raw.zip", "w", method) as archive:
+            for name in names:
+                archive.writestr(name, content)
+        set_param("data.raw", "raw.zip")
+
+    return breaks
+
+
+def raw_folder() -> None:
+    """Sets data.raw to a folder."""
+    Path("folder").mkdir()
+    set_param("data.raw", "folder")
+
+
+GOOD = b'{"uid": "1", "title": "Two owls", "content": "Owls that sit in a tree and look at the moon."}\n'
+RAW = [
+    Fault(
+        "missing", lambda: set_param("data.raw", "no/such.zip"), "data.raw is no/such.zip, and there is no such file"
+    ),
+    Fault("folder", raw_folder, "data.raw is folder, and there is no such file"),
+    Fault("zero-in-its-name", lambda: set_param("data.raw", '"a\\0b"'), "and there is no such file"),
+    Fault("long-name", lambda: set_param("data.raw", "a" * 300), "File name too long"),
+    Fault("empty", raw("raw.gz", b""), "raw.gz is empty: set a file of JSON Lines"),
+    Fault("page-as-zip", raw("raw.zip", b"<html>not found"), "raw.zip is neither a zip nor gzip, it starts with"),
+    Fault("page-as-gzip", raw("raw.json.gz", b"<html>not found"), "raw.json.gz is neither a zip nor gzip"),
+    Fault("page-as-json", raw("page.json", b"<html>\nnot found\n"), "page.json"),
+    Fault("utf-16", raw("wide.json", GOOD.decode().encode("utf-16") * 50), "wide.json"),
+    Fault("list", raw("list.json", b"[" + GOOD.strip() + b"]\n"), "list.json"),
+    Fault("other-fields", raw("other.json", b'{"id": 1, "name": "a"}\n' * 9), "other.json"),
+    Fault("numbers-as-texts", raw("number.json", GOOD.replace(b'"Two owls"', b"5") * 9), "number.json"),
+    Fault(
+        "too-short", raw("short.json", GOOD.replace(b"Two owls", b"a") * 9), "none of the 9 records of short.json is"
+    ),
+    Fault("gzip-cut-in-header", raw("cut.gz", gzip.compress(GOOD)[:5]), "cut.gz is truncated before its first line"),
+    Fault("gzip-checksum", raw("sum.gz", gzip.compress(GOOD * 99)[:-8] + bytes(8)), "sum.gz is damaged"),
+    Fault("gzip-then-text", raw("tail.gz", gzip.compress(GOOD) + b"more" * 99), "tail.gz is damaged"),
+    Fault("zip-cut", raw("cut.zip", b"PK\x03\x04" + bytes(50)), "cut.zip is damaged"),
+    Fault(
+        "zip-empty", zipped(zipfile.ZIP_DEFLATED), "raw.zip holds nothing: it needs one file trn.json.gz or trn.json"
+    ),
+    Fault("zip-of-others", zipped(zipfile.ZIP_DEFLATED, "tst.json"), "raw.zip holds tst.json: it needs one file"),
+    Fault("zip-of-two", zipped(zipfile.ZIP_DEFLATED, "a/trn.json", "b/trn.json"), "it needs just one file trn.json.gz"),
+    Fault(
+        "zip-bzip2", zipped(zipfile.ZIP_BZIP2, "trn.json"), "trn.json is packed by bzip2, which could fill the memory"
+    ),
+    Fault("zip-lzma", zipped(zipfile.ZIP_LZMA, "trn.json"), "trn.json is packed by lzma, which could fill the memory"),
+    Fault("bzip2", raw("raw.json", bz2.compress(GOOD)), "raw.json"),
+    Fault("bzip2-bomb", zipped(zipfile.ZIP_BZIP2, "trn.json", content=bytes(2**26)), "unpack it and set that file"),
+]
+
+
+@each_fault(RAW)
+def test_raw_data_that_cannot_be_used_is_one_sentence(
+    fault: Fault, damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (damaged / "raw.json").unlink()
+    before = contents(*OUTPUTS)
+    fault.breaks()
+    assert fault.sentence in refusal("decompress", monkeypatch)
+    assert contents(*OUTPUTS) == before
+
+
+def damage(path: str, sentence: str = "") -> list[Fault]:
+    """A file of an earlier stage that is gone, empty, cut off, or of another kind."""
+    name = sentence or f"{path} is damaged ("
+    return [
+        Fault(f"{path}-missing", remove(path), path),
+        Fault(f"{path}-empty", put(path, b""), name),
+        Fault(f"{path}-half", cut(path, 0.5), name),
+        Fault(f"{path}-page", put(path, b"<html>not found\n"), name),
+        Fault(f"{path}-latin-1", put(path, b'{"a": "caf\xe9"}\n'), name),
+    ]
+
+
+def lines(path: str) -> list[Fault]:
+    """The same for a file of JSON Lines, of which the first line tells."""
+    gone, empty, *others = damage(path, f"{path}:")
+    return [gone, Fault(empty.name, empty.breaks, path), *others]
+
+
+SPLIT, PROMPTS, TEST = "data/split/train.parquet", "data/prompts/train.jsonl", "data/prompts/test.jsonl"
+WEIGHTS = "models/base/model.safetensors"
+ANSWERS, PLAN, CARD = "data/generations/tuned.jsonl", "data/training_plan.json", "metrics/audit.json"
+INPUTS = [
+    *(("clean", fault) for fault in damage("data/records.parquet")),
+    *(("sample", fault) for fault in damage("data/clean.parquet")),
+    *(("format", fault) for fault in damage(SPLIT)),
+    *(("score_cleaning", fault) for fault in damage("data/sample/ground_truth.json.gz")),
+    *(("audit", fault) for path in (PROMPTS, TEST) for fault in lines(path)),
+    *(("audit", fault) for fault in damage("models/base/tokenizer.json")),
+    *(("train", fault) for fault in lines(PROMPTS)[2:]),
+    *(("train", fault) for fault in damage(PLAN)),
+    *(("generate base", fault) for fault in lines(TEST)[2:]),
+    ("generate base", Fault("weights-missing", remove(WEIGHTS), "no file named model.safetensors")),
+    *(("generate base", fault) for fault in damage(WEIGHTS, "a file of weights is damaged (")[1:]),
+    *(("generate tuned", fault) for fault in lines(TEST)[2:3]),
+    *(("export", fault) for fault in lines(TEST)[2:]),
+    *(("evaluate", fault) for fault in lines(ANSWERS)),
+    *(("model_card", fault) for fault in damage(CARD)),
+]
+INPUTS = [(stage, Fault(f"{stage} {fault.name}", fault.breaks, fault.sentence)) for stage, fault in INPUTS]
+STAGE_OF = {fault.name: stage for stage, fault in INPUTS}
+
+
+@each_fault([fault for _, fault in INPUTS])
+def test_a_damaged_result_of_an_earlier_stage_is_one_sentence(
+    fault: Fault, damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault.breaks()
+    before = contents(*OUTPUTS)
+    stage, *variant = STAGE_OF[fault.name].split()
+    said = refusal(stage, monkeypatch, *variant)
+    assert said.startswith(f"{stage}: ")
+    assert fault.sentence in said
+    assert "is damaged" not in said or said.endswith(RESTORE)
+    assert contents(*OUTPUTS) == before
