@@ -94,7 +94,7 @@ def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bo
 
 
 def prepare_process() -> None:
-    """Sets what libraries read when they are imported: no reports to their makers, no bars in logs, one GPU, floats."""
+    """Sets what libraries read when they are imported: no reports to makers, no bars in logs, one GPU, equal floats."""
     os.environ.update(library_settings())
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     if "LOCAL_RANK" not in os.environ:  # training on several needs a launcher, which gives each process its own
