@@ -4,13 +4,12 @@ Covers the picture's Vega-Lite specification, filled from the committed plots, a
 train or score anything.
 """
 
-import csv
 import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from src.files import atomic_file, read_json
+from src.files import atomic_file, read_json, read_tsv
 from src.study import VEGA_LITE
 
 PICTURE = Path("docs/first-run.svg")
@@ -23,18 +22,12 @@ SIZE = {"width": 300, "height": 240}
 Rows = list[dict[str, Any]]
 
 
-def read_plot(path: str) -> list[dict[str, str]]:
-    """The rows of a file under plots/."""
-    with open(path, encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines, delimiter="\t"))
-
-
 def loss_rows() -> Rows:
     """The points of both loss curves."""
     return [
         {"split": name, "epoch": float(row["epoch"]), "loss": float(row["loss"])}
         for split, name in SPLITS.items()
-        for row in read_plot(f"plots/train/{split}.tsv")
+        for row in read_tsv(f"plots/train/{split}.tsv")
     ]
 
 
@@ -42,7 +35,7 @@ def score_rows() -> Rows:
     """The scores that are drawn, by system."""
     return [
         {"score": SCORES[row["metric"]], "system": SYSTEMS[row["system"]], "value": float(row["value"])}
-        for row in read_plot("plots/evaluate/scores.tsv")
+        for row in read_tsv("plots/evaluate/scores.tsv")
         if row["metric"] in SCORES
     ]
 
