@@ -37,7 +37,7 @@ def clean_texts(
     # An empty frame first, so that the index has its columns where no record is left.
     index = [pl.DataFrame(schema=dict.fromkeys(("title_key", "content_key", "uid_key"), pl.UInt64()))]
     with parquet_writer(candidates) as append:
-        for cleaned in map_in_order(partial(clean_batch, params=params), read_batches(source)):
+        for cleaned in map_in_order(partial(clean_batch, params=params), read_batches(source, label="Cleaning")):
             on_batch(cleaned)
             kept = kept_records(cleaned.after)
             append(kept)
@@ -60,7 +60,7 @@ def find_clusters(candidates: str | Path, threshold: float) -> np.ndarray:
 
 def read_contents(candidates: str | Path) -> Iterator[pl.Series]:
     """The contents of the candidates, in order."""
-    return (batch["content"] for batch in read_batches(candidates, ["content"]))
+    return (batch["content"] for batch in read_batches(candidates, ["content"], "Comparing"))
 
 
 def read_planned(candidates: str | Path, plan: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -71,6 +71,6 @@ def read_planned(candidates: str | Path, plan: pl.DataFrame) -> Iterator[pl.Data
         plan: of each candidate what was found by comparing them, `drop_reason` for one.
     """
     start = 0
-    for batch in read_batches(candidates):
+    for batch in read_batches(candidates, label="Writing"):
         yield batch.hstack(plan.slice(start, batch.height))
         start += batch.height
