@@ -15,6 +15,7 @@ from pathlib import Path
 from textwrap import fill, wrap
 from typing import Any
 
+from src.errors import UserError
 from src.files import read_json, read_tsv
 
 TRAIN, EVALUATE = Path("metrics/train.json"), Path("metrics/evaluate.json")
@@ -91,6 +92,8 @@ def main() -> None:
         print("", *summary_lines(width), sep="\n")
     except FileNotFoundError as error:
         sys.exit(f"summary: {error.filename} is missing: run `make repro`, which writes it.")
+    except UserError as error:
+        sys.exit(f"summary: {error}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ def missing_pad_token(candidates: tuple[str, ...]) -> UserError:
     )
 
 
+def missing_model(folder: object) -> UserError:
+    """There is no folder of a model, or of an adapter."""
+    return UserError(f"{folder} is missing: run `dvc repro`, which makes it.")
+
+
 def broken_tokenizer(folder: object, error: Exception) -> UserError:
     """A model's folder has no tokenizer that can be loaded.
 

@@ -31,11 +31,13 @@ def load_tokenizer(folder: str | Path, template: TemplateName) -> "PreTrainedTok
         template: the format whose chat template it gets.
 
     Raises:
-        UserError: if no tokenizer can be loaded from there, the template does not fit the base model or no token can
-            serve as padding.
+        UserError: if there is no such folder, no tokenizer can be loaded from it, the template does not fit the base
+            model or no token can serve as padding.
     """
     from transformers import AutoTokenizer
 
+    if not Path(folder).is_dir():
+        raise refusals.missing_model(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers raises anything on a file that is missing or cut off

@@ -2,64 +2,16 @@
 
 import bz2
 import gzip
-import os
-import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.faults.table import Fault, contents, each_fault, refusal, run_command, set_param
+from tests.faults.table import Fault, contents, each_fault, refusal, set_param
 
-ROOT = Path(__file__).parents[2]
-DATA_STAGES = ("decompress", "clean", "sample", "format")
-LINES = 1_000
 OUTPUTS = ("data", "plots", "metrics", "models")
-ANSWER = (
-    '{"uid": "1", "title": "Lamp", "answer": "Oak.", "reference": "Oak lamp.", "tokens": 2, "stopped": true, '
-    '"loss": 1.5, "loss_tokens": 3}'
-)
 RESTORE = "restore it (`dvc checkout`, or `git checkout` where git keeps it), or let `dvc repro` make it again."
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> Iterator[Path]:
-    """A project whose data stages have run on few lines, with a base model."""
-    folder, before = tmp_path_factory.mktemp("finished"), Path.cwd()
-    (folder / "recipes").mkdir()
-    for name in ("params.yaml", "dvc.yaml"):
-        (folder / name).write_bytes((ROOT / name).read_bytes())
-    raw = gzip.decompress((ROOT / "data/sample/trn.json.gz").read_bytes()).splitlines(keepends=True)
-    (folder / "raw.json").write_bytes(b"".join(raw[:LINES]))
-    shutil.copytree(ROOT / "data/sample", folder / "data/sample")
-    shutil.copytree(base_folder, folder / "models/base", copy_function=os.link)
-    os.chdir(folder)
-    set_param("data.raw", "raw.json")
-    set_param("sample.records", "300")
-    patch = pytest.MonkeyPatch()
-    for stage in DATA_STAGES:
-        run_command(stage, patch)
-    for name in ("audit", "train", "evaluate", "export"):
-        Path(f"metrics/{name}.json").write_text("{}")
-    Path("data/training_plan.json").write_text('{"steps": 10}')
-    Path("data/generations").mkdir()
-    for name in ("base", "tuned"):
-        Path(f"data/generations/{name}.jsonl").write_text(f"{ANSWER}\n")
-    patch.undo()
-    os.chdir(before)
-    yield folder
-
-
-@pytest.fixture
-def damaged(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, to damage, as the current folder; what is large is linked, and replaced by what damages it."""
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder, copy_function=os.link)
-    (folder / "params.yaml").unlink()
-    shutil.copy(finished / "params.yaml", folder)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def put(path: str, content: bytes) -> Callable[[], object]:
@@ -184,7 +136,20 @@ def lines(path: str) -> list[Fault]:
 SPLIT, PROMPTS, TEST = "data/split/train.parquet", "data/prompts/train.jsonl", "data/prompts/test.jsonl"
 WEIGHTS = "models/base/model.safetensors"
 ANSWERS, PLAN, CARD = "data/generations/tuned.jsonl", "data/training_plan.json", "metrics/audit.json"
+TEMPLATES = {
+    "raises": ("{{ raise_exception('no system') }}", "(no system)"),
+    "divides-by-zero": ("{{ 1 // 0 }}", "by zero"),
+    "no-jinja": ("{% if %}", "Expected an expression"),
+    "no-turn": ("{{ messages[9].content }}", "no element 9"),
+    "adds-a-number": ("{{ 'a' + 1 }}", "can only concatenate"),
+    "endless": ("{% for number in range(10 ** 12) %}a{% endfor %}", "Range too big"),
+}
 INPUTS = [
+    *(
+        (stage, Fault(f"template-{name}", put("models/base/chat_template.jinja", text.encode()), said))
+        for stage in ("audit", "generate base")
+        for name, (text, said) in TEMPLATES.items()
+    ),
     *(("clean", fault) for fault in damage("data/records.parquet")),
     *(("sample", fault) for fault in damage("data/clean.parquet")),
     *(("format", fault) for fault in damage(SPLIT)),

@@ -93,6 +93,18 @@ def test_what_training_reached_is_written(params: Params, capsys: pytest.Capture
     assert "Attention: sdpa" in capsys.readouterr().out
 
 
+def test_a_training_whose_curves_cannot_be_written_is_not_done_again(params: Params) -> None:
+    Path("plots/train").write_text("a file in the folder's place")
+    with pytest.raises(OSError):
+        train.main(params)
+    before, [kept] = adapter(), Path(".checkpoints").iterdir()
+    assert (kept / "round-1").is_dir()
+    Path("plots/train").unlink()
+    train.main(params)
+    assert adapter() == before
+    assert not kept.exists()
+
+
 def test_another_prediction_is_refused(params: Params) -> None:
     plan_steps(STEPS + 1)
     with pytest.raises(UserError, match="plans 13 steps, and the prompts make 12: run the audit again"):
