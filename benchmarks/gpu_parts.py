@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.backend_agreement import AgreementTask
 from benchmarks.generation_speed import GenerationTask
 from benchmarks.training_speed import TrainingTask
-from src.params import PARAMS, Params, apply_overlay, plain_values, read_yaml
+from src.params import DEFAULTS, Params, lay_recipe, plain_values, read_yaml
 
 BACKENDS = ("transformers", "unsloth")
 VARIANTS: dict[str, dict[str, bool]] = {  # of the settings, in which the backends are compared
@@ -186,5 +186,5 @@ def answering_parts(folder: Path, on_gpu: bool) -> list[Part]:
 
 def recipe_settings(recipe: str) -> Settings:
     """The parameters of training that a recipe gives."""
-    merged = apply_overlay(read_yaml(PARAMS), read_yaml(Path(f"recipes/{recipe}.yaml")))
+    merged = lay_recipe(read_yaml(DEFAULTS), Path(f"recipes/{recipe}.yaml"))
     return Params.model_validate(plain_values(merged)).train.model_dump()
