@@ -63,7 +63,7 @@ def run_benchmark(folder: Path, seconds: float) -> Results:
     """
     project = copy_project(folder)
     rates = {name: measure_trainer(folder, project, name, seconds) for name in COMPARED}
-    command = read_yaml(PIPELINE)["stages"]["train"]["cmd"].replace("${train.launcher}", "python -m")
+    command = read_yaml(PIPELINE)["stages"]["train"]["cmd"]
     usage = measure_command(command, project)
     runtime = read_json(project / "metrics/runtime.json")["train"]
     return {"machine": describe_machine(), "stage": asdict(usage) | runtime, **rates}

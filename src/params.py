@@ -49,11 +49,18 @@ TemplateName = Literal["chat", "alpaca", "plain"]
 Language = Annotated[
     str, Field(pattern=r"^(any|[a-z]{2})$", description="any, or the two small letters of a language, such as en")
 ]
+# Options of accelerate by name, each with its value: another word could be a script to run.
+LAUNCHER_FLAG = r"multi[_-]gpu|use[_-]fsdp|same[_-]network"
+LAUNCHER_OPTION = (
+    r"num[_-]machines|machine[_-]rank|main[_-]process[_-](ip|port)|gpu[_-]ids|mixed[_-]precision|dynamo[_-]backend|"
+    r"rdzv[_-]backend|fsdp[_-][a-z_-]+"
+)
+LAUNCHER_WORDS = rf"( --({LAUNCHER_FLAG})| --({LAUNCHER_OPTION})[= ][\w.,]+)*"
 Launcher = Annotated[
     str,
     Field(
-        pattern=r"^(python|accelerate launch( [\w.,=/-]+)* --num[_-]processes[= ][1-9]\d*( [\w.,=/-]+)*) -m$",
-        description="python -m, or accelerate launch --num_processes 2 -m, with a number of devices and other options",
+        pattern=rf"^(python|accelerate launch{LAUNCHER_WORDS} --num[_-]processes[= ][1-9]\d*{LAUNCHER_WORDS}) -m$",
+        description="python -m, or accelerate launch --num_processes 2 -m, with a number of devices and known options",
     ),
 ]
 

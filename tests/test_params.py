@@ -155,6 +155,11 @@ def test_unsloth_refuses_what_it_cannot_honour(project: Path, key: str, value: s
         "accelerate launch -m",  # as many as there are, which the audit cannot know
         "accelerate launch --num_processes 0 -m",
         "accelerate launch --num_processes two -m",
+        "accelerate launch --num_processes 2 script.py -m",
+        "accelerate launch --multi_gpu script.py --num_processes 2 -m",
+        "accelerate launch --no_python --num_processes 2 -m",
+        "accelerate launch --config_file other.yaml --num_processes 2 -m",
+        "accelerate launch --num_processes 2 -m\\npython",
     ],
 )
 def test_a_launcher_is_a_launcher_and_names_its_processes(project: Path, command: str) -> None:

@@ -185,6 +185,12 @@ def test_what_a_reviewer_reads_is_committed_and_nothing_else_is(stage: str) -> N
     assert set(outputs(stage, "metrics")) <= {f"metrics/{stage}.json"}
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_parameter_is_part_of_a_command(stage: str) -> None:
+    """DVC gives commands to a shell before anything has checked the parameters."""
+    assert STAGES[stage]["cmd"].replace(" ${key}", "") == f"python -m src.stages.{stage}"
+
+
 def test_stages_are_the_modules_of_their_folder() -> None:
     modules = {path.stem for path in (ROOT / "src/stages").glob("*.py")} - {"__init__", "runner"}
     assert set(STAGES) == modules

@@ -1,12 +1,31 @@
-"""The processes that train.launcher started, one a device: how many there are, and which of them this is.
+"""The processes that train.launcher asks for, one a device: starting them, how many there are, which of them this is.
 
-Covers what `accelerate launch` leaves in the environment. Starts none itself.
+Covers `accelerate launch`, and what it leaves in the environment.
 """
 
 import os
 import re
+import sys
 
 from src.progress import print_line
+
+LAUNCHED = "SHELFTALK_LAUNCHED"  # set for the processes that were started below: they start no more
+
+
+def launch(launcher: str, module: str) -> None:
+    """Starts a module under accelerate in the place of this process; returns where that is not asked for, or done.
+
+    No shell reads the launcher's words, and they name no program: a params.yaml cannot run a command.
+
+    Args:
+        launcher: train.launcher.
+        module: the stage's module.
+    """
+    if not launcher.startswith("accelerate launch ") or "LOCAL_RANK" in os.environ or LAUNCHED in os.environ:
+        return
+    os.environ[LAUNCHED] = "1"
+    options = launcher.split()[2:-1]
+    os.execv(sys.executable, [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", module])
 
 
 def world_size() -> int:

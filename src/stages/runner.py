@@ -44,6 +44,7 @@ def run_stage(
     main: Callable[..., Outcome],
     variants: Sequence[str] = (),
     show: Callable[[params.Params, int], None] | None = None,
+    launch: Callable[[params.Params], None] | None = None,
 ) -> None:
     """Runs a stage as a process.
 
@@ -51,6 +52,7 @@ def run_stage(
         main: the stage, called with its parameters, and with the variant where it has variants.
         variants: what the command line has to name one of.
         show: called in place of `main` with the parameters and COUNT, where the command line has --show COUNT.
+        launch: called before `main`; may put other processes in this one's place.
     """
     arguments = parse_arguments(main, variants, show is not None)
     prepare_process()
@@ -60,6 +62,8 @@ def run_stage(
         if show and arguments.show:
             show(given, arguments.show)
             return
+        if launch:
+            launch(given)
         variant = [arguments.variant] if variants else []
         outcome = main(given, *variant)
         name, seconds = "@".join([arguments.stage, *variant]), time.perf_counter() - start

@@ -99,5 +99,10 @@ def base_origin(base: BaseParams) -> str:
     return {"hub": f"{base.repository}@{base.revision}", "local": base.folder}[base.source]
 
 
+def launch_processes(params: Params) -> None:
+    """Starts as many processes as train.launcher names."""
+    processes.launch(params.train.launcher, "src.stages.train")
+
+
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, launch=launch_processes)

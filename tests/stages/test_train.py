@@ -195,6 +195,14 @@ def alone(params: Params) -> dict[str, Any]:
     return read_json("metrics/train.json")
 
 
+def test_the_stage_starts_the_processes_that_its_parameters_name(params: Params) -> None:
+    set_train({"launcher": f"{two_processes('--multi_gpu')} -m", "batch_size": 1})
+    process = start([sys.executable, "-m", "src.stages.train"])
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    assert read_json("metrics/runtime.json")["train"]["processes"] == 2
+
+
 def check_metrics(alone: dict[str, Any], rel: float) -> None:
     """Two processes reached the losses of one."""
     found = read_json("metrics/train.json")
