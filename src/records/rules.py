@@ -7,8 +7,8 @@
 | controls    | removes control, invisible and private-use characters            | what is left of them means nothing  |
 | unicode     | composes to NFC                                                  | one form of a letter for all below  |
 | markup      | removes comments, scripts, styles, tags; block tags leave a space| a tag's attributes hold URLs        |
-| urls        | removes addresses of the web and sentences that only point there | before sentences are split at a dot |
-| emails      | removes e-mail addresses                                         | as above                            |
+| urls        | removes web addresses that leave no stump (addresses.py)         | before sentences are split at a dot |
+| emails      | removes e-mail addresses likewise                                | as above                            |
 | boilerplate | removes notes on editions, copyright notes, picture captions     | its words are glued: before glued   |
 | glued       | splits sentences glued at their end, where that is certain       | after the rules on texts with dots  |
 | ascii       | transliterates (option `clean.ascii`)                            | after rules that read the characters|
@@ -40,7 +40,7 @@ import polars as pl
 from ftfy.fixes import fix_c1_controls
 
 from src.params import CleanParams
-from src.records import markup
+from src.records import addresses, markup
 from src.records.transliterate import to_ascii
 
 MAX_PASSES = 12  # a text nested on purpose would take any number
@@ -200,49 +200,6 @@ def repair_mojibake(text: str) -> str:
     return fix_c1_controls(ftfy.fix_encoding(text))
 
 
-def three_letter_words_except(words: str) -> str:
-    """An expression for capitalised words of three letters other than these (Rust's have no look-ahead)."""
-    small = "a-zß-ÿ"
-    starts = sorted({word[:length] for word in words.split() for length in (0, 1, 2)})
-    following = {start: {word[len(start)] for word in words.split() if word.startswith(start)} for start in starts}
-    return "|".join(
-        f"{start}[[{small if start else 'A-ZÀ-Þ'}]--[{''.join(sorted(letters))}]][{small}]{{{2 - len(start)}}}"
-        for start, letters in following.items()
-    )
-
-
-# A word that begins a sentence. A word of two letters has to be common, and one of three must not be the ending of a
-# site, a file or a firm: Amazon.Com.
-TWO_LETTERS = "Ah|An|As|At|Be|By|Do|Go|He|If|In|Is|It|My|No|Of|Oh|On|Or|So|To|Up|Us|We"
-ENDINGS = "Com Net Org Edu Gov Biz Exe Dll Bat Ini Pdf Txt Doc Xls Gif Jpg Png Bmp Zip Htm Php Asp Xml Css Inc Ltd Llc"
-OPENING = rf"(?:[A-ZÀ-Þ][a-zß-ÿ]{{3,}}|{three_letter_words_except(ENDINGS)}|{TWO_LETTERS}|A|I)"
-
-# An address ends before the punctuation of its sentence, and before a sentence glued to it.
-ADDRESS_START = (
-    r"(?:(?i-u:https?|ftp)://|(?-u:\b)(?i-u:www)\.[\w-]|"
-    r"(?-u:\b)(?:[\w-]+\.)+(?i-u:com|org|net|edu|gov|uk|de)/)"
-)
-GLUED_ADDRESS = rf"({ADDRESS_START}[^\s<>\x22]*?[.!?])({OPENING}[\s,])"
-BARE_ADDRESS = rf"{ADDRESS_START}(?:[^\s<>\x22]*[^\s<>\x22.,:;!?)\]}}'])?"
-ADDRESS = rf"(?:\(\s*{BARE_ADDRESS}\s*\)|<\s*{BARE_ADDRESS}\s*>|{BARE_ADDRESS})"
-# A sentence that only tells where to look: "For details see www.x.com.", "Visit our site at www.x.com for more."
-POINTER = (
-    r"(^|[.!?][\x22”)]?)\s*"
-    r"(?i:(?:for\s+(?:more\s+|further\s+|additional\s+|full\s+)?(?:information|info|details)(?:[^.!?0-9]{0,60}?[\s,])??)?"
-    r"\s*(?:please\s+)?(?:see|visit|go\s+to|check\s+out|log\s+on\s+to)"
-    r"(?:\s+(?:us|(?:our|the|my|his|her|their)(?:\s+official)?\s+(?:web\s?site|site|web\s?page|home\s?page)))?"
-    rf"(?:\s+(?:at|on))?\s*:?)\s*{ADDRESS}(?:\s+(?:for|to)\s[^.!?0-9]{{1,80}})?"
-    r"(?:\s*[.!?](?:\s|$|([0-9A-ZÀ-Þ]))|\s*$)"
-)
-URLS = (
-    (GLUED_ADDRESS, "$1 $2"),
-    *2 * ((POINTER, "$1 $2"),),  # twice: of two in a row, the first one's full stop is where the second one begins
-    (rf"\s+(?i-u:on|from)\s*:?\s*{ADDRESS}(\s*[.,;:!?)]+(?:\s|$)|\s*$)", "$1"),
-    (rf"(?:\s+(?i-u:at|via)\s*:?)?\s*{ADDRESS}", ""),
-)
-MAILBOX = r"@?(?:mailto:)?[\w.+-]+@(?:[\w-]+\.)+(?:com|Com|[a-z]{2,}|[A-Z]{2,})(?-u:\b)"
-EMAIL = rf"\s*\(\s*{MAILBOX}\s*\)|\s*<\s*{MAILBOX}\s*>|\s*{MAILBOX}"
-
 EDITION_NOTE = (
     r"(?i:[\s–—-]*(?-u:\b)This\s*text\s*refers\s*to\s*(?:an?|the)\s*[^.!?]{0,60}?"
     r"(?:\s*edition)+(?:\s*of\s*this\s*title)?\s*(?:\.|$))"
@@ -269,7 +226,7 @@ QUOTE_END = r"(?:^|[\s(])\x22[^\s\x22][^\x22]*[a-zß-ÿ]{2}[.!?]\x22"
 NUMBER_END = r"(?:^|[\s/])[0-9][0-9/]*\."
 STARTER = "The|This|These|Those|There|They|With|When|And|But|For|From|You|Your|Our|She|Each|Made|Includes|Please"
 GLUED = (
-    (rf"({WORD_END}|{QUOTE_END}|{NUMBER_END}|\w\)[.!?])(“?{OPENING}(?:[^\w./@(:]|:\s))", "$1 $2"),
+    (rf"({WORD_END}|{QUOTE_END}|{NUMBER_END}|\w\)[.!?])(“?{addresses.OPENING}(?:[^\w./@(:]|:\s))", "$1 $2"),
     (rf"(\w[\w)”][.!?])((?:{STARTER})\s)", "$1 $2"),
     (r"([a-zß-ÿ]{3}\)?[.!?])([A-Z]{4,}[:!]|[A-Z]{5,}\s|[A-Z]{2,}\s[A-Z]{2,}\s)", "$1 $2"),
 )
@@ -296,8 +253,12 @@ RULES = (
     ),
     Rule("unicode", contains_beyond_ascii(MAYBE_NOT_NFC), lambda texts: texts.str.normalize("NFC")),
     Rule("markup", contains_any(r"<[!?/|A-Za-z]|;\s*\}", r"/>\s*$"), replace_all(*markup.REMOVED)),
-    Rule("urls", contains_any("://", r"(?i-u:www\.)", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)"), replace_all(*URLS)),
-    Rule("emails", contains_any("@"), replace_all((EMAIL, ""))),
+    Rule(
+        "urls",
+        contains_any("://", r"(?i-u:www\.)", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)"),
+        replace_all(*addresses.URLS),
+    ),
+    Rule("emails", contains_any("@"), replace_all(*addresses.EMAILS)),
     Rule("boilerplate", contains_any("(?i-u:refers)", "(?i-u:copyright)", "iew [Ll]arger"), replace_all(*BOILERPLATE)),
     Rule(
         "glued",
