@@ -4,7 +4,7 @@
 |-------------|------------------------------------------------------------------|-------------------------------------|
 | entities    | decodes HTML entities, doubly encoded and Windows-1252 ones too  | all below must see the characters   |
 | mojibake    | repairs UTF-8 read as Windows-1252, and C1 characters            | needs the C1 characters             |
-| controls    | removes control, invisible and private-use characters            | what is left of them means nothing  |
+| controls    | removes control, invisible, private-use and lost characters      | what is left of them means nothing  |
 | unicode     | composes to NFC                                                  | one form of a letter for all below  |
 | markup      | removes comments, scripts, styles, tags; block tags leave a space| a tag's attributes hold URLs        |
 | urls        | removes web addresses that leave no stump (addresses.py)         | before sentences are split at a dot |
@@ -236,6 +236,18 @@ INVISIBLE = (
     r"[[\p{Cc}\p{Co}\x{ad}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{fff9}-\x{ffff}]"
     r"--[\t\n\x0b\x0c\r\x{85}]]"
 )
+# U+FFFD stands for a character that was lost. In a contraction that was an apostrophe; inside a word or between two it
+# leaves a space, since without one they would be another word: SELF�is.
+CONTRACTION = (
+    r"(?i)\b((?:ai|are|ca|could|did|do|does|had|has|have|is|might|must|need|should|was|were|wo|would)n)\x{fffd}+(t)\b|"
+    r"\b(i)\x{fffd}+(m|ve|ll|d)\b|\b(he|she|it|that|there|who|what|where|here|how|let|one)\x{fffd}+(s)\b|"
+    r"\b(we|you|they)\x{fffd}+(re|ve|ll|d)\b|\b(he|she|it|that|there|who)\x{fffd}+(ll|d)\b|"
+    r"\b(could|might|must|should|who|would)\x{fffd}+(ve)\b"
+)
+LOST_CHARACTER = (
+    (CONTRACTION, "$1$3$5$7$9$11'$2$4$6$8$10$12"),
+    *2 * ((r"([^\s(\[{/\x22\x{fffd}-])\x{fffd}+([^\s.,;:!?)\]}/\x22\x{fffd}-])", "$1 $2"),),  # twice: a�b�c shares b
+)
 MOJIBAKE = r"[\x{80}-\x{9f}]|[ÂÃÄÅÎÏÐÑâãäåæîïð][\x{80}-\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|[ÂÃ] "
 # NFC leaves Latin letters, punctuation and currency signs as they are.
 MAYBE_NOT_NFC = r"[\x{300}-\x{2001}\x{20d0}-\x{10ffff}]"
@@ -249,7 +261,7 @@ RULES = (
     Rule(
         "controls",
         any_of(contains_any(r"[\x00-\x08]", r"[\x0e-\x16]", r"[\x17-\x1f]", r"\x7f"), contains_beyond_ascii(INVISIBLE)),
-        replace_all((INVISIBLE, "")),
+        replace_all(*LOST_CHARACTER, (INVISIBLE, "")),
     ),
     Rule("unicode", contains_beyond_ascii(MAYBE_NOT_NFC), lambda texts: texts.str.normalize("NFC")),
     Rule("markup", contains_any(r"<[!?/|A-Za-z]|;\s*\}", r"/>\s*$"), replace_all(*markup.REMOVED)),

@@ -40,7 +40,12 @@ EXAMPLES = {
         "don\x92t": "don’t",
         "naïve Ångström, São, à la carte": "naïve Ångström, São, à la carte",
     },
-    "controls": {"soft\u00adware\u200b \ufeffis\x07 up\x1b": "software is up"},
+    "controls": {
+        "We�re in, it���s OUT; ISN�T it, I�ll": "We're in, it's OUT; ISN'T it, I'll",
+        "SELF�is a�b�c d�cor, 10�20": "SELF is a b c d cor, 10 20",
+        "�Owl� (�6� x 2�-3�) they said�. we ï¿½re": "Owl (6 x 2-3) they said. we re",
+        "soft\u00adware\u200b \ufeffis\x07 up\x1b": "software is up",
+    },
     "unicode": {"cafe\u0301": "café", "10\u212a": "10K"},
     "markup": {
         "Owl<|eot_id|>Lamp <|end_of_text|>": "Owl Lamp",
@@ -205,7 +210,23 @@ SENTENCE_PIECES = (
     "'",
     '"',
 )
-CHARACTER_PIECES = ("Ã©", "â€™", "Â", "\x92", "\u00ad", "e\u0301", "½", " ", "\n", "\u00a0", "\x07", "é", "\u1160")
+CHARACTER_PIECES = (
+    "Ã©",
+    "â€™",
+    "Â",
+    "\x92",
+    "\u00ad",
+    "e\u0301",
+    "½",
+    " ",
+    "\n",
+    "\u00a0",
+    "\x07",
+    "é",
+    "\u1160",
+    "\ufffd",
+    "we\ufffdre",
+)
 pieces = st.sampled_from(
     MARKUP_PIECES + ENTITY_PIECES + ADDRESS_PIECES + NOTE_PIECES + SENTENCE_PIECES + CHARACTER_PIECES
 )
@@ -241,6 +262,13 @@ def test_the_unicode_rule_composes_every_text(text: str) -> None:
 @pytest.mark.parametrize("number", [*range(0x09), *range(0x0E, 0x20), 0x7F])
 def test_no_control_character_survives(number: int) -> None:
     assert cleaned(f"so{chr(number)}ft") == "soft"
+
+
+@given(st.lists(st.text("abSs1", min_size=1, max_size=4), min_size=2, max_size=6), st.integers(1, 3))
+def test_a_lost_character_never_joins_two_words(drawn: list[str], count: int) -> None:
+    found = cleaned(("\ufffd" * count).join(drawn))
+    assert "\ufffd" not in found
+    assert re.split("[ ']", found) == drawn
 
 
 @given(texts)
