@@ -248,7 +248,7 @@ LOST_CHARACTER = (
     (CONTRACTION, "$1$3$5$7$9$11'$2$4$6$8$10$12"),
     *2 * ((r"([^\s(\[{/\x22\x{fffd}-])\x{fffd}+([^\s.,;:!?)\]}/\x22\x{fffd}-])", "$1 $2"),),  # twice: a�b�c shares b
 )
-MOJIBAKE = r"[\x{80}-\x{9f}]|[ÂÃÄÅÎÏÐÑâãäåæîïð][\x{80}-\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|[ÂÃ] "
+MOJIBAKE = r"[\x{80}-\x{9f}]|[ÂÃÄÅÌÍÎÏÐÑâãäåæîïð][\x{80}-\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|[ÂÃ] "
 # NFC leaves Latin letters, punctuation and currency signs as they are.
 MAYBE_NOT_NFC = r"[\x{300}-\x{2001}\x{20d0}-\x{10ffff}]"
 NOT_ASCII = r"[^\x00-\x7f]"

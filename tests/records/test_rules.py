@@ -38,6 +38,7 @@ EXAMPLES = {
     "mojibake": {
         "cafÃ© itâ€™s Â£5": "café it’s £5",
         "don\x92t": "don’t",
+        "CreÌ€me": "Crème",
         "naïve Ångström, São, à la carte": "naïve Ångström, São, à la carte",
     },
     "controls": {
