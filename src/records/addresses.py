@@ -6,9 +6,13 @@ a sentence, too, by which an address ends that a sentence is glued to.
 """
 
 
-def three_letter_words_except(words: str) -> str:
-    """An expression for capitalised words of three letters other than these (Rust's have no look-ahead)."""
-    small = "a-zß-ÿ"
+def three_letter_words_except(words: str, small: str = "a-zß-ÿ") -> str:
+    """An expression for words of three letters other than these (Rust's have no look-ahead).
+
+    Args:
+        words: with a capital first, or in capitals.
+        small: the letters that may follow the first one, as a class's content.
+    """
     starts = sorted({word[:length] for word in words.split() for length in (0, 1, 2)})
     following = {start: {word[len(start)] for word in words.split() if word.startswith(start)} for start in starts}
     return "|".join(
@@ -19,8 +23,10 @@ def three_letter_words_except(words: str) -> str:
 
 # A word that begins a sentence. A word of two letters has to be common, and one of three must not be the ending of a
 # site, a file or a firm: Amazon.Com.
+FILES = "Avi Cdr Csv Doc Dwg Dxf Eps Iso Log Mdb Mov Mpg Ppt Psd Rar Rtf Stl Svg Sys Tif Tmp Wav"
 TWO_LETTERS = "Ah|An|As|At|Be|By|Do|Go|He|If|In|Is|It|My|No|Of|Oh|On|Or|So|To|Up|Us|We"
 ENDINGS = "Com Net Org Edu Gov Biz Exe Dll Bat Ini Pdf Txt Doc Xls Gif Jpg Png Bmp Zip Htm Php Asp Xml Css Inc Ltd Llc"
+THREE_CAPITALS = three_letter_words_except(f"{ENDINGS} {FILES}".upper(), "A-Z")  # PLA, but not README.TXT
 OPENING = rf"(?:[A-ZÀ-Þ][a-zß-ÿ]{{3,}}|{three_letter_words_except(ENDINGS)}|{TWO_LETTERS}|A|I)"
 # The first word of a sentence, and what follows it: Amazon's, but not AmazonBasics.
 NEXT_SENTENCE = rf"{OPENING}[\s,'’]"

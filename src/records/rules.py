@@ -165,6 +165,8 @@ ENTITY = re.compile(
     r"|(?:amp;)*(?P<entity>#[xX][0-9a-fA-F]{1,8};?|#[0-9]{1,10};?|[A-Za-z][A-Za-z0-9]{1,31};|nbsp|[mn]dash|[lr][sd]quo"
     r"|hellip|(?:amp|quot|copy|reg|trade|[A-Za-z](?:acute|grave|circ|uml|tilde|cedil))(?![A-Za-z0-9=;])))"
 )
+# An entity with a space in it: & amp;
+SPLIT_ENTITY = r"& +((?:amp|quot|nbsp|lt|gt|apos|reg|trade|deg|[lr][sd]quo|[mn]dash|#[0-9]+);)"
 # An entity that was encoded twice and lost its ampersand: 3amp;quot;
 LOST_AMPERSAND = r"(^|[^A-Za-z&;])(?:amp;)+(#[0-9]+;|#[xX][0-9a-fA-F]+;|[A-Za-z][A-Za-z0-9]+;)"
 
@@ -192,7 +194,9 @@ def entity_character(entity: str) -> str:
 
 def decode_entity_column(texts: pl.Series) -> pl.Series:
     """The texts with their entities decoded, also those that lost their ampersand."""
-    return map_texts(decode_entities)(texts.str.replace_all(LOST_AMPERSAND, "$1&$2"))
+    return map_texts(decode_entities)(
+        texts.str.replace_all(SPLIT_ENTITY, "&$1").str.replace_all(LOST_AMPERSAND, "$1&$2")
+    )
 
 
 def repair_mojibake(text: str) -> str:
@@ -212,7 +216,7 @@ COPYRIGHT_NOTE = (
 # The caption below a picture, where it is between two sentences, in brackets, or glued to what precedes.
 CAPTION = r"[Vv]iew\s+larger(?:\s+image)?\.?"
 BOILERPLATE = (
-    (rf"{EDITION_NOTE}|{COPYRIGHT_NOTE}|\(\s*[Vv]iew\s+[Ll]arger(?:\s+[Ii]mage)?\.?\s*\)", ""),
+    (rf"{EDITION_NOTE}|{COPYRIGHT_NOTE}|\s*\(\s*[Vv]iew\s+[Ll]arger(?:\s+[Ii]mage)?\.?\s*\)", ""),
     (rf"(^|[.!?][\x22”)]?)(?:\s*{CAPTION})+(?:\s*$|\s*([A-ZÀ-Þ]))", "$1 $2"),
     (r"([a-z0-9.!?)])View\s+Larger(?:\s*$|\s+([A-ZÀ-Þ]))", "$1 $2"),
 )
@@ -228,7 +232,9 @@ STARTER = "The|This|These|Those|There|They|With|When|And|But|For|From|You|Your|O
 GLUED = (
     (rf"({WORD_END}|{QUOTE_END}|{NUMBER_END}|\w\)[.!?])(“?{addresses.OPENING}(?:[^\w./@(:]|:\s))", "$1 $2"),
     (rf"(\w[\w)”][.!?])((?:{STARTER})\s)", "$1 $2"),
-    (r"([a-zß-ÿ]{3}\)?[.!?])([A-Z]{4,}[:!]|[A-Z]{5,}\s|[A-Z]{2,}\s[A-Z]{2,}\s)", "$1 $2"),
+    (r"([a-zß-ÿ]{3}\)?[.!?])([A-Z]{4,}[:!]|[A-Z]{5,}\s|[A-Z]{2,}\s[A-Z]{2,}\s|[A-Z]-[A-Z]\s)", "$1 $2"),
+    (rf"([a-zß-ÿ]{{3}}\)?[.!?])((?:{addresses.THREE_CAPITALS})[\s,])", "$1 $2"),
+    (rf"([\w)])\s+\.((?:{addresses.OPENING}|[A-Z]-[A-Z])\s)", "$1. $2"),  # a full stop on the wrong side of the space
 )
 
 SPACES = r"[\t-\r\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
@@ -254,7 +260,7 @@ MAYBE_NOT_NFC = r"[\x{300}-\x{2001}\x{20d0}-\x{10ffff}]"
 NOT_ASCII = r"[^\x00-\x7f]"
 
 # Has a name, since a filter decodes titles with it, too.
-ENTITIES = Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]"), decode_entity_column)
+ENTITIES = Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]", "& +[#a-z]+;"), decode_entity_column)
 RULES = (
     ENTITIES,
     Rule("mojibake", contains_beyond_ascii(MOJIBAKE), map_texts(repair_mojibake)),
@@ -264,7 +270,7 @@ RULES = (
         replace_all(*LOST_CHARACTER, (INVISIBLE, "")),
     ),
     Rule("unicode", contains_beyond_ascii(MAYBE_NOT_NFC), lambda texts: texts.str.normalize("NFC")),
-    Rule("markup", contains_any(r"<[!?/|A-Za-z]|;\s*\}", r"/>\s*$"), replace_all(*markup.REMOVED)),
+    Rule("markup", contains_any(*markup.SUSPECT), replace_all(*markup.REMOVED)),
     Rule(
         "urls",
         contains_any("://", r"(?i-u:www\.)", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)"),

@@ -34,6 +34,7 @@ EXAMPLES = {
         "caf&#x82;s, cr&#138;me": "cafés, crème",
         "word&#x82; word, &#x82;so&#x91;, wait&#133;what": "word‚ word, ‚so‘, wait…what",
         "&nosuch; AT&amp;T": "&nosuch; AT&T",
+        "paint & amp; ink, 3 & quot; & lt;b>x, R & D; lamp": 'paint & ink, 3 " x, R & D; lamp',
     },
     "mojibake": {
         "cafÃ© itâ€™s Â£5": "café it’s £5",
@@ -59,7 +60,18 @@ EXAMPLES = {
         "&lt;b&gt;bold&lt;/b&gt; &amp;lt;i&amp;gt;x": "bold x",
         '<span class="a-size-medium': "",
         '24 Pencils" />': "24 Pencils",
-        '24" />': '24" />',
+        '24" />': '24"',
+        'Filter RX7121" />': "Filter RX7121",
+        "x a.plain {text-decoration: none} y. Set {note: fragile}, v2.5 {beta: yes}": (
+            "x y. Set {note: fragile}, v2.5 {beta: yes}"
+        ),
+        "Wings.<li. Fits all<ulu>One owl Br><br": "Wings. Fits all One owl",
+        "p>The owl. b> Keeps. what is included:/b> two": "The owl. Keeps. what is included: two",
+        'Style="color: #FF0000; font-size: 2px">Red. span style=" font: a;"*Ink': "Red. *Ink",
+        "p>0.05, a/b>1, if a>B, Menu> Options, source code> x, 1> Owl": (
+            "p>0.05, a/b>1, if a>B, Menu> Options, source code> x, 1> Owl"
+        ),
+        'in the Style="Modern">': 'in the Style="Modern">',
     },
     "urls": {
         "Ink. Visit http://x.com/a?b=1&c=2. The site (www.x.com/y) has it, unlike Amazon.com": (
@@ -107,6 +119,7 @@ EXAMPLES = {
         "Copyright law for all": "Copyright law for all",
         "Blue.View larger View larger Red. view larger Mesh": "Blue. Red. Mesh",
         "Ink (View Larger.) Own PC. View largerCreate. One.View Larger  Two": "Ink Own PC. Create. One. Two",
+        "Ink (view larger). Paper (View larger image), pens": "Ink. Paper, pens",
         "Quick. View larger. Light. View larger image": "Quick. Light.",
         "Easily View Larger Images. View larger images, I view larger Maps. View Larger Type": (
             "Easily View Larger Images. View larger images, I view larger Maps. View Larger Type"
@@ -122,6 +135,10 @@ EXAMPLES = {
         "2.Wide barrel, 8 1/2.Unit of, v2.5.Beta": "2. Wide barrel, 8 1/2. Unit of, v2.5.Beta",
         "Stoke-on-Sea.Don't go.Zoë is.Air it.Net weight": "Stoke-on-Sea. Don't go. Zoë is. Air it.Net weight",
         "for RFID.With a Box.The USB": "for RFID. With a Box. The USB",
+        "it works.J-B Owl is a spool.PLA is, file.PDF is, amazon.COM is": (
+            "it works. J-B Owl is a spool. PLA is, file.PDF is, amazon.COM is"
+        ),
+        "of steel .Made in .NET .Net 4 .18k (9 W) .Each owl": "of steel. Made in .NET .Net 4 .18k (9 W). Each owl",
         "staples.FEATURES: more.BUY NOW for README.TXT": "staples. FEATURES: more. BUY NOW for README.TXT",
     },
     "ascii": {"naïve": "naïve"},
@@ -189,8 +206,23 @@ def test_what_never_becomes_stable_is_named() -> None:
     assert apply_until_stable(pl.Series([nested, "plain"]), RULES).unstable.tolist() == [True, False]
 
 
-MARKUP_PIECES = ("<b>", "</p>", "<", ">", "<!--", "-->", "<br", "script>", "style>", "{a:b;}", '" />', "＜")
-ENTITY_PIECES = ("&", "amp;", "lt;", "gt;", "#60;", "&#x3c;", "&quot;", "quot;", "&#x82;", "&nbsp;", "&#173;")
+MARKUP_PIECES = (
+    "<b>",
+    "</p>",
+    "<",
+    ">",
+    "<!--",
+    "-->",
+    "<br",
+    "script>",
+    "style>",
+    "{a:b;}",
+    '" />',
+    "＜",
+    "p>",
+    "/b>",
+)
+ENTITY_PIECES = ("&", "& ", "amp;", "lt;", "gt;", "#60;", "&#x3c;", "&quot;", "quot;", "&#x82;", "&nbsp;", "&#173;")
 ADDRESS_PIECES = (
     *("http://", "www.", "x.com/", "a@b.com", " at ", " on ", "See ", "Visit our site", " for more", ", see ", "(see "),
     *("Website: ", " : ", " or email ", "For owls, ", " Find ", "..."),
