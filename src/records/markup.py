@@ -1,8 +1,8 @@
 """Regular expressions (Rust syntax) for the HTML that product texts hold.
 
 Covers the elements that HTML names, namespaced ones such as Word's `<o:p>`, comments, scripts, style rules, tags that
-a truncated text leaves open, and special tokens of language models such as `<|eot_id|>`. All else in angle brackets
-is text: `a < b`, `<3`, `<2W`.
+a truncated text leaves open or that lost a sign (`included:/b>`), and special tokens of language models such as
+`<|eot_id|>`. All else in angle brackets is text: `a < b`, `<3`, `<2W`; so is what may be one: `Menu> Options`.
 """
 
 BLOCKS = (
@@ -28,19 +28,19 @@ HEADLESS = (
     (rf"(?i)([\s:.,;!?)\x22]|[a-z]{{3}})/(?:{NO_WORDS}|em|font|[abipu])>(\s|$)", "$1$2"),
 )
 # An attribute that lost its tag, or the tag's first and last sign: Style="color: red">.
-ATTRIBUTE_ALONE = (
-    r"""(?i)(?:\b(?:span|font|div|p|td|a|b)\s+)?\bstyle\s*=\s*(?:"[^"<>]*:[^"<>]*"|'[^'<>]*:[^'<>]*')(?:\s*/?>)?"""
-)
+STYLE = r"""(?i:style)\s*=\s*(?:"[^"<>]*:[^"<>]*"|'[^'<>]*:[^'<>]*')(?:\s*/?>)?"""
+ATTRIBUTES_ALONE = (rf"(?:span|font|div)\s+{STYLE}", rf"(?-u:\b){STYLE}")
 
 COMMENT = r"(?s)<!--.*?-->"
 DECLARATION = r"<!--|<[!?][a-z\[][^<>]*>"  # an open comment too, on its own: as part of COMMENT it takes quadratic time
 SCRIPT = r"(?is)<(?:script|style)\b[^<>]*>.*?(?:</(?:script|style)\s*>|$)|</(?:script|style)\s*>"
 # What a removed <style> leaves behind; without a semicolon at the end only what is a style beyond doubt.
 PROPERTY = r"(?:background|border|color|display|float|font|height|line|list|margin|padding|text|width)[a-z-]*"
-SELECTOR = r"(?:[\w-]*[.#][\w-]+|\b(?:a|p|body|div|span|td|tr|table|ul|li|h[1-6]))(?::[a-z]+)?"
-STYLE_RULE = (
-    r"[\w-]*(?:[.#][\w-]+)?\s*\{\s*(?:[a-z-]+\s*:[^{};]*;\s*)+\}|"
-    rf"{SELECTOR}\s*\{{\s*(?:[a-z-]+\s*:[^{{}};]*;\s*)*{PROPERTY}\s*:[^{{}};]*\}}"
+DECLARATIONS = rf"(?::[a-z]+)?\s*\{{\s*(?:[a-z-]+\s*:[^{{}};]*;\s*)*{PROPERTY}\s*:[^{{}};]*\}}"
+STYLE_RULES = (  # one by one, since the engine finds each by its brace, but not all at once
+    r"[\w-]*(?:[.#][\w-]+)?\s*\{\s*(?:[a-z-]+\s*:[^{};]*;\s*)+\}",
+    rf"[\w-]*[.#][\w-]+{DECLARATIONS}",
+    rf"(?-u:\b)(?:a|p|body|div|span|td|tr|table|ul|li|h[1-6]){DECLARATIONS}",
 )
 
 
@@ -58,8 +58,10 @@ TAG_END = r"""^([^<]*(?:[^<\d\s]|[A-Za-z]\d+))["']\s*/>\s*$"""  # of a tag that 
 TAG_END_OF_INCHES = r"""^([^<]*\d["'])\s*/>\s*$"""  # the quote may mean inches: 24" />
 # What goes, one after the other, and what takes its place.
 REMOVED = (
-    *((SPECIAL_TOKEN, " "), (COMMENT, ""), (DECLARATION, ""), (SCRIPT, " "), (STYLE_RULE, " ")),
-    *((BLOCK_TAG, " "), (INLINE_TAG, ""), (rf"(?i){MISSPELT}|{UNCLOSED}", " "), (ATTRIBUTE_ALONE, " "), *HEADLESS),
+    *((SPECIAL_TOKEN, " "), (COMMENT, ""), (DECLARATION, ""), (SCRIPT, " ")),
+    *((rule, " ") for rule in STYLE_RULES),
+    *((BLOCK_TAG, " "), (INLINE_TAG, ""), (rf"(?i){MISSPELT}|{UNCLOSED}", " "), *HEADLESS),
+    *((attribute, " ") for attribute in ATTRIBUTES_ALONE),
     *((TAG_END, "$1"), (TAG_END_OF_INCHES, "$1")),
 )
 SUSPECT = (

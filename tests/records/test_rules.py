@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.params import CleanParams
+from src.records.addresses import LEADING
 from src.records.rules import MAX_PASSES, Rule, apply_until_stable, enabled_rules
 from src.records.rules import RULES as ASCII_RULES
 
@@ -302,6 +303,17 @@ def test_a_lost_character_never_joins_two_words(drawn: list[str], count: int) ->
     found = cleaned(("\ufffd" * count).join(drawn))
     assert "\ufffd" not in found
     assert re.split("[ ']", found) == drawn
+
+
+LEADS = st.sampled_from([lead for lead in LEADING.split("|") if lead != "out"])
+ENDS = st.sampled_from(["", ".", " owls live here.", ", unless owls do.", " Find owls."])
+
+
+@given(LEADS, st.sampled_from(["www.x.com/a", "a@x.com"]), ENDS, st.sampled_from(["We", "Ok. Owls", "for owls,"]))
+def test_an_address_leaves_no_stump(lead: str, address: str, end: str, start: str) -> None:
+    """Either the address stays with the word that leads to it, or both go."""
+    found = cleaned(f"{start} {lead} {address}{end}")
+    assert (f" {lead} {address}" in found) or not re.search(rf"\b{lead}\b", found.removesuffix(end))
 
 
 @given(texts)
