@@ -8,11 +8,20 @@ DONE := .venv/.installed-$(REQUIREMENTS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test setup pipeline docs requirements study study-plot study-picture
+.PHONY: repro ask test setup pipeline docs requirements study study-plot study-picture
 
 repro: setup
 	python -m src.params check
 	dvc repro
+	@python -m src.summary
+
+# The exported model's description of a title, by llama.cpp: make ask TITLE="Oak Desk Lamp, 30 cm" PRECISION=f16
+# The title goes on as it was typed, with `value`: make would read a dollar in it.
+override TITLE := $(value TITLE)
+export TITLE
+
+ask: setup
+	@python -m src.export.ask $(if $(PRECISION),--precision $(PRECISION)) -- "$$TITLE"
 
 test: setup
 	python -m pytest

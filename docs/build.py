@@ -1,9 +1,9 @@
 """Keeps the documentation in step with the project: tables, figures and pictures come from the project's own files.
 
-Covers the blocks between `<!-- NAME -->` and `<!-- /NAME -->` in README.md and docs/, the picture and the example of
-the first run. All other text is left alone.
+Covers the blocks between `<!-- NAME -->` and `<!-- /NAME -->` in README.md and docs/, and the picture of the first
+run. All other text is left alone.
 
-    python -m docs.build            # write the blocks again, the picture and the example too
+    python -m docs.build            # write the blocks again, and the picture
     python -m docs.build --check    # exit status 1 if one of them is not up to date
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import data_path_report, gpu_report, tiny_training
-from docs.example import example_table, update_example
+from docs.example import example_table
 from docs.picture import PICTURE, draw_picture, picture_is_current
 from docs.stages import pipeline_diagram, stages_table
 from src.errors import UserError
@@ -259,8 +259,6 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only compare")
     check = parser.parse_args().check
     try:
-        if not check:
-            update_example()
         stale = list(stale_files())
         if check and stale:
             sys.exit(f"{', '.join(map(str, stale))}: not up to date with the project's files: run `make docs`.")

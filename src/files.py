@@ -1,8 +1,10 @@
 """Writing results so that a crash leaves either the old or the new one, and reading them back.
 
-Covers files and folders written beside their place and renamed, JSON and JSON Lines. Does not know what is in them.
+Covers files and folders written beside their place and renamed, JSON, JSON Lines and tab-separated values. Does not
+know what is in them.
 """
 
+import csv
 import json
 import os
 import shutil
@@ -85,12 +87,19 @@ def read_jsonl(path: str | Path) -> list[Any]:
 
 
 def write_tsv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Writes rows as tab-separated values under a header, the form `dvc plots` reads.
+    """Writes rows as tab-separated values under a header, the form `dvc plots` reads; quoted where they have to be.
 
     Args:
         path: the file; an older one stays until the new one is complete.
         rows: at least one, all with the same keys.
     """
-    with atomic_file(path) as partial, open(partial, "w", encoding="utf-8", newline="\n") as lines:
-        lines.write("\t".join(rows[0]) + "\n")
-        lines.writelines("\t".join(str(value) for value in row.values()) + "\n" for row in rows)
+    with atomic_file(path) as partial, open(partial, "w", encoding="utf-8", newline="") as lines:
+        table = csv.writer(lines, delimiter="\t", lineterminator="\n")
+        table.writerow(rows[0])
+        table.writerows(map(str, row.values()) for row in rows)
+
+
+def read_tsv(path: str | Path) -> list[dict[str, str]]:
+    """The rows of tab-separated values under a header, in order."""
+    with open(path, encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter="\t"))

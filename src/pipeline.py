@@ -25,8 +25,9 @@ from src.params import PIPELINE, read_yaml
 # Every stage computes under the threads, seeds and instruction set that this module fixes.
 ALWAYS = "src/numerics.py"
 
-# They check the parameters, start the stage and word its errors. DVC tracks the parameters' values by itself.
-INERT = frozenset({"src/errors.py", "src/params.py", "src/stages/runner.py"})
+# They check the parameters, start the stage, word its errors and show how far it is. DVC tracks the parameters' values
+# by itself.
+INERT = frozenset({"src/errors.py", "src/params.py", "src/progress.py", "src/stages/runner.py"})
 REFUSALS = "refusals.py"  # in any room: functions that only refuse or word messages
 
 # What code finds by its place or its name instead of importing it: the file that does so, and what it opens or loads.

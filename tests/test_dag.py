@@ -63,10 +63,12 @@ def test_the_whole_dag_runs_and_is_up_to_date(reproduced: tuple[Path, str]) -> N
     assert {path.name for path in (folder / "models/export").iterdir()} == EXPORTED
 
 
-def test_output_is_quiet(reproduced: tuple[Path, str]) -> None:
+def test_output_is_quiet_and_every_stage_ends_with_its_line(reproduced: tuple[Path, str]) -> None:
     _, output = reproduced
+    told = [line.partition(": ")[0] for line in output.splitlines() if line.endswith(" s)")]
+    assert sorted(told) == sorted(declared_stages())
     assert "Traceback" not in output
-    for noise in ("Warning", "WARNING", "kernels-community", "Token indices", "[transformers]"):
+    for noise in ("Warning", "WARNING", "kernels-community", "Token indices", "[transformers]", "%|"):
         assert noise not in output, output
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from hashlib import md5
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from docs import build, example, picture, stages
 from src.errors import UserError
-from src.files import write_json, write_jsonl
+from src.files import read_json, read_tsv, write_tsv
 from src.params import PARAMS, read_yaml
 from src.scoring.scores import Score
 
@@ -139,10 +138,10 @@ def test_facts_are_told_with_their_intervals() -> None:
 
 def test_the_picture_shows_the_committed_plots() -> None:
     drawn = json.dumps(picture.picture_specification())
-    scores = [row for row in picture.read_plot("plots/evaluate/scores.tsv") if row["metric"] in picture.SCORES]
-    assert len(scores) == len(picture.SCORES) * len(picture.SYSTEMS)
-    assert all(f'"value": {float(row["value"])}' in drawn for row in scores)
-    assert all(f'"loss": {float(row["loss"])}' in drawn for row in picture.read_plot("plots/train/validation.tsv"))
+    metrics = read_json("metrics/evaluate.json")
+    values = [metrics[system][score] for system in picture.SYSTEMS for score in picture.SCORES]
+    assert all(f'"value": {value}' in drawn for value in values)
+    assert all(f'"loss": {float(row["loss"])}' in drawn for row in read_tsv("plots/train/validation.tsv"))
 
 
 def test_a_picture_of_other_figures_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,36 +150,22 @@ def test_a_picture_of_other_figures_is_stale(tmp_path: Path, monkeypatch: pytest
     picture.draw_picture()
     assert picture.picture_is_current()
     assert "ROUGE-L" in picture.PICTURE.read_text(encoding="utf-8")
-    monkeypatch.setattr(picture, "score_rows", list)
+    monkeypatch.setattr(picture, "score_rows", lambda scores: [])
     monkeypatch.setattr(picture, "score_panel", lambda rows, records: {"mark": "bar"})
     assert not picture.picture_is_current()
 
 
-def test_an_example_of_other_prompts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    locked = example.locked_prompts()
+def test_the_example_is_the_first_one_that_evaluate_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(example, "locked_prompts", lambda: locked)
-    rows = {"title": "Lamp | <b>", "reference": "A lamp & more."}
-    write_jsonl(example.PROMPTS, [rows])
-    for system, path in example.ANSWERS.items():
-        write_jsonl(path, [rows | {"answer": f"{system}\nanswers"}, rows | {"answer": "another"}])
-    example.update_example()
-    with pytest.raises(UserError, match="from other prompts than"):
-        example.example_table()
-    monkeypatch.setattr(example, "locked_prompts", lambda: md5(example.PROMPTS.read_bytes()).hexdigest())
+    texts = {"title": "Lamp | <b>", "reference": 'A 3" lamp & more.', "base": "base answers", "tuned": "tuned answers"}
+    rows = [{"record": 1, "source": source, "text": text} for source, text in texts.items()]
+    write_tsv(example.EXAMPLES, [*rows, *(row | {"record": 2, "text": "another"} for row in rows)])
     assert example.example_table().splitlines()[2:] == [
         "| title | Lamp &#124; &lt;b> |",
         "| base model | base answers |",
         "| fine-tuned model | tuned answers |",
-        "| the catalogue's own text | A lamp &amp; more. |",
+        """| the catalogue's own text | A 3" lamp &amp; more. |""",
     ]
-
-
-def test_without_results_on_the_disk_the_example_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_json(example.EXAMPLE, {"title": "kept"})
-    example.update_example()
-    assert json.loads(example.EXAMPLE.read_text(encoding="utf-8")) == {"title": "kept"}
 
 
 def test_readme_is_short() -> None:

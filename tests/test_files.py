@@ -20,6 +20,8 @@ JSON = st.recursive(
     max_leaves=8,
 )
 
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))  # Python 3.11 does not quote a \r
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -161,3 +163,11 @@ def test_json_keeps_the_order_of_keys_and_the_letters() -> None:
 def test_tab_separated_values_have_a_header() -> None:
     files.write_tsv("out.tsv", [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}])
     assert Path("out.tsv").read_text() == "step\tloss\n1\t0.5\n2\t0.25\n"
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=4))
+def test_tab_separated_values_come_back(cells: list[tuple[str, str]]) -> None:
+    rows = [{"title": title, "answer": answer} for title, answer in cells]
+    files.write_tsv("out.tsv", rows)
+    assert files.read_tsv("out.tsv") == rows

@@ -59,6 +59,7 @@ def set_value(name: str, value: object) -> Edit:
 MESSAGES = (
     "src/params.py",
     "src/errors.py",
+    "src/progress.py",
     "src/stages/runner.py",
     "src/training/refusals.py",
     "src/models/refusals.py",

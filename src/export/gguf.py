@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 FILE_TYPES = {"f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}  # our names of precisions, and the gguf package's
+FILES = {precision: f"shelftalk-{precision}.gguf" for precision in FILE_TYPES}
 
 # The first two write a line for each tensor; auto_round repeats warnings of transformers whose logger is silenced.
 TALKATIVE = ("hf-to-gguf", "gguf.gguf_writer", "autoround")

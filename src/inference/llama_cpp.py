@@ -5,17 +5,20 @@ src/export/gguf.py does.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 from src.inference import refusals
+from src.inference.batches import progress_batches
 from src.inference.engine import Answer, Sampling
 from src.prompts.rendering import Prompt, Turns
 
 CONTEXT = 2048  # tokens of prompt and answer together, which a description needs at most
-TIMEOUT = 60  # seconds; rendering a prompt takes none
+TIMEOUT = 60  # seconds until the server begins to respond, or goes on; rendering a prompt takes none
+EVENT, LAST_EVENT = b"data: ", b"data: [DONE]"  # server-sent events, as OpenAI's interface has them
 
 
 class LlamaCppEngine:
@@ -44,7 +47,8 @@ class LlamaCppEngine:
         Raises:
             UserError: if llama.cpp does not answer a prompt.
         """
-        return [read_answer(self.complete(prompt, sampling), sampling.logprobs) for prompt in prompts]
+        single = progress_batches(prompts, 1, "Answering by llama.cpp", "prompts")
+        return [read_answer(self.complete(prompt, sampling), sampling.logprobs) for [prompt] in single]
 
     def complete(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
         """llama.cpp's answer to one prompt, in the form of OpenAI's `choices`.
@@ -68,13 +72,41 @@ class LlamaCppEngine:
 
     def render_prompt(self, turns: Turns) -> str:
         """Turns as the chat template inside the file renders them, without the begin-of-text token."""
-        request = Request(
-            f"{self.server.listening_address}/apply-template",
-            data=json.dumps({"messages": turns}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urlopen(request, timeout=TIMEOUT) as response:
+        with self.request("/apply-template", {"messages": turns}) as response:
             return str(json.load(response)["prompt"])
+
+    def count_tokens(self, prompt: str) -> int:
+        """The tokens of a prompt that lacks the begin-of-text token, which is counted too."""
+        options = {"content": prompt, "add_special": True, "parse_special": True}
+        with self.request("/tokenize", options) as response:
+            return len(json.load(response)["tokens"])
+
+    def stream(self, prompt: str, sampling: Sampling) -> Iterator[str]:
+        """Pieces of the text that `answer` gives, each as soon as it is there.
+
+        Args:
+            prompt: text without the begin-of-text token.
+            sampling: how the answer is drawn.
+        """
+        text, given = "", ""
+        # By HTTP: in a callback of the server Ctrl-C would not be heard.
+        options = {"prompt": prompt, "max_tokens": sampling.max_new_tokens, "temperature": 0, "stream": True}
+        with self.request("/v1/completions", options) as events:
+            for line in events:
+                if line.startswith(EVENT) and not line.startswith(LAST_EVENT):
+                    text += json.loads(line.removeprefix(EVENT))["choices"][0]["text"]
+                    yield text.strip().removeprefix(given)  # white space counts once more text follows it
+                    given = text.strip()
+
+    def request(self, path: str, body: dict[str, Any]) -> HTTPResponse:
+        """The server's response to a request by HTTP.
+
+        Args:
+            path: of the server's interface.
+            body: what is posted, as JSON.
+        """
+        address, headers = f"{self.server.listening_address}{path}", {"Content-Type": "application/json"}
+        return urlopen(Request(address, json.dumps(body).encode(), headers), timeout=TIMEOUT)
 
 
 def read_answer(choice: dict[str, Any], logprobs: bool) -> Answer:

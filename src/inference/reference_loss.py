@@ -47,7 +47,7 @@ def reference_losses(
     import torch
 
     losses: list[ReferenceLoss] = []
-    for batch in progress_batches(records, LOSS_BATCH, "Measuring the loss"):
+    for batch in progress_batches(records, LOSS_BATCH, "Measuring the loss", "records"):
         with torch.no_grad():
             losses += batch_losses(model, tokenizer, batch, max_length)
     return losses

@@ -33,7 +33,7 @@ class TransformersEngine(NamedTuple):
         Raises:
             UserError: if the model's chat template refuses the turns.
         """
-        batches = progress_batches(prompts, self.batch_size, "Answering")
+        batches = progress_batches(prompts, self.batch_size, "Answering", "prompts")
         return [answer for batch in batches for answer in self.answer_batch(batch, sampling)]
 
     def answer_batch(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:

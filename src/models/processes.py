@@ -6,6 +6,8 @@ Covers what `accelerate launch` leaves in the environment. Starts none itself.
 import os
 import re
 
+from src.progress import print_line
+
 
 def world_size() -> int:
     """The number of processes that train together; 1 without a launcher."""
@@ -41,4 +43,4 @@ def is_main() -> bool:
 def print_once(line: str) -> None:
     """Prints a line from the main process alone."""
     if is_main():
-        print(line, flush=True)
+        print_line(line)

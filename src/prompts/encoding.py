@@ -7,8 +7,10 @@ token boundary. Labels are IGNORE_INDEX on the prompt: the loss is on the comple
 included.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from src.progress import progress_bar
 from src.prompts import refusals
 from src.prompts.rendering import FormattedRecord, Prompt, text_contents
 from src.prompts.tokenizers import end_of_turn_id, render_turns, special_token_pattern, token_ids, with_bos
@@ -92,6 +94,27 @@ def encode_record(
         completion = completion[: completion.index(stop) + 1]
     labels = [IGNORE_INDEX] * len(prompt) + completion
     return EncodedRecord((prompt + completion)[:max_length], labels[:max_length])
+
+
+def encode_records(
+    tokenizer: "PreTrainedTokenizerBase", records: Sequence[FormattedRecord], max_length: int | None = None
+) -> list[EncodedRecord]:
+    """Token ids and labels of many records, with a progress bar.
+
+    Args:
+        tokenizer: as `load_tokenizer` prepares it.
+        records: prompts and completions.
+        max_length: tokens that each is truncated to; None keeps all.
+
+    Raises:
+        UserError: if the chat template renders a prompt differently once the completion follows it.
+    """
+    encoded = []
+    with progress_bar("Encoding", len(records), "records") as bar:
+        for record in records:
+            encoded.append(encode_record(tokenizer, record, max_length))
+            bar.update()
+    return encoded
 
 
 def find_special_token(tokenizer: "PreTrainedTokenizerBase", record: FormattedRecord) -> str | None:

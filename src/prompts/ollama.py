@@ -1,8 +1,10 @@
 """The trained prompt as a Go template, the language that Ollama renders prompts in.
 
-Covers the template alone. Does not write the Modelfile around it: src/export/modelfile.py does.
+Covers the template, and filling it as Ollama does. Does not write the Modelfile around it: src/export/modelfile.py
+does.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 from src.prompts.rendering import prompt_turns
@@ -10,6 +12,8 @@ from src.prompts.tokenizers import render_turns, without_bos
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+SYSTEM, PROMPT = "{{ .System }}", "{{ .Prompt }}"  # what Ollama fills in a template
 
 
 def ollama_template(tokenizer: "PreTrainedTokenizerBase", question: str) -> str:
@@ -19,5 +23,17 @@ def ollama_template(tokenizer: "PreTrainedTokenizerBase", question: str) -> str:
         tokenizer: with the chat template that the model was trained in.
         question: format.question, which holds {title} once.
     """
-    turns = prompt_turns("{{ .System }}", question, "{{ .Prompt }}")
+    turns = prompt_turns(SYSTEM, question, PROMPT)
     return without_bos(tokenizer, render_turns(tokenizer, turns, add_generation_prompt=True))
+
+
+def fill_template(template: str, instruction: str, title: str) -> str:
+    """The prompt for a title, without the begin-of-text token.
+
+    Args:
+        template: as `ollama_template` gives it.
+        instruction: the system turn.
+        title: what the user types, as it is: braces in it mean nothing.
+    """
+    filled = {SYSTEM: instruction, PROMPT: title}
+    return re.sub("|".join(map(re.escape, filled)), lambda found: filled[found[0]], template)

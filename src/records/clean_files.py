@@ -40,7 +40,7 @@ def clean_texts(
     # An empty frame first, so that the index has its columns where no record is left.
     index = [pl.DataFrame(schema=dict.fromkeys(("title_key", "content_key", "uid_key"), pl.UInt64()))]
     with parquet_writer(candidates) as append:
-        for cleaned in map_in_order(partial(clean_batch, params=params), read_batches(source)):
+        for cleaned in map_in_order(partial(clean_batch, params=params), read_batches(source, label="Cleaning")):
             on_batch(cleaned)
             kept = kept_records(cleaned.after)
             append(kept)
@@ -102,7 +102,7 @@ def read_product_keys(candidates: str | Path, clusters: np.ndarray) -> pl.DataFr
 
 def read_contents(candidates: str | Path) -> Iterator[pl.Series]:
     """The contents of the candidates, in order."""
-    return (batch["content"] for batch in read_batches(candidates, ["content"]))
+    return (batch["content"] for batch in read_batches(candidates, ["content"], "Comparing"))
 
 
 def read_planned(
@@ -116,6 +116,7 @@ def read_planned(
         columns: of the candidates, those to read; None for all.
     """
     start = 0
-    for batch in read_batches(candidates, columns):
+    label = "Comparing" if columns else "Writing"
+    for batch in read_batches(candidates, columns, label):
         yield batch.hstack(plan.slice(start, batch.height))
         start += batch.height

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from src.errors import UserError
 from src.files import atomic_file
+from src.progress import progress_bar
 
 TEXTS = ("title", "content")
 FIELDS = ("uid", *TEXTS)
@@ -52,21 +53,33 @@ def parquet_writer(
         yield append
 
 
-def read_batches(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+def count_rows(path: str | Path) -> int:
+    """The rows of a Parquet file."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def read_batches(
+    path: str | Path, columns: Sequence[str] | None = None, label: str = "Reading"
+) -> Iterator[pl.DataFrame]:
     """The rows of a Parquet file in order, at most BATCH_ROWS at a time.
 
     Args:
         path: the file to read.
         columns: those to read; None for all.
+        label: the text beside the progress bar: what is done with the rows.
 
     Raises:
         UserError: if there is no such file.
     """
     if not Path(path).exists():
         raise UserError(f"{path} is missing: run `dvc repro`, which makes it.")
-    with pq.ParquetFile(path, pre_buffer=False) as file:  # else it keeps the bytes of every row group read so far
+    with (
+        pq.ParquetFile(path, pre_buffer=False) as file,  # else it keeps the bytes of every row group read so far
+        progress_bar(label, file.metadata.num_rows, "records") as bar,
+    ):
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             yield pl.DataFrame(batch)
+            bar.update(batch.num_rows)
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -22,9 +22,9 @@ from typing import IO, Any
 
 import polars as pl
 from isal import isal_zlib
-from tqdm import tqdm
 
 from src.errors import UserError
+from src.progress import progress_bar
 from src.records.parquet import FIELDS, RECORDS, map_in_order
 
 BLOCK_BYTES = 8 * 2**20  # large enough to keep a thread busy, small enough for a dozen of them in memory
@@ -100,12 +100,12 @@ def read_raw(path: Path, lines: int = 0) -> Iterator[Parsed]:
         UserError: if the file is missing, damaged, or not an archive of the kind that its name ends in.
     """
     passed = 0
-    with open_packed(path) as (packed, size), tqdm(total=size, unit="B", unit_scale=True, disable=None) as progress:
+    with open_packed(path) as (packed, size), progress_bar("Reading", size, "bytes") as bar:
         whole = line_blocks(decompress(packed), path)
         for parsed in map_in_order(parse_block, whole if lines == 0 else first_lines(whole, lines)):
             yield replace(parsed, rejected=[row | {"line": row["line"] + passed} for row in parsed.rejected])
             passed += parsed.lines
-            progress.update(packed.tell() - progress.n)
+            bar.update(packed.tell() - bar.n)
 
 
 @contextmanager

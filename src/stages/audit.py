@@ -13,7 +13,7 @@ from src.models.processes import launcher_world_size
 from src.params import Params
 from src.prompts.encoding import encode_record
 from src.prompts.tokenizers import load_tokenizer
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 from src.training.label_audit import audit_labels
 from src.training.memory import estimate_memory
 from src.training.prompt_checks import check_prompts
@@ -23,7 +23,7 @@ BASE, TRAIN = "models/base", "data/prompts/train.jsonl"
 PROMPTS = [TRAIN, "data/prompts/validation.jsonl", "data/prompts/test.jsonl"]  # check_prompts takes the first to train
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Refuses prompts that make no sense, measures those that are trained on, plans the steps."""
     tokenizer = load_tokenizer(BASE, params.format.template)
     splits = {path: read_jsonl(path) for path in PROMPTS}
@@ -36,9 +36,9 @@ def main(params: Params) -> None:
     write_json("metrics/audit.json", seen.metrics | memory)
     write_tsv("plots/audit/lengths.tsv", seen.lengths)
     write_tsv("plots/audit/tokens.tsv", seen.tokens)
-    print(
-        f"{seen.metrics['records']} records in {seen.metrics['rows']} rows, {seen.metrics['predicted_steps']} steps; "
-        f"{seen.metrics['trained_token_share']:.0%} of the tokens are trained; a GPU needs about "
+    return Outcome(
+        f"{seen.metrics['records']:,} records in {seen.metrics['rows']:,} rows, {seen.metrics['predicted_steps']:,} "
+        f"steps; {seen.metrics['trained_token_share']:.0%} of the tokens are trained; a GPU needs about "
         f"{memory['memory_total_gb']:.1f} GB"
     )
 

@@ -10,17 +10,20 @@ from src.files import atomic_folder
 from src.models.refusals import check_model
 from src.models.sources import copy_model, download_model
 from src.params import BaseParams, Params
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 BASE = "models/base"
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Writes the base model's folder, complete or not at all."""
+    base = params.base
     with atomic_folder(BASE) as folder:
-        write_model(params.base, folder)
+        write_model(base, folder)
         check_model(folder)
-    print(f"Base model from {params.base.source} in {BASE}")
+        megabytes = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
+    origin = base.folder if base.source == "local" else f"{base.repository}@{base.revision}"
+    return Outcome(f"the model of {origin}, {megabytes:,.0f} MB of weights")
 
 
 def write_model(base: BaseParams, folder: Path) -> None:

@@ -21,7 +21,7 @@ from src.records.filters import FILTERS
 from src.records.parquet import KEYED_RECORDS, parquet_writer
 from src.records.refusals import check_clean_records
 from src.records.rules import enabled_rules
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 RECORDS, CLEAN, METRICS, PLOTS = "data/records.parquet", "data/clean.parquet", "metrics/clean.json", "plots/clean"
 CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates are looked for
@@ -32,8 +32,8 @@ COLUMNS = {  # of the plots that may have no rows
 }
 
 
-def main(params: Params) -> dict[str, float]:
-    """Cleans, compares, writes. Returns the seconds that near duplicates took."""
+def main(params: Params) -> Outcome:
+    """Cleans, compares, writes, and measures the seconds that near duplicates take."""
     statistics = CleaningStatistics(enabled_rules(params.clean))
     try:
         index = clean_texts(RECORDS, CANDIDATES, params, statistics.add)
@@ -48,8 +48,8 @@ def main(params: Params) -> dict[str, float]:
     statistics.add_duplicates(plan["drop_reason"], plan["tie"])
     write_json(METRICS, {"near_duplicate_clusters": count_near_clusters(plan), **statistics.metrics()})
     write_plots({**statistics.plots(), "duplicates": examples.rows()})
-    print(f"{statistics.reasons[KEPT]} of {statistics.reasons.total()} records kept.")
-    return {"near_duplicates_seconds": round(seconds, 1)}
+    line = f"{statistics.reasons[KEPT]:,} of {statistics.reasons.total():,} records kept"
+    return Outcome(line, {"near_duplicates_seconds": round(seconds, 1)})
 
 
 def write_clean(plan: pl.DataFrame, statistics: CleaningStatistics, examples: DuplicateExamples) -> None:

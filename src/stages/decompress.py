@@ -15,14 +15,14 @@ from src.records.filtering import KEPT, count_drop_reasons, funnel_rows
 from src.records.parquet import parquet_writer
 from src.records.raw_filters import RAW_FILTERS, find_raw_drop_reasons
 from src.records.refusals import check_raw_records, check_rejected_share
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 RECORDS, REJECTED = "data/records.parquet", "data/rejected.jsonl"
 METRICS, FUNNEL_PLOT = "metrics/decompress.json", "plots/decompress/funnel.tsv"
 COUNTED = ("lines", "blank", "rejected", *(each.name for each in RAW_FILTERS), KEPT, "cut_off")
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Reads `data.raw`; lines = rejected + those of each drop reason + kept; blank lines are apart."""
     data, counts, reasons, first_rejected = params.data, Counter[str](), Counter[str](), None
     with (
@@ -45,7 +45,8 @@ def main(params: Params) -> None:
     write_tsv(FUNNEL_PLOT, [{"step": "malformed", "records": counts["rejected"]}, *funnel_rows(RAW_FILTERS, counts)])
     if counts["cut_off"]:
         print(f"Warning: {data.raw} ends in the middle of line {counts['lines'] + counts['blank']}: fetch it again.")
-    print(f"{counts[KEPT]} of {counts['lines']} lines kept, {counts['rejected']} malformed ones set aside.")
+    kept, lines, rejected = (counts[name] for name in (KEPT, "lines", "rejected"))
+    return Outcome(f"{kept:,} of {lines:,} lines kept, {rejected:,} malformed ones set aside")
 
 
 if __name__ == "__main__":

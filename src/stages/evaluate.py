@@ -1,13 +1,14 @@
 """Scores the base model, the tuned model and the baselines on the same held-out records.
 
 Reads the models' answers in data/generations, for the baselines data/split/train.parquet, and what is known of the
-sample's products; writes metrics/evaluate.json and plots/evaluate. The systems are rows of src/scoring/systems.py, the
-scores rows of src/scoring/scores.py.
+sample's products; writes metrics/evaluate.json and plots/evaluate: scores, and the first answers as they are, so that a
+reviewer can read some without DVC's cache. The systems are rows of src/scoring/systems.py, the scores rows of
+src/scoring/scores.py.
 """
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,20 @@ from src.files import write_json, write_tsv
 from src.params import Params
 from src.scoring.fact_counts import REFERENCE, CountsByAttribute, count_facts, fact_rows
 from src.scoring.facts import facts_of_records
-from src.scoring.generations import read_generations
+from src.scoring.generations import Generation, read_generations
 from src.scoring.pairing import check_paired
 from src.scoring.report import score_report
-from src.scoring.scores import SCORES, SystemAnswers
+from src.scoring.scores import SCORES, Score, SystemAnswers
 from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, system_answers
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 GENERATIONS, TRAIN = Path("data/generations"), Path("data/split/train.parquet")
 FACTS = Path("data/sample/facts.json.gz")  # read whatever data.raw is: see facts_of_records
+EXAMPLES = 10  # the first records, so that nobody picks them
+TOLD = ("rougeL", "facts_stated", "facts_wrong")  # in the closing line
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Compares all systems; reads no parameter."""
     models = [system.name for system in SYSTEMS if not system.baseline]
     generations = {name: read_generations(GENERATIONS / f"{name}.jsonl") for name in models}
@@ -45,7 +48,35 @@ def main(params: Params) -> None:
     write_json("metrics/evaluate.json", scores)
     write_tsv("plots/evaluate/scores.tsv", score_rows(scores))
     write_tsv("plots/evaluate/facts.tsv", fact_rows(counted_facts(systems)))
-    print(f"Scored {scores['records']} records: {summarise_scores(scores)}.")
+    write_tsv("plots/evaluate/examples.tsv", list(example_rows(generations)))
+    told = "; ".join(describe_score(score, scores) for score in SCORES if score.name in TOLD)
+    return Outcome(f"{told}; {scores['records']:,} records")
+
+
+def describe_score(score: Score, scores: Mapping[str, Any]) -> str:
+    """A score of every system in words, such as ROUGE-L base 13.9, tuned 30.0; a dash where it has no meaning.
+
+    Args:
+        score: a row of SCORES.
+        scores: what metrics/evaluate.json holds.
+    """
+    values = {system.name: scores[system.name][score.name] for system in SYSTEMS}
+    shown = (f"{name} {'–' if value is None else f'{value:.1f}'}" for name, value in values.items())
+    return f"{score.label} {', '.join(shown)}"
+
+
+def example_rows(generations: Mapping[str, Sequence[Generation]]) -> Iterator[dict[str, Any]]:
+    """Title, reference and every model's answer of the first records, a text a row, so that a change is a line.
+
+    Args:
+        generations: of every model by its name; paired.
+    """
+    first = (rows[:EXAMPLES] for rows in generations.values())
+    for number, answers in enumerate(zip(*first, strict=True), start=1):
+        texts = {"title": answers[0].title, "reference": answers[0].reference}
+        texts |= {name: row.answer for name, row in zip(generations, answers, strict=True)}
+        for source, text in texts.items():
+            yield {"record": number, "source": source, "text": " ".join(text.split())}
 
 
 def score_rows(scores: dict[str, Any]) -> list[dict[str, Any]]:
@@ -59,14 +90,6 @@ def counted_facts(systems: Mapping[str, SystemAnswers]) -> dict[str, list[Counts
     tuned = systems[TUNED]
     counted = {name: answers.fact_counts for name, answers in systems.items()}
     return counted | {REFERENCE: count_facts(tuned.facts or [], tuned.references)}
-
-
-def summarise_scores(scores: dict[str, Any]) -> str:
-    """ROUGE-L and the facts stated, by system."""
-    by_system = ", ".join(f"{system.name} {scores[system.name]['rougeL']:.1f}" for system in SYSTEMS)
-    stated = ((system.name, scores[system.name]["facts_stated"]) for system in SYSTEMS)
-    facts = ", ".join(f"{name} {share:.0f}%" for name, share in stated if share is not None)
-    return f"ROUGE-L {by_system}" + (f"; facts stated: {facts}" if facts else "")
 
 
 if __name__ == "__main__":

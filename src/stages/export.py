@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.export.gguf import FILE_TYPES, convert_to_gguf
+from src.export.gguf import FILES, convert_to_gguf
 from src.export.merge import merge_adapter
 from src.export.modelfile import render_modelfile
 from src.export.parity import check_gguf, check_losses, prompt_checks
@@ -20,19 +20,19 @@ from src.inference.transformers_engine import TransformersEngine
 from src.models.loading import load_adapted
 from src.numerics import seed_everything
 from src.params import Params
+from src.progress import activity
 from src.prompts.ollama import ollama_template
 from src.prompts.rendering import FormattedRecord
 from src.prompts.tokenizers import load_tokenizer, stop_texts
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BASE, ADAPTER, EXPORT = Path("models/base"), Path("models/adapter"), Path("models/export")
-GGUF = {precision: f"shelftalk-{precision}.gguf" for precision in FILE_TYPES}
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Exports every form and checks it."""
     records = read_jsonl("data/prompts/test.jsonl")[: params.export.check_prompts]
     tokenizer = load_tokenizer(ADAPTER, params.format.template)
@@ -41,9 +41,11 @@ def main(params: Params) -> None:
         write_forms(params, tokenizer, folder)
         metrics = check_forms(params, tokenizer, records, folder)
     write_json("metrics/export.json", metrics)
-    shares = {name: metrics[f"gguf_{precision}_agreement"] for precision, name in GGUF.items()}
-    found = " and ".join(f"{share:.0%} from {name}" for name, share in shares.items())
-    print(f"Exported to {EXPORT}. llama.cpp gives the merged model's answers to {len(records)} prompts: {found}.")
+    found = " and ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} from {precision}" for precision in FILES)
+    return Outcome(
+        f"merged weights within {metrics['merged_loss_difference']:.4f} nats a token of the adapter; llama.cpp gives "
+        f"their answers to {len(records)} prompts, {found}"
+    )
 
 
 def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
@@ -55,13 +57,15 @@ def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Pa
         folder: an empty one.
     """
     shutil.copytree(ADAPTER, folder / "adapter")
-    merge_adapter(BASE, ADAPTER, params.train.four_bit).save_pretrained(folder / "merged")
+    with activity("Merging the adapter into its base"):
+        merge_adapter(BASE, ADAPTER, params.train.four_bit).save_pretrained(folder / "merged")
     tokenizer.save_pretrained(folder / "merged")
-    for precision, name in GGUF.items():
-        convert_to_gguf(folder / "merged", folder / name, precision, "Shelftalk")
+    for precision, name in FILES.items():
+        with activity(f"Converting to {name}"):
+            convert_to_gguf(folder / "merged", folder / name, precision, "Shelftalk")
     template = ollama_template(tokenizer, params.format.question)
     modelfile = render_modelfile(
-        GGUF["q8_0"], template, params.format.instruction, stop_texts(tokenizer), params.generate.max_new_tokens
+        FILES["q8_0"], template, params.format.instruction, stop_texts(tokenizer), params.generate.max_new_tokens
     )
     (folder / "Modelfile").write_text(modelfile, encoding="utf-8")
 
@@ -111,7 +115,7 @@ def check_ggufs(
     checks = prompt_checks(merged, records, params.format.instruction, params.format.question, sampling)
     return {
         f"gguf_{precision}_agreement": check_gguf(folder / name, precision, merged, checks, sampling)
-        for precision, name in GGUF.items()
+        for precision, name in FILES.items()
     }
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from src.files import atomic_folder, write_jsonl
 from src.params import FormatParams, Params
 from src.prompts.rendering import prompt_and_completion, prompt_turns
-from src.records.parquet import FIELDS, SPLITS, read_batches
-from src.stages.runner import run_stage
+from src.records.parquet import FIELDS, SPLITS, count_rows, read_batches
+from src.stages.runner import Outcome, run_stage
 
 SPLIT, PROMPTS = Path("data/split"), Path("data/prompts")
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Writes the prompts of each split, batch by batch."""
     with atomic_folder(PROMPTS) as folder:
         for split in SPLITS:
@@ -26,7 +26,8 @@ def main(params: Params) -> None:
             if params.format.openai:
                 write_jsonl(folder / "openai" / f"{split}.jsonl", openai_rows(split, params.format))
     also = " and as OpenAI's conversations" if params.format.openai else ""
-    print(f"Prompts of {', '.join(SPLITS)} written in the {params.format.template} template{also}.")
+    prompts = sum(count_rows(SPLIT / f"{split}.parquet") for split in SPLITS)
+    return Outcome(f"{prompts:,} prompts in the {params.format.template} template{also}")
 
 
 def read_split(split: str) -> Iterator[tuple[str, str, str]]:

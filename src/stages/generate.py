@@ -5,7 +5,6 @@ differ in the adapter alone.
 """
 
 from pathlib import Path
-from typing import Any
 
 from src.files import read_jsonl
 from src.inference.engine import Answer, Sampling
@@ -17,20 +16,17 @@ from src.params import Params
 from src.prompts.rendering import FormattedRecord, reference_text
 from src.prompts.tokenizers import load_tokenizer
 from src.scoring.generations import Generation, write_generations
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 BASE, ADAPTERS = Path("models/base"), {"base": None, "tuned": Path("models/adapter")}
 
 
-def main(params: Params, variant: str) -> dict[str, Any]:
+def main(params: Params, variant: str) -> Outcome:
     """Answers generate.records test prompts with the base model or the tuned one.
 
     Args:
         params: the parameters.
         variant: a key of ADAPTERS.
-
-    Returns:
-        What goes to metrics/runtime.json.
     """
     generate, adapter = params.generate, ADAPTERS[variant]
     records = read_jsonl("data/prompts/test.jsonl")[: generate.records or None]
@@ -45,8 +41,10 @@ def main(params: Params, variant: str) -> dict[str, Any]:
     write_generations(f"data/generations/{variant}.jsonl", map(make_generation, records, answers, losses))
 
     stopped = sum(answer.finish_reason == "stop" for answer in answers)
-    print(f"{len(records)} answers of the {variant} model, {stopped} ended by themselves")
-    return {"answer_tokens": sum(len(answer.token_ids) for answer in answers)}
+    tokens = sum(len(answer.token_ids) for answer in answers)
+    return Outcome(
+        f"{len(records):,} answers of {tokens:,} tokens, {stopped:,} ended by themselves", {"answer_tokens": tokens}
+    )
 
 
 def make_generation(record: FormattedRecord, answer: Answer, loss: ReferenceLoss) -> Generation:

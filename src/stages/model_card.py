@@ -7,13 +7,13 @@ hub. A stage of its own, so that the model is not merged and converted again for
 from src.export.model_card import EMBEDDED_BASE, ModelFacts, render_model_card
 from src.files import atomic_file, read_json
 from src.params import Params
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 MODEL_CARD = "models/MODEL_CARD.md"
 STAGES = ("audit", "train", "evaluate", "export")
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Writes the model card."""
     facts = ModelFacts(
         base=f"{params.base.repository}@{params.base.revision}" if params.base.source == "hub" else params.base.folder,
@@ -29,7 +29,7 @@ def main(params: Params) -> None:
     metrics = {stage: read_json(f"metrics/{stage}.json") for stage in STAGES}
     with atomic_file(MODEL_CARD) as partial:
         partial.write_text(render_model_card(facts, metrics), encoding="utf-8")
-    print(f"Model card written to {MODEL_CARD}")
+    return Outcome(f"{MODEL_CARD} has the figures of {', '.join(STAGES)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starts a stage: its parameters, its errors, its duration.
+"""Starts a stage: its parameters, its errors, its duration, the line that it ends with.
 
 Covers what every stage needs around its `main`. Does not know what a stage does.
 """
@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src import numerics, params
 from src.errors import UserError, is_out_of_memory
 from src.files import read_json, write_json
+from src.progress import describe_seconds, library_settings
 
 RUNTIME = Path("metrics/runtime.json")
 
@@ -25,17 +27,28 @@ RUNTIME = Path("metrics/runtime.json")
 NOISY_LOGGER = "bitsandbytes.backends.cpu.ops"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a stage, beside its files.
+
+    Attributes:
+        line: the figures that tell it, for the line that the stage ends with; the runner adds its name and duration.
+        measured: what differs between two identical runs, such as tokens a second, for metrics/runtime.json.
+    """
+
+    line: str
+    measured: dict[str, Any] = field(default_factory=dict)
+
+
 def run_stage(
-    main: Callable[..., dict[str, Any] | None],
+    main: Callable[..., Outcome],
     variants: Sequence[str] = (),
     show: Callable[[params.Params, int], None] | None = None,
 ) -> None:
     """Runs a stage as a process.
 
     Args:
-        main: the stage, called with its parameters, and with the variant where it has variants. What it returns differs
-            between two identical runs (such as tokens a second) and goes, with the duration and the peak memory, to
-            metrics/runtime.json.
+        main: the stage, called with its parameters, and with the variant where it has variants.
         variants: what the command line has to name one of.
         show: called in place of `main` with the parameters and COUNT, where the command line has --show COUNT.
     """
@@ -48,8 +61,10 @@ def run_stage(
             show(given, arguments.show)
             return
         variant = [arguments.variant] if variants else []
-        measured = main(given, *variant) or {}
-        record_runtime("@".join([arguments.stage, *variant]), time.perf_counter() - start, measured)
+        outcome = main(given, *variant)
+        name, seconds = "@".join([arguments.stage, *variant]), time.perf_counter() - start
+        record_runtime(name, seconds, outcome.measured)
+        print(f"{name}: {outcome.line} ({describe_seconds(seconds)})")
 
 
 def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bool) -> argparse.Namespace:
@@ -78,7 +93,8 @@ def parse_arguments(main: Callable[..., Any], variants: Sequence[str], shows: bo
 
 
 def prepare_process() -> None:
-    """Sets what libraries read when they are imported: no reports to their makers, one GPU, equal floats."""
+    """Sets what libraries read when they are imported: no reports to makers, no bars in logs, one GPU, equal floats."""
+    os.environ.update(library_settings())
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     if "LOCAL_RANK" not in os.environ:  # training on several needs a launcher, which gives each process its own
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")

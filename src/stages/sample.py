@@ -19,14 +19,14 @@ from src.records.near_duplicates import NearDuplicateFinder
 from src.records.parquet import KEYS, RECORDS, SPLITS, TEXTS, map_in_order, parquet_writer, read_batches
 from src.records.refusals import check_sample_size, check_splits
 from src.records.text_keys import text_keys
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 CLEAN, SPLIT, METRICS = "data/clean.parquet", Path("data/split"), "metrics/sample.json"
 STRATA_PLOT, FUNNEL_PLOT = "plots/sample/strata.tsv", "plots/sample/funnel.tsv"
 OUTCOMES = {"train": "drawn for training", "validation": "drawn for validation", "test": "drawn for testing"}
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Plans on numbers alone, a few bytes a record, then writes the records drawn, batch by batch."""
     sample = params.sample
     index = read_index(sample.seed)
@@ -51,7 +51,8 @@ def main(params: Params) -> None:
     write_json(METRICS, metrics | {"topics": topic_shares(dimensions["topic"])})
     write_tsv(STRATA_PLOT, strata_shares(dimensions, drawn))
     write_tsv(FUNNEL_PLOT, draw_funnel_rows(counts, available))
-    print(f"{metrics['records']} of {available} records drawn from {metrics['strata']} strata.")
+    drawn_for = ", ".join(f"{counts[name]:,} {OUTCOMES[name]}" for name in SPLITS)
+    return Outcome(f"{metrics['records']:,} of {available:,} records from {metrics['strata']} strata: {drawn_for}")
 
 
 def read_index(seed: int) -> pl.DataFrame:

@@ -17,13 +17,13 @@ from src.records.parquet import parquet_writer
 from src.records.raw import read_raw
 from src.records.raw_filters import find_raw_drop_reasons
 from src.records.rules import enabled_rules
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 SAMPLE, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/ground_truth.json.gz")
 METRICS = "metrics/score_cleaning.json"
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> Outcome:
     """Cleans the sample in a temporary folder, compares the outcome with the ground truth."""
     chosen = params.model_copy(update={"clean": without_unscored(params.clean)})
     ground_truth = json.loads(gzip.decompress(GROUND_TRUTH.read_bytes()))["records"]
@@ -32,7 +32,7 @@ def main(params: Params) -> None:
         clean_sample(Path(folder), chosen, scorer)
     scores = scorer.scores()
     write_json(METRICS, scores)
-    print(summarise_scores(scores))
+    return Outcome(summarise_scores(scores))
 
 
 def without_unscored(clean: CleanParams) -> CleanParams:
@@ -62,7 +62,7 @@ def summarise_scores(scores: dict[str, CleaningScore]) -> str:
     for measure in ("recall", "precision"):
         found = [(share, name) for name, score in scores.items() if (share := score[measure]) is not None]
         lowest.append("lowest {} {} ({})".format(measure, *min(found)) if found else f"no {measure}")
-    return f"{len(scores)} rules and filters scored: {', '.join(lowest)}."
+    return f"{len(scores)} rules and filters scored, {', '.join(lowest)}"
 
 
 if __name__ == "__main__":

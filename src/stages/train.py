@@ -8,7 +8,7 @@ writes.
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
 from src.models import backends, processes
@@ -17,7 +17,7 @@ from src.models.attention import Attention, choose_attention
 from src.numerics import seed_everything
 from src.params import BaseParams, Params, TrainParams
 from src.prompts.tokenizers import load_tokenizer
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 from src.training.checkpoints import training_fingerprint
 from src.training.evidence import training_evidence, training_throughput
 from src.training.refusals import refuse_other_steps
@@ -33,7 +33,7 @@ BASE, PROMPTS, PLAN = Path("models/base"), Path("data/prompts"), Path("data/trai
 ADAPTER, CHECKPOINTS = Path("models/adapter"), Path(".checkpoints")
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> Outcome:
     """Trains an adapter, makes sure that it was trained, and writes it with its loss curves."""
     train = params.train
     backend, attention = backends.get_backend(train, BASE), choose_attention(train)
@@ -57,9 +57,10 @@ def main(params: Params) -> dict[str, Any]:
     sizes = {"records": len(records["train"]), "rows": sum(rows.per_round()), "rounds": train.rounds}
     base = {"base": base_origin(params.base), "base_sha256": weights_digest(BASE)}
     write_json("metrics/train.json", sizes | metrics | base)
+    measured = training_throughput(run)
     first, kept = metrics["validation_loss_first"], metrics["validation_loss_kept"]
-    processes.print_once(f"{run.steps} steps: validation loss {first} to {kept}")
-    return training_throughput(run)
+    speed = f"{run.steps:,} steps at {measured['tokens_per_second']:,} tokens/s"
+    return Outcome(f"validation loss {first:.3f} to {kept:.3f} nats a token, {speed}", measured)
 
 
 def planned_steps(rows: TrainingRows, train: TrainParams, attention: Attention) -> int:

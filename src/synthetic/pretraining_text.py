@@ -5,11 +5,12 @@ never a title beside its description: that task is left to fine-tuning.
 """
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from src.prompts.encoding import EncodedRecord
+from src.prompts.packing import make_rows
 from src.synthetic import raw_file
 from src.synthetic.catalogue import Outline, Product, draw_outline, title_facts, write_product
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerFast
 
-CHUNK = 500  # products described in other words, and as many others whose titles are asked about
-MOST_FACTS = 3  # that a question on a title asks for
+DESCRIPTIONS, QUESTIONS = 500, 1000  # of a chunk: what is put in other words, and titles of other products asked about
+MOST_FACTS = 4  # that a question on a title asks for
 HOUSE_STYLES = 12  # a question follows any of them, its answer the maker's own
 TOKENIZER_CHUNKS = 20  # chunks that the tokenizer's merges are learnt from
-ROW_TOKENS = 256  # of a row of training
+ROW_TOKENS = 384  # of a row of training, which holds most chats
 
 Chat = tuple[str, str, str]  # the turns of system, user and assistant
 
@@ -37,16 +38,11 @@ def make_chats(seed: int, number: int) -> list[Chat]:
         The chats.
     """
     rng = random.Random(f"{seed}:{number}")  # text as a seed is hashed, so that no chunk continues another
-    chats = [paraphrase(rng, outline) for outline in draw_fresh_outlines(rng)]
+    chats = [paraphrase(rng, draw_outline(rng)) for _ in range(DESCRIPTIONS)]
     # Titles of other products, so that no title has its description anywhere in the chunk.
-    chats += [ask_for_facts(rng, outline) for outline in draw_fresh_outlines(rng)]
+    chats += [ask_for_facts(rng, draw_outline(rng)) for _ in range(QUESTIONS)]
     rng.shuffle(chats)
     return [chat for chat in chats if held_out_texts().isdisjoint(chat)]
-
-
-def draw_fresh_outlines(rng: random.Random) -> Iterator[Outline]:
-    """As many outlines as a chunk has."""
-    return (draw_outline(rng) for _ in range(CHUNK))
 
 
 def paraphrase(rng: random.Random, outline: Outline) -> Chat:
@@ -88,20 +84,22 @@ def tokenizer_corpus(seed: int) -> list[str]:
 
 
 def token_rows(tokenizer: "PreTrainedTokenizerFast", chats: list[Chat]) -> "Tensor":
-    """Encodes chats as one stream of tokens, split into rows; the last tokens that fill none are left out.
+    """Packs chats into rows, whole: an answer that is cut off from its question would teach to guess.
 
     Args:
         tokenizer: renders the chats and encodes them.
-        chats: in order.
+        chats: those longer than a row are left out.
 
     Returns:
-        Token ids, [rows, ROW_TOKENS].
+        Token ids, [rows, ROW_TOKENS], with padding tokens at the end of each row.
     """
     import torch
 
     texts = [render_chat(tokenizer, chat) for chat in chats]
-    stream = [token for ids in tokenizer(texts, add_special_tokens=False)["input_ids"] for token in ids]
-    return torch.tensor(stream[: len(stream) // ROW_TOKENS * ROW_TOKENS]).view(-1, ROW_TOKENS)
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    records = [EncodedRecord(ids, ids) for ids in encoded if len(ids) <= ROW_TOKENS]
+    packed = make_rows(records, ROW_TOKENS, packing=True).shuffle(seed=0)["input_ids"]  # packing sorts them by length
+    return torch.tensor([ids + [tokenizer.pad_token_id] * (ROW_TOKENS - len(ids)) for ids in packed])
 
 
 def render_chat(tokenizer: "PreTrainedTokenizerFast", chat: Chat) -> str:

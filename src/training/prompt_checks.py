@@ -11,7 +11,7 @@ import numpy
 
 from src.errors import UserError
 from src.params import AuditParams, TrainParams
-from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_record, find_special_token
+from src.prompts.encoding import IGNORE_INDEX, EncodedRecord, encode_records, find_special_token
 from src.prompts.rendering import FormattedRecord, reference_text
 from src.prompts.tokenizers import end_of_turn_id, stop_token_ids
 from src.training.label_audit import prompt_length
@@ -44,7 +44,7 @@ def check_prompts(
     if empty := [path for path, records in splits.items() if not records]:
         raise UserError("\n".join([*found, f"{' and '.join(empty)}: no record there: raise sample.records."]))
     try:
-        encoded = {path: [encode_record(tokenizer, record) for record in records] for path, records in splits.items()}
+        encoded = {path: encode_records(tokenizer, records) for path, records in splits.items()}
     except UserError as error:  # the template cannot render the turns
         raise UserError("\n".join([*found, str(error)])) from None
     trained = next(iter(encoded.values()))

@@ -61,6 +61,8 @@ def train_rounds(model: "PeftModel", context: TrainingContext, rounds: "list[Dat
         if done.exists():
             run = load_round(model, done)
         else:
+            if len(rounds) > 1:
+                processes.print_once(f"Round {number} of {len(rounds)}.")
             run = train_round(model, context, rows, steps)
             weights = copy_trained_weights(model)
             if processes.is_main():
@@ -110,12 +112,14 @@ def train_round(model: "PeftModel", context: TrainingContext, rows: "Dataset", f
     Raises:
         UserError: if a loss is not finite, the memory or the disk is full, or it is interrupted.
     """
+    from src.training.progress import shown_training
+
     folder.mkdir(parents=True, exist_ok=True)
     trainer = build_trainer(model, context, rows, folder)
     start = checkpoints.newest_checkpoint(folder)
     if start:
         processes.print_once(f"Going on from step {checkpoints.checkpoint_step(start)} ({start}).")
-    with explain_failures(trainer, context.train, folder):
+    with explain_failures(trainer, context.train, folder), shown_training(trainer):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     return collect_run(trainer)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from src.models.collation import Row
 from src.params import TrainParams
-from src.prompts.encoding import encode_record
+from src.prompts.encoding import encode_records
 from src.prompts.packing import make_rows
 from src.prompts.rendering import FormattedRecord
 from src.training.schedule import split_rounds
@@ -40,9 +40,9 @@ def make_training_rows(
         train: the parameters of training.
         packing: whether several records share a row, as the attention kernel allows it.
     """
-    encoded = [encode_record(tokenizer, record, train.max_length) for record in records["train"]]
+    encoded = encode_records(tokenizer, records["train"], train.max_length)
     held_out = records["validation"][: train.eval_records or None]
-    validation = [encode_record(tokenizer, record, train.max_length) for record in held_out]
+    validation = encode_records(tokenizer, held_out, train.max_length)
     return TrainingRows(
         rounds=[make_rows(part, train.max_length, packing) for part in split_rounds(encoded, train.rounds)],
         validation=list(make_rows(validation, train.max_length, packing=False)),

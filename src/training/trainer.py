@@ -56,7 +56,7 @@ class CompletionTrainer(SFTTrainer):
         **given: Any,
     ) -> None:
         super().__init__(**given, callbacks=[ValidationCallback(self)])
-        self.remove_callback(PrinterCallback)  # prints a dictionary a step; ValidationCallback prints a line
+        self.remove_callback(PrinterCallback)  # prints a dictionary a step; progress.py shows less
         self.validation, self.params, self.names = validation, params, names
         self.pad_id = given["processing_class"].pad_token_id
         if processes.is_sharded():
@@ -126,6 +126,10 @@ class CompletionTrainer(SFTTrainer):
 
     def _get_train_sampler(self, *given: Any) -> Sampler[int] | None:
         return self.groups or super()._get_train_sampler(*given)
+
+    def counted_tokens(self) -> int:
+        """The tokens counted so far; in the main process with those of all processes before an interruption."""
+        return int(self.counts[COUNTS.index("tokens")])
 
     def progress(self) -> dict[str, Any]:
         """Seconds of training and what was counted since step 0, by all processes and before interruptions."""

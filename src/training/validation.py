@@ -114,4 +114,3 @@ class ValidationCallback(TrainerCallback):
         if not math.isfinite(loss):
             raise UserError(not_finite_validation(loss, state.global_step, self.trainer.params))
         state.log_history.append({"step": state.global_step, "epoch": state.epoch or 0.0, "validation_loss": loss})
-        processes.print_once(f"step {state.global_step} of {state.max_steps}: validation loss {loss:.4f}")

@@ -114,6 +114,20 @@ def test_llama_cpp_renders_a_prompt_by_the_template_in_the_file(engines: dict[st
         assert engines["llama.cpp"].render_prompt(prompt) == trained
 
 
+def test_llama_cpp_gives_an_answer_in_pieces(engines: dict[str, Any], chat_tokenizer: Any) -> None:
+    for prompt, expected in zip(PROMPTS, ANSWERS.values(), strict=True):
+        text = without_bos(chat_tokenizer, render_prompt(chat_tokenizer, prompt))
+        pieces = list(engines["llama.cpp"].stream(text, Sampling(20)))
+        assert "".join(pieces) == expected
+        assert len([piece for piece in pieces if piece]) > 2 or not expected
+
+
+def test_llama_cpp_counts_the_tokens_that_a_prompt_was_trained_in(engines: dict[str, Any], chat_tokenizer: Any) -> None:
+    for prompt in PROMPTS:
+        text = without_bos(chat_tokenizer, render_prompt(chat_tokenizer, prompt))
+        assert engines["llama.cpp"].count_tokens(text) == len(encode_prompt(chat_tokenizer, prompt))
+
+
 def test_a_prompt_that_is_longer_than_the_context_is_a_user_error(engines: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"does not answer a prompt \(request \(\d+ tokens\) exceeds .* shorten"):
         engines["llama.cpp"].answer([prompt_turns("Describe it.", "{title}", "lamp " * CONTEXT)], Sampling(1))

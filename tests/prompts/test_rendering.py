@@ -13,7 +13,7 @@ from transformers.utils import chat_template_utils
 from src.errors import UserError
 from src.params import TemplateName
 from src.prompts.encoding import render_record
-from src.prompts.ollama import ollama_template
+from src.prompts.ollama import fill_template, ollama_template
 from src.prompts.rendering import (
     DATE_PIN,
     prompt_and_completion,
@@ -123,6 +123,10 @@ def test_chat_needs_a_base_with_a_chat_template(missing: str | None) -> None:
 
 def test_ollama_renders_the_trained_prompt(template: TemplateName, tokenizer: Any) -> None:
     go = ollama_template(tokenizer, QUESTION)
-    filled = go.replace("{{ .System }}", INSTRUCTION).replace("{{ .Prompt }}", TITLE)
     assert "{{ .Prompt }}" in go
-    assert tokenizer.bos_token + filled == PROMPTS[template]
+    assert tokenizer.bos_token + fill_template(go, INSTRUCTION, TITLE) == PROMPTS[template]
+
+
+def test_what_a_title_holds_is_no_template() -> None:
+    filled = fill_template("{{ .System }}: {{ .Prompt }}!", "Describe {{ .Prompt }}", r"{{ .System }} \1 lamp")
+    assert filled == r"Describe {{ .Prompt }}: {{ .System }} \1 lamp!"

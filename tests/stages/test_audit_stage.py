@@ -41,8 +41,8 @@ def params(prompts: Path, train_params: TrainParams) -> Params:
     )
 
 
-def test_what_the_trainer_will_see_is_written(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
-    audit.main(params)
+def test_what_the_trainer_will_see_is_written(params: Params) -> None:
+    outcome = audit.main(params)
     metrics = read_json("metrics/audit.json")
     assert (metrics["records"], metrics["truncated_share"]) == (3, 0.0)
     assert metrics["memory_total_gb"] > 0
@@ -50,7 +50,7 @@ def test_what_the_trainer_will_see_is_written(params: Params, capsys: pytest.Cap
     assert header == "tokens\trecords\tkept"
     assert sum(int(bar.split("\t")[1]) for bar in bars) == 3
     assert Path("plots/audit/tokens.tsv").read_text().startswith("rows\ttokens\tshare\npacked\ttrained\t0.")
-    assert capsys.readouterr().out.startswith("3 records in 2 rows, 2 steps; ")
+    assert outcome.line.startswith("3 records in 2 rows, 2 steps; ")
 
 
 def test_the_plan_holds_what_train_needs_and_no_estimate(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

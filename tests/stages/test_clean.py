@@ -60,8 +60,8 @@ def run(rows: list[tuple[str, str, str]], **changed: Any) -> list[str]:
     data = DataParams(raw="-", lines=0, max_rejected_share=0.0, min_title_chars=3, min_content_chars=10)
     with parquet.parquet_writer(clean.RECORDS) as append:
         append(pl.DataFrame(rows, schema=list(parquet.FIELDS), orient="row"))
-    seconds = clean.main(Params.model_construct(data=data, clean=CleanParams.model_validate(DEFAULTS | changed)))
-    assert list(seconds) == ["near_duplicates_seconds"]
+    outcome = clean.main(Params.model_construct(data=data, clean=CleanParams.model_validate(DEFAULTS | changed)))
+    assert list(outcome.measured) == ["near_duplicates_seconds"]
     return pl.read_parquet(clean.CLEAN)["uid"].to_list()
 
 
@@ -70,7 +70,7 @@ def metrics() -> dict[str, Any]:
 
 
 def plot(name: str) -> list[dict[str, Any]]:
-    return pl.read_csv(f"{clean.PLOTS}/{name}.tsv", separator="\t", quote_char=None, infer_schema=False).to_dicts()
+    return pl.read_csv(f"{clean.PLOTS}/{name}.tsv", separator="\t", infer_schema=False).to_dicts()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from src.errors import UserError
-from src.files import write_jsonl
+from src.files import read_tsv, write_jsonl
 from src.params import Params
 from src.scoring.scores import SCORES
 from src.scoring.systems import SYSTEMS, System
@@ -66,8 +67,8 @@ def written() -> dict:
     return json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8"))
 
 
-def test_systems_are_scored_on_the_same_records(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(NO_PARAMS)
+def test_systems_are_scored_on_the_same_records(project: Path) -> None:
+    outcome = main(NO_PARAMS)
     scores = written()
     assert scores["records"] == 2
     assert scores["base"]["answer_loss"] == 5.0
@@ -77,9 +78,7 @@ def test_systems_are_scored_on_the_same_records(project: Path, capsys: pytest.Ca
         100 * (10 / 11 + 6 / 7) / 2
     )  # the lamp's text and the red bag's
     assert scores["nearest"]["verbatim_copy_rate"] == 1.0
-    printed = capsys.readouterr().out
-    assert printed.startswith("Scored 2 records: ROUGE-L base ")
-    assert printed.endswith("; facts stated: base 0%, tuned 100%, nearest 33%.\n")
+    assert re.search(r"ROUGE-L base [\d.]+, tuned 7\d\.\d, nearest 88\.3;? ?.* 2 records$", outcome.line)
 
 
 def test_facts_are_those_of_the_truth_or_of_the_title(project: Path) -> None:
@@ -108,13 +107,27 @@ def test_the_plot_repeats_the_metrics(project: Path) -> None:
     assert all(scores[system][metric] == float(value) for metric, system, value in lines)
 
 
-def test_a_new_row_is_a_new_system(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_first_answers_are_written_a_text_a_line(project: Path) -> None:
+    answers = ['A 3" lamp,\tmade\nof brass.', '"Lamp"', *(["-"] * 9)]
+    first = rows(answers[:2], 16.0)
+    many = [*first, *(first[0] | {"uid": f"E{at}", "answer": "-"} for at in range(9))]
+    for name in ("base", "tuned"):
+        write_jsonl(f"data/generations/{name}.jsonl", many)
+    main(NO_PARAMS)
+    examples = read_tsv("plots/evaluate/examples.tsv")
+    assert [row["record"] for row in examples] == [str(record) for record in range(1, 11) for _ in range(4)]
+    assert [row["source"] for row in examples[:4]] == ["title", "reference", "base", "tuned"]
+    texts = ["Brass Desk Lamp", "A desk lamp made of brass.", *['A 3" lamp, made of brass.'] * 2]
+    assert [row["text"] for row in examples[:4]] == texts
+    assert examples[7]["text"] == '"Lamp"'
+    assert len(Path("plots/evaluate/examples.tsv").read_text().splitlines()) == 1 + len(examples)
+
+
+def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows_added = (System("title", "title repeated", lambda titles, training: titles), System("few_shot", "few-shot"))
     monkeypatch.setattr(evaluate, "SYSTEMS", (*SYSTEMS, *rows_added))
     write_jsonl("data/generations/few_shot.jsonl", rows(["A lamp made of brass.", "A bag."], 24.0))
-    main(NO_PARAMS)
+    outcome = main(NO_PARAMS)
     scores = written()
     assert list(scores) == ["records", "base", "tuned", "nearest", "title", "few_shot", "interval", "difference"]
     assert scores["title"]["rougeL"] == pytest.approx(100 * (4 / 9 + 4 / 9) / 2, abs=1e-6)
@@ -123,7 +136,8 @@ def test_a_new_row_is_a_new_system(
     assert list(scores["difference"]) == [f"tuned_minus_{name}" for name in ("base", "nearest", "title", "few_shot")]
     assert scores["difference"]["tuned_minus_few_shot"]["answer_loss"]["estimate"] == -1.0
     assert Path("plots/evaluate/scores.tsv").read_text().count("\ttitle\t") == len(PLOTTED)
-    assert "few_shot " in capsys.readouterr().out
+    assert "few_shot " in outcome.line
+    assert {row["source"] for row in read_tsv("plots/evaluate/examples.tsv")} >= {"few_shot"}
 
 
 def test_generations_of_other_records_are_refused_and_the_last_result_stays(project: Path) -> None:
@@ -137,7 +151,7 @@ def test_generations_of_other_records_are_refused_and_the_last_result_stays(proj
 
 def test_another_process_writes_the_same_bytes_and_leaves_nothing_else(project: Path) -> None:
     main(NO_PARAMS)
-    results = [Path("metrics/evaluate.json"), Path("plots/evaluate/scores.tsv"), Path("plots/evaluate/facts.tsv")]
+    results = [Path("metrics/evaluate.json"), *Path("plots/evaluate").iterdir()]
     before = [path.read_bytes() for path in results]
     home, temporary = project / "home", project / "temporary"
     home.mkdir()
@@ -150,7 +164,6 @@ def test_another_process_writes_the_same_bytes_and_leaves_nothing_else(project: 
         check=True,
     )
     assert [path.read_bytes() for path in results] == before
-    assert process.stderr == ""
-    assert len(process.stdout.splitlines()) == 1
+    assert (process.stdout, process.stderr) == ("", "")
     assert list(home.rglob("*")) == []
     assert [path for path in temporary.rglob("*") if path.is_file()] == []  # torch makes an empty folder there

@@ -42,8 +42,8 @@ def measured(project: Path) -> Params:
 def test_the_model_card_is_written_from_metrics_and_parameters(measured: Params) -> None:
     model_card.main(measured)
     text = Path("models/MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "- Base model: tiny\n" in text
-    assert "synthetic tiny model" in text
+    assert "- Base model: models/embedded\n" in text
+    assert "Shelftalk's embedded model" in text
     assert "data is synthetic" in text
     assert "8 bits (Q8_0): 50%" in text
     assert [path.name for path in Path("models").iterdir()] == ["MODEL_CARD.md"]
@@ -54,4 +54,4 @@ def test_a_base_from_the_hub_is_named_with_its_revision(measured: Params) -> Non
     model_card.main(measured.model_copy(update={"base": base}))
     text = Path("models/MODEL_CARD.md").read_text(encoding="utf-8")
     assert "- Base model: owner/name@abc\n" in text
-    assert "tiny model" not in text
+    assert "embedded model" not in text

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 STAGE = '''"""demo: nothing -> nothing"""
 from pathlib import Path
 from src.errors import UserError
-from src.stages.runner import run_stage
+from src.stages.runner import Outcome, run_stage
 
 def main(params, *variant):
     {body}
@@ -76,7 +77,7 @@ def test_a_fault_in_the_parameters_stops_a_stage_before_it_starts(project: Path)
 def test_durations_are_merged_in_the_order_of_stages(project: Path) -> None:
     (project / "metrics").mkdir()
     (project / "metrics/runtime.json").write_text('{"train": {"seconds": 5.0}, "clean": {"seconds": 1.0}}')
-    done = demo(project, "return {'lr': params.train.lr > 0}")
+    done = demo(project, "return Outcome('3 records', {'lr': params.train.lr > 0})")
     assert (done.returncode, done.stderr) == (0, "")
     assert list(runtime(project)) == ["clean", "demo", "train"]
     assert runtime(project)["train"] == {"seconds": 5.0}
@@ -87,11 +88,33 @@ def test_durations_are_merged_in_the_order_of_stages(project: Path) -> None:
 
 def test_a_variant_is_chosen_on_the_command_line(project: Path) -> None:
     variants = ", variants=('base', 'tuned')"
-    assert demo(project, "print(*variant)", "tuned", variants=variants).stdout == "tuned\n"
+    told = demo(project, "return Outcome(f'{variant}')", "tuned", variants=variants).stdout
+    assert re.fullmatch(r"demo@tuned: \('tuned',\) \(0\.\d s\)\n", told)
     assert list(runtime(project)) == ["demo@tuned"]
     refused = demo(project, "print(*variant)", "other", variants=variants)
     assert refused.returncode == 2
     assert "choose from" in refused.stderr
+
+
+def test_a_stage_ends_with_one_line_of_what_came_out(project: Path) -> None:
+    done = demo(project, "return Outcome('3 of 4 records kept')")
+    assert re.fullmatch(r"demo: 3 of 4 records kept \(0\.\d s\)\n", done.stdout)
+
+
+def test_bars_of_libraries_are_not_drawn_in_logs(project: Path) -> None:
+    done = demo(project, "from tqdm import tqdm; return Outcome(f'{len(list(tqdm(range(3))))} records')")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+OTHERS = {"__init__", "runner"}
+STAGES = sorted({path.stem for path in (ROOT / "src/stages").glob("*.py")} - OTHERS)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_tells_what_came_out_of_it(stage: str) -> None:
+    tree = ast.parse((ROOT / f"src/stages/{stage}.py").read_text(encoding="utf-8"))
+    [main] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+    assert main.returns and ast.unparse(main.returns) == "Outcome"
 
 
 def test_a_stage_sees_no_parameter_that_it_does_not_declare(project: Path) -> None:

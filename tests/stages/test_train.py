@@ -75,17 +75,18 @@ def adapter(folder: str = "models/adapter") -> dict[str, bytes]:
 
 
 def test_what_training_reached_is_written(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
-    measured = train.main(params)
+    outcome = train.main(params)
     metrics = read_json("metrics/train.json")
     assert (metrics["records"], metrics["rows"], metrics["rounds"]) == (24, 24, 1)
     assert metrics["steps"] == metrics["predicted_steps"] == metrics["kept_step"] == STEPS
     assert metrics["b_matrices_moved"] == metrics["b_matrices"] == 14
-    assert (metrics["base"], len(metrics["base_sha256"])) == ("tiny", 64)
+    assert (metrics["base"], len(metrics["base_sha256"])) == ("models/embedded", 64)
     assert metrics["base_sha256"] == read_json("models/adapter/base.json")["sha256"]
     assert metrics["validation_loss_best"] <= metrics["validation_loss_last"] < metrics["validation_loss_first"]
-    assert measured["tokens_per_second"] == pytest.approx(
-        metrics["tokens_seen"] / measured["training_seconds"], rel=0.1
-    )
+    speed, seconds = outcome.measured["tokens_per_second"], outcome.measured["training_seconds"]
+    assert speed == pytest.approx(metrics["tokens_seen"] / seconds, rel=0.1)
+    losses = f"{metrics['validation_loss_first']:.3f} to {metrics['validation_loss_kept']:.3f}"
+    assert outcome.line == f"validation loss {losses} nats a token, {STEPS} steps at {speed:,} tokens/s"
     assert Path("plots/train/training.tsv").read_text().startswith("step\tepoch\tloss\n1\t")
     assert Path("plots/train/validation.tsv").read_text().startswith("step\tepoch\tloss\n0\t")
     assert list(Path(".checkpoints").iterdir()) == []
