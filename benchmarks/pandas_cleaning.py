@@ -19,7 +19,7 @@ from typing import Protocol
 import pandas as pd
 import regex
 
-from src.records import markup, rules
+from src.records import addresses, markup, rules
 
 Transform = Callable[[str], str]
 MIN_TITLE_CHARS, MIN_CONTENT_CHARS = 3, 40  # the defaults of data.min_title_chars and data.min_content_chars
@@ -99,11 +99,11 @@ TRANSFORMS: tuple[Transform, ...] = (
     replace_pattern((rules.LOST_AMPERSAND, "$1&$2")),
     rules.decode_entities,
     rules.repair_mojibake,
-    replace_pattern((rules.INVISIBLE, "")),
+    replace_pattern(*rules.LOST_CHARACTER, (rules.INVISIBLE, "")),
     partial(unicodedata.normalize, "NFC"),
     replace_pattern(*markup.REMOVED),
-    replace_pattern(*rules.URLS),
-    replace_pattern((rules.EMAIL, "")),
+    replace_pattern(*addresses.URLS),
+    replace_pattern(*addresses.EMAILS),
     replace_pattern(*rules.BOILERPLATE),
     replace_pattern(*rules.GLUED),
     replace_pattern((rf"\s\s+|{rules.SPACES}", " ")),

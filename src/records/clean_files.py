@@ -1,22 +1,25 @@
-"""Cleaning a whole file of records: their texts batch by batch, then near contents among those that are left.
+"""Cleaning a whole file of records: their texts batch by batch, then duplicates among those that are left.
 
 Covers the passes over Parquet files that the stages clean and score_cleaning have in common. Texts are cleaned in
 threads and written as candidates; those are compared by numbers alone, so that no pass holds all texts at once. Does
 not cover which duplicates are dropped (deduplication.py), nor what is counted and shown.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import polars as pl
 
-from src.params import Params
+from src.params import CleanParams, Params
 from src.records.cleaning import CleanedBatch, clean_batch
+from src.records.deduplication import compared_positions, find_originals, mark_duplicates, tie_equal_contents
 from src.records.filtering import kept_records
-from src.records.near_duplicates import NearDuplicateFinder
-from src.records.parquet import map_in_order, parquet_writer, read_batches
+from src.records.near_duplicates import NearDuplicateFinder, ShingleSets, find_repeated
+from src.records.parquet import TEXTS, map_in_order, parquet_writer, read_batches
+from src.records.same_product import PRODUCT_KEYS, product_keys
 from src.records.text_keys import uid_keys
 
 
@@ -58,19 +61,62 @@ def find_clusters(candidates: str | Path, threshold: float) -> np.ndarray:
     return finder.clusters(partial(read_contents, candidates))
 
 
+def plan_duplicates(candidates: str | Path, index: pl.DataFrame, clean: CleanParams) -> pl.DataFrame:
+    """Which candidates are dropped as duplicates, and why others near an earlier one stay.
+
+    Args:
+        candidates: the Parquet file that clean_texts wrote.
+        index: of each candidate title_key and content_key.
+        clean: the section clean.
+
+    Returns:
+        For each candidate what mark_duplicates tells.
+    """
+    clusters = tie_equal_contents(find_clusters(candidates, clean.near_threshold), index["content_key"])
+    keyed = index.hstack(read_product_keys(candidates, clusters))
+    compared = compared_positions(keyed, clusters)
+    with TemporaryFile() as file:
+        sets = ShingleSets(file, read_contents(candidates) if len(compared) else [], compared)
+        originals = find_originals(
+            keyed,
+            clusters,
+            lambda pairs: sets.similarities(np.searchsorted(compared, pairs)) >= clean.near_threshold,
+        )
+    return mark_duplicates(keyed, clusters, originals, clean.duplicates)
+
+
+def read_product_keys(candidates: str | Path, clusters: np.ndarray) -> pl.DataFrame:
+    """The product_keys of the candidates that have another one in their cluster, 0 for all others.
+
+    Args:
+        candidates: the Parquet file that clean_texts wrote.
+        clusters: for each candidate the position of the first one of its cluster.
+    """
+    shared = pl.DataFrame({"shared": find_repeated(clusters.astype(np.uint64))})
+    some = (batch.filter("shared").select(TEXTS) for batch in read_planned(candidates, shared, TEXTS))
+    found = pl.concat([pl.DataFrame(schema=PRODUCT_KEYS), *map_in_order(product_keys, some)])
+    keys = np.zeros((shared.height, len(PRODUCT_KEYS)), np.uint64)
+    keys[shared["shared"].to_numpy()] = found.to_numpy()
+    return pl.DataFrame(keys, schema=PRODUCT_KEYS)
+
+
 def read_contents(candidates: str | Path) -> Iterator[pl.Series]:
     """The contents of the candidates, in order."""
     return (batch["content"] for batch in read_batches(candidates, ["content"], "Comparing"))
 
 
-def read_planned(candidates: str | Path, plan: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def read_planned(
+    candidates: str | Path, plan: pl.DataFrame, columns: Sequence[str] | None = None
+) -> Iterator[pl.DataFrame]:
     """The candidates in batches, in order, with the plan's columns beside them.
 
     Args:
         candidates: the Parquet file that clean_texts wrote.
         plan: of each candidate what was found by comparing them, `drop_reason` for one.
+        columns: of the candidates, those to read; None for all.
     """
     start = 0
-    for batch in read_batches(candidates, label="Writing"):
+    label = "Comparing" if columns else "Writing"
+    for batch in read_batches(candidates, columns, label):
         yield batch.hstack(plan.slice(start, batch.height))
         start += batch.height

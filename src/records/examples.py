@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from src.records.cleaning import CleanedBatch
+from src.records.deduplication import TIES
 from src.records.filters import COMPARING_FILTERS, FILTERS
 from src.records.rules import MAX_PASSES, Rule, apply_rule
 from src.records.text_keys import uid_keys
@@ -109,14 +110,18 @@ def example_row(rule: str, example: Example, before: str, after: str) -> dict[st
 
 
 class DuplicateExamples:
-    """Some records that are dropped as duplicates, of each kind those with the lowest keys, and what they repeat."""
+    """Some records that are dropped as duplicates or stay near an earlier one, of each kind those with the lowest keys.
+
+    Each is shown beside the one that it repeats or is near to.
+    """
 
     def __init__(self, plan: pl.DataFrame) -> None:
-        """Draws from all candidates, given by `uid_key`, `drop_reason` and `original`, what they repeat."""
+        """Draws from all candidates, given by `uid_key`, `drop_reason`, `tie` and `original`, what they are near."""
         hits = {each.name: plan["drop_reason"].eq_missing(each.name).to_numpy() for each in COMPARING_FILTERS}
+        hits |= {label: plan["tie"].eq_missing(name).to_numpy() for name, label in TIES.items()}
         self._drawn = [
-            (reason, position, plan["original"][position])
-            for reason, hit in hits.items()
+            (outcome, position, plan["original"][position])
+            for outcome, hit in hits.items()
             for position in lowest_positions(plan["uid_key"], hit)
         ]
         self._records: dict[int, dict[str, Any]] = {}
@@ -130,26 +135,26 @@ class DuplicateExamples:
         self._start += records.height
 
     def rows(self) -> list[dict[str, str]]:
-        """One row for each: drop_reason, uid, of_uid, title, of_title, content, of_content."""
+        """One row for each: outcome, uid, of_uid, title, of_title, content, of_content."""
         return [
-            duplicate_row(reason, self._records[position], self._records[original])
-            for reason, position, original in self._drawn
+            duplicate_row(outcome, self._records[position], self._records[original])
+            for outcome, position, original in self._drawn
         ]
 
 
-def duplicate_row(reason: str, record: dict[str, str], other: dict[str, str]) -> dict[str, str]:
-    """A duplicate beside the record that it repeats.
+def duplicate_row(outcome: str, record: dict[str, str], other: dict[str, str]) -> dict[str, str]:
+    """A record beside the one that it repeats or is near to.
 
     Args:
-        reason: the drop reason.
-        record: uid, title and content of the duplicate.
-        other: uid, title and content of the record that it repeats.
+        outcome: the drop reason, or the label of the reason why it stays.
+        record: uid, title and content.
+        other: uid, title and content of the earlier one.
     """
     title, of_title = difference_window(record["title"], other["title"])
     content, of_content = difference_window(record["content"], other["content"])
     uids = {"uid": escape_invisible(record["uid"]), "of_uid": escape_invisible(other["uid"])}
     texts = {"title": title, "of_title": of_title, "content": content, "of_content": of_content}
-    return {"drop_reason": reason} | uids | texts
+    return {"outcome": outcome} | uids | texts
 
 
 def first_changes(rule: Rule, texts: pl.Series, rules: Sequence[Rule]) -> list[tuple[str, str]]:

@@ -17,7 +17,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from tempfile import TemporaryFile
 from typing import BinaryIO
-from unicodedata import normalize
 
 import numpy as np
 import polars as pl
@@ -25,6 +24,8 @@ from numpy.typing import NDArray
 from rensa import RMinHash
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from src.records.text_keys import small_forms
 
 SLOTS = 128  # of a MinHash signature, at most; two bytes of each are kept
 RECALL = 0.99  # of the pairs at the threshold, at least
@@ -59,8 +60,7 @@ def extract_words(contents: pl.Series) -> pl.Series:
 
     A content without any is one word, its signs.
     """
-    small = pl.Series([normalize("NFKC", content).lower() for content in contents], dtype=pl.String)
-    return small.str.extract_all(WORDS)
+    return small_forms(contents).str.extract_all(WORDS)
 
 
 def hash_shingles(contents: pl.Series) -> tuple[Hashes, Integers]:

@@ -4,11 +4,11 @@
 |-------------|------------------------------------------------------------------|-------------------------------------|
 | entities    | decodes HTML entities, doubly encoded and Windows-1252 ones too  | all below must see the characters   |
 | mojibake    | repairs UTF-8 read as Windows-1252, and C1 characters            | needs the C1 characters             |
-| controls    | removes control, invisible and private-use characters            | what is left of them means nothing  |
+| controls    | removes control, invisible, private-use and lost characters      | what is left of them means nothing  |
 | unicode     | composes to NFC                                                  | one form of a letter for all below  |
 | markup      | removes comments, scripts, styles, tags; block tags leave a space| a tag's attributes hold URLs        |
-| urls        | removes addresses of the web and sentences that only point there | before sentences are split at a dot |
-| emails      | removes e-mail addresses                                         | as above                            |
+| urls        | removes web addresses that leave no stump (addresses.py)         | before sentences are split at a dot |
+| emails      | removes e-mail addresses likewise                                | as above                            |
 | boilerplate | removes notes on editions, copyright notes, picture captions     | its words are glued: before glued   |
 | glued       | splits sentences glued at their end, where that is certain       | after the rules on texts with dots  |
 | ascii       | transliterates (option `clean.ascii`)                            | after rules that read the characters|
@@ -40,7 +40,7 @@ import polars as pl
 from ftfy.fixes import fix_c1_controls
 
 from src.params import CleanParams
-from src.records import markup
+from src.records import addresses, markup
 from src.records.transliterate import to_ascii
 
 MAX_PASSES = 12  # a text nested on purpose would take any number
@@ -165,6 +165,8 @@ ENTITY = re.compile(
     r"|(?:amp;)*(?P<entity>#[xX][0-9a-fA-F]{1,8};?|#[0-9]{1,10};?|[A-Za-z][A-Za-z0-9]{1,31};|nbsp|[mn]dash|[lr][sd]quo"
     r"|hellip|(?:amp|quot|copy|reg|trade|[A-Za-z](?:acute|grave|circ|uml|tilde|cedil))(?![A-Za-z0-9=;])))"
 )
+# An entity with a space in it: & amp;
+SPLIT_ENTITY = r"& +((?:amp|quot|nbsp|lt|gt|apos|reg|trade|deg|[lr][sd]quo|[mn]dash|#[0-9]+);)"
 # An entity that was encoded twice and lost its ampersand: 3amp;quot;
 LOST_AMPERSAND = r"(^|[^A-Za-z&;])(?:amp;)+(#[0-9]+;|#[xX][0-9a-fA-F]+;|[A-Za-z][A-Za-z0-9]+;)"
 
@@ -192,56 +194,15 @@ def entity_character(entity: str) -> str:
 
 def decode_entity_column(texts: pl.Series) -> pl.Series:
     """The texts with their entities decoded, also those that lost their ampersand."""
-    return map_texts(decode_entities)(texts.str.replace_all(LOST_AMPERSAND, "$1&$2"))
+    return map_texts(decode_entities)(
+        texts.str.replace_all(SPLIT_ENTITY, "&$1").str.replace_all(LOST_AMPERSAND, "$1&$2")
+    )
 
 
 def repair_mojibake(text: str) -> str:
     """The text with UTF-8 that was read as another encoding repaired."""
     return fix_c1_controls(ftfy.fix_encoding(text))
 
-
-def three_letter_words_except(words: str) -> str:
-    """An expression for capitalised words of three letters other than these (Rust's have no look-ahead)."""
-    small = "a-zß-ÿ"
-    starts = sorted({word[:length] for word in words.split() for length in (0, 1, 2)})
-    following = {start: {word[len(start)] for word in words.split() if word.startswith(start)} for start in starts}
-    return "|".join(
-        f"{start}[[{small if start else 'A-ZÀ-Þ'}]--[{''.join(sorted(letters))}]][{small}]{{{2 - len(start)}}}"
-        for start, letters in following.items()
-    )
-
-
-# A word that begins a sentence. A word of two letters has to be common, and one of three must not be the ending of a
-# site, a file or a firm: Amazon.Com.
-TWO_LETTERS = "Ah|An|As|At|Be|By|Do|Go|He|If|In|Is|It|My|No|Of|Oh|On|Or|So|To|Up|Us|We"
-ENDINGS = "Com Net Org Edu Gov Biz Exe Dll Bat Ini Pdf Txt Doc Xls Gif Jpg Png Bmp Zip Htm Php Asp Xml Css Inc Ltd Llc"
-OPENING = rf"(?:[A-ZÀ-Þ][a-zß-ÿ]{{3,}}|{three_letter_words_except(ENDINGS)}|{TWO_LETTERS}|A|I)"
-
-# An address ends before the punctuation of its sentence, and before a sentence glued to it.
-ADDRESS_START = (
-    r"(?:(?i-u:https?|ftp)://|(?-u:\b)(?i-u:www)\.[\w-]|"
-    r"(?-u:\b)(?:[\w-]+\.)+(?i-u:com|org|net|edu|gov|uk|de)/)"
-)
-GLUED_ADDRESS = rf"({ADDRESS_START}[^\s<>\x22]*?[.!?])({OPENING}[\s,])"
-BARE_ADDRESS = rf"{ADDRESS_START}(?:[^\s<>\x22]*[^\s<>\x22.,:;!?)\]}}'])?"
-ADDRESS = rf"(?:\(\s*{BARE_ADDRESS}\s*\)|<\s*{BARE_ADDRESS}\s*>|{BARE_ADDRESS})"
-# A sentence that only tells where to look: "For details see www.x.com.", "Visit our site at www.x.com for more."
-POINTER = (
-    r"(^|[.!?][\x22”)]?)\s*"
-    r"(?i:(?:for\s+(?:more\s+|further\s+|additional\s+|full\s+)?(?:information|info|details)(?:[^.!?0-9]{0,60}?[\s,])??)?"
-    r"\s*(?:please\s+)?(?:see|visit|go\s+to|check\s+out|log\s+on\s+to)"
-    r"(?:\s+(?:us|(?:our|the|my|his|her|their)(?:\s+official)?\s+(?:web\s?site|site|web\s?page|home\s?page)))?"
-    rf"(?:\s+(?:at|on))?\s*:?)\s*{ADDRESS}(?:\s+(?:for|to)\s[^.!?0-9]{{1,80}})?"
-    r"(?:\s*[.!?](?:\s|$|([0-9A-ZÀ-Þ]))|\s*$)"
-)
-URLS = (
-    (GLUED_ADDRESS, "$1 $2"),
-    *2 * ((POINTER, "$1 $2"),),  # twice: of two in a row, the first one's full stop is where the second one begins
-    (rf"\s+(?i-u:on|from)\s*:?\s*{ADDRESS}(\s*[.,;:!?)]+(?:\s|$)|\s*$)", "$1"),
-    (rf"(?:\s+(?i-u:at|via)\s*:?)?\s*{ADDRESS}", ""),
-)
-MAILBOX = r"@?(?:mailto:)?[\w.+-]+@(?:[\w-]+\.)+(?:com|Com|[a-z]{2,}|[A-Z]{2,})(?-u:\b)"
-EMAIL = rf"\s*\(\s*{MAILBOX}\s*\)|\s*<\s*{MAILBOX}\s*>|\s*{MAILBOX}"
 
 EDITION_NOTE = (
     r"(?i:[\s–—-]*(?-u:\b)This\s*text\s*refers\s*to\s*(?:an?|the)\s*[^.!?]{0,60}?"
@@ -255,7 +216,7 @@ COPYRIGHT_NOTE = (
 # The caption below a picture, where it is between two sentences, in brackets, or glued to what precedes.
 CAPTION = r"[Vv]iew\s+larger(?:\s+image)?\.?"
 BOILERPLATE = (
-    (rf"{EDITION_NOTE}|{COPYRIGHT_NOTE}|\(\s*[Vv]iew\s+[Ll]arger(?:\s+[Ii]mage)?\.?\s*\)", ""),
+    (rf"{EDITION_NOTE}|{COPYRIGHT_NOTE}|\s*\(\s*[Vv]iew\s+[Ll]arger(?:\s+[Ii]mage)?\.?\s*\)", ""),
     (rf"(^|[.!?][\x22”)]?)(?:\s*{CAPTION})+(?:\s*$|\s*([A-ZÀ-Þ]))", "$1 $2"),
     (r"([a-z0-9.!?)])View\s+Larger(?:\s*$|\s+([A-ZÀ-Þ]))", "$1 $2"),
 )
@@ -269,9 +230,11 @@ QUOTE_END = r"(?:^|[\s(])\x22[^\s\x22][^\x22]*[a-zß-ÿ]{2}[.!?]\x22"
 NUMBER_END = r"(?:^|[\s/])[0-9][0-9/]*\."
 STARTER = "The|This|These|Those|There|They|With|When|And|But|For|From|You|Your|Our|She|Each|Made|Includes|Please"
 GLUED = (
-    (rf"({WORD_END}|{QUOTE_END}|{NUMBER_END}|\w\)[.!?])(“?{OPENING}(?:[^\w./@(:]|:\s))", "$1 $2"),
+    (rf"({WORD_END}|{QUOTE_END}|{NUMBER_END}|\w\)[.!?])(“?{addresses.OPENING}(?:[^\w./@(:]|:\s))", "$1 $2"),
     (rf"(\w[\w)”][.!?])((?:{STARTER})\s)", "$1 $2"),
-    (r"([a-zß-ÿ]{3}\)?[.!?])([A-Z]{4,}[:!]|[A-Z]{5,}\s|[A-Z]{2,}\s[A-Z]{2,}\s)", "$1 $2"),
+    (r"([a-zß-ÿ]{3}\)?[.!?])([A-Z]{4,}[:!]|[A-Z]{5,}\s|[A-Z]{2,}\s[A-Z]{2,}\s|[A-Z]-[A-Z]\s)", "$1 $2"),
+    (rf"([a-zß-ÿ]{{3}}\)?[.!?])((?:{addresses.THREE_CAPITALS})[\s,])", "$1 $2"),
+    (rf"([\w)])\s+\.((?:{addresses.OPENING}|[A-Z]-[A-Z])\s)", "$1. $2"),  # a full stop on the wrong side of the space
 )
 
 SPACES = r"[\t-\r\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
@@ -279,25 +242,41 @@ INVISIBLE = (
     r"[[\p{Cc}\p{Co}\x{ad}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{fff9}-\x{ffff}]"
     r"--[\t\n\x0b\x0c\r\x{85}]]"
 )
-MOJIBAKE = r"[\x{80}-\x{9f}]|[ÂÃÄÅÎÏÐÑâãäåæîïð][\x{80}-\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|[ÂÃ] "
+# U+FFFD stands for a character that was lost. In a contraction that was an apostrophe; inside a word or between two it
+# leaves a space, since without one they would be another word: SELF�is.
+CONTRACTION = (
+    r"(?i)\b((?:ai|are|ca|could|did|do|does|had|has|have|is|might|must|need|should|was|were|wo|would)n)\x{fffd}+(t)\b|"
+    r"\b(i)\x{fffd}+(m|ve|ll|d)\b|\b(he|she|it|that|there|who|what|where|here|how|let|one)\x{fffd}+(s)\b|"
+    r"\b(we|you|they)\x{fffd}+(re|ve|ll|d)\b|\b(he|she|it|that|there|who)\x{fffd}+(ll|d)\b|"
+    r"\b(could|might|must|should|who|would)\x{fffd}+(ve)\b"
+)
+LOST_CHARACTER = (
+    (CONTRACTION, "$1$3$5$7$9$11'$2$4$6$8$10$12"),
+    *2 * ((r"([^\s(\[{/\x22\x{fffd}-])\x{fffd}+([^\s.,;:!?)\]}/\x22\x{fffd}-])", "$1 $2"),),  # twice: a�b�c shares b
+)
+MOJIBAKE = r"[\x{80}-\x{9f}]|[ÂÃÄÅÌÍÎÏÐÑâãäåæîïð][\x{80}-\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|[ÂÃ] "
 # NFC leaves Latin letters, punctuation and currency signs as they are.
 MAYBE_NOT_NFC = r"[\x{300}-\x{2001}\x{20d0}-\x{10ffff}]"
 NOT_ASCII = r"[^\x00-\x7f]"
 
 # Has a name, since a filter decodes titles with it, too.
-ENTITIES = Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]"), decode_entity_column)
+ENTITIES = Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]", "& +[#a-z]+;"), decode_entity_column)
 RULES = (
     ENTITIES,
     Rule("mojibake", contains_beyond_ascii(MOJIBAKE), map_texts(repair_mojibake)),
     Rule(
         "controls",
         any_of(contains_any(r"[\x00-\x08]", r"[\x0e-\x16]", r"[\x17-\x1f]", r"\x7f"), contains_beyond_ascii(INVISIBLE)),
-        replace_all((INVISIBLE, "")),
+        replace_all(*LOST_CHARACTER, (INVISIBLE, "")),
     ),
     Rule("unicode", contains_beyond_ascii(MAYBE_NOT_NFC), lambda texts: texts.str.normalize("NFC")),
-    Rule("markup", contains_any(r"<[!?/|A-Za-z]|;\s*\}", r"/>\s*$"), replace_all(*markup.REMOVED)),
-    Rule("urls", contains_any("://", r"(?i-u:www\.)", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)"), replace_all(*URLS)),
-    Rule("emails", contains_any("@"), replace_all((EMAIL, ""))),
+    Rule("markup", contains_any(*markup.SUSPECT), replace_all(*markup.REMOVED)),
+    Rule(
+        "urls",
+        contains_any("://", r"(?i-u:www\.)", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)"),
+        replace_all(*addresses.URLS),
+    ),
+    Rule("emails", contains_any("@"), replace_all(*addresses.EMAILS)),
     Rule("boilerplate", contains_any("(?i-u:refers)", "(?i-u:copyright)", "iew [Ll]arger"), replace_all(*BOILERPLATE)),
     Rule(
         "glued",

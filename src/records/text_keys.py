@@ -48,5 +48,10 @@ def text_digests(texts: pl.Series) -> np.ndarray:
 
 def fold_texts(texts: pl.Series) -> pl.Series:
     """Texts in small letters and compatible forms, without signs beyond ASCII, unless they hold nothing else."""
-    small = pl.Series([normalize("NFKC", text).lower() for text in texts], dtype=pl.String)
+    small = small_forms(texts)
     return small.str.replace_all(OTHER_PUNCTUATION, "").zip_with(small.str.contains(LETTER_OR_DIGIT), small)
+
+
+def small_forms(texts: pl.Series) -> pl.Series:
+    """The texts in small letters and compatible forms (NFKC)."""
+    return pl.Series([normalize("NFKC", text).lower() for text in texts], dtype=pl.String)

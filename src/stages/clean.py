@@ -12,9 +12,9 @@ import polars as pl
 
 from src.files import atomic_folder, write_json, write_tsv
 from src.params import Params
-from src.records.clean_files import clean_texts, find_clusters, read_planned
+from src.records.clean_files import clean_texts, plan_duplicates, read_planned
 from src.records.cleaning_statistics import CleaningStatistics
-from src.records.deduplication import count_near_clusters, mark_duplicates
+from src.records.deduplication import count_near_clusters
 from src.records.examples import DuplicateExamples
 from src.records.filtering import KEPT, kept_records
 from src.records.filters import FILTERS
@@ -28,7 +28,7 @@ CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates a
 COLUMNS = {  # of the plots that may have no rows
     "rules": ("rule", "titles", "descriptions"),
     "examples": ("rule", "uid", "field", "before", "after"),
-    "duplicates": ("drop_reason", "uid", "of_uid", "title", "of_title", "content", "of_content"),
+    "duplicates": ("outcome", "uid", "of_uid", "title", "of_title", "content", "of_content"),
 }
 
 
@@ -39,14 +39,13 @@ def main(params: Params) -> Outcome:
         index = clean_texts(RECORDS, CANDIDATES, params, statistics.add)
         check_clean_records(RECORDS, statistics.reasons, FILTERS)
         begun = perf_counter()
-        clusters = find_clusters(CANDIDATES, params.clean.near_threshold)
+        plan = index.hstack(plan_duplicates(CANDIDATES, index, params.clean))
         seconds = perf_counter() - begun
-        plan = index.hstack(mark_duplicates(index, clusters, params.clean.duplicates))
         examples = DuplicateExamples(plan)
         write_clean(plan, statistics, examples)
     finally:  # after an error too: the file is as large as the clean records
         Path(CANDIDATES).unlink(missing_ok=True)
-    statistics.add_duplicates(plan["drop_reason"])
+    statistics.add_duplicates(plan["drop_reason"], plan["tie"])
     write_json(METRICS, {"near_duplicate_clusters": count_near_clusters(plan), **statistics.metrics()})
     write_plots({**statistics.plots(), "duplicates": examples.rows()})
     line = f"{statistics.reasons[KEPT]:,} of {statistics.reasons.total():,} records kept"

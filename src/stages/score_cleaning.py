@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 
 from src.files import read_json, write_json
 from src.params import CleanParams, Params
-from src.records.clean_files import clean_texts, find_clusters
-from src.records.deduplication import mark_duplicates
+from src.records.clean_files import clean_texts, plan_duplicates
 from src.records.ground_truth import CleaningScore, CleaningScorer
 from src.records.parquet import parquet_writer
 from src.records.raw import read_raw
@@ -52,8 +51,7 @@ def clean_sample(folder: Path, params: Params, scorer: CleaningScorer) -> None:
         for block in read_raw(SAMPLE):
             append(block.records.filter(find_raw_drop_reasons(block.records, params).is_null()))
     index = clean_texts(records, candidates, params, scorer.add)
-    clusters = find_clusters(candidates, params.clean.near_threshold)
-    scorer.add_duplicates(mark_duplicates(index, clusters, params.clean.duplicates)["drop_reason"])
+    scorer.add_duplicates(plan_duplicates(candidates, index, params.clean)["drop_reason"])
 
 
 def summarise_scores(scores: dict[str, CleaningScore]) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from src.params import Params
 from src.records.cleaning import clean_batch
-from src.records.cleaning_statistics import CleaningStatistics
+from src.records.cleaning_statistics import ALONE, CleaningStatistics
+from src.records.deduplication import TIE, TIES
 from src.records.filtering import KEPT
 from src.records.filters import FILTERS
 from src.records.rules import enabled_rules
@@ -51,7 +52,7 @@ def test_changes_are_counted_by_field_and_record_over_batches(counted: Count, pa
 def test_duplicates_are_taken_from_those_kept_so_far(counted: Count) -> None:
     statistics = counted(3)
     assert statistics.reasons[KEPT] == 2
-    statistics.add_duplicates(pl.Series([None, "near_duplicate"]))
+    statistics.add_duplicates(pl.Series([None, "near_duplicate"]), pl.Series([None, None], dtype=TIE))
     metrics = statistics.metrics()
     assert (metrics["kept"], metrics["near_duplicate"], metrics["content_is_title"]) == (1, 1, 1)
     assert metrics["records"] == sum(metrics[each.name] for each in FILTERS) + metrics[KEPT] == 3
@@ -59,8 +60,17 @@ def test_duplicates_are_taken_from_those_kept_so_far(counted: Count) -> None:
 
 def test_the_funnel_has_in_words_what_became_of_every_record(counted: Count) -> None:
     funnel = counted(3).plots()["funnel"]
-    assert [row["step"] for row in funnel] == [*(each.label for each in FILTERS), KEPT]
+    assert [row["step"] for row in funnel] == [*(each.label for each in FILTERS), *TIES.values(), ALONE]
     assert sum(row["records"] for row in funnel) == 3
+
+
+def test_what_is_kept_near_an_earlier_one_is_counted_by_its_reason(counted: Count) -> None:
+    statistics = counted(3)
+    statistics.add_duplicates(pl.Series([None, None], dtype=pl.String), pl.Series([None, "other_title"], dtype=TIE))
+    metrics = statistics.metrics()
+    assert (metrics["kept"], metrics["kept_near_other_title"], metrics["kept_near_other_numbers"]) == (2, 1, 0)
+    funnel = {row["step"]: row["records"] for row in statistics.plots()["funnel"]}
+    assert (funnel[TIES["other_title"]], funnel[ALONE]) == (1, 1)
 
 
 def test_lengths_are_those_before_cleaning_and_of_what_is_written(counted: Count) -> None:

@@ -122,19 +122,21 @@ def test_what_cannot_be_seen_is_escaped() -> None:
 
 def test_duplicates_are_shown_beside_what_they_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examples, "SHOWN", 1)
-    uids = pl.Series("uid", ["a", "b", "c", "d"])
+    uids = pl.Series("uid", ["a", "b", "c", "d", "e"])
     plan = pl.DataFrame(
         {
-            "uid_key": [4, 3, 2, 1],
-            "drop_reason": [None, "duplicate", "duplicate", "near_duplicate"],
-            "original": [0, 0, 0, 1],
+            "uid_key": [4, 3, 2, 1, 5],
+            "drop_reason": [None, "duplicate", "duplicate", "near_duplicate", None],
+            "tie": [None, None, None, None, "other_title"],
+            "original": [0, 0, 0, 1, 0],
         }
     )
-    records = pl.DataFrame({"uid": uids, "title": ["A", "a", "A!", "D"], "content": ["x", "X", "x.", "y\n"]})
+    records = pl.DataFrame({"uid": uids, "title": [*"Aa", "A!", *"DE"], "content": [*"xX", "x.", "y\n", "x"]})
     drawn = DuplicateExamples(plan)
     for batch in records.iter_slices(3):
         drawn.add(batch)
-    exact, near = drawn.rows()
+    exact, near, tied = drawn.rows()
     assert list(exact.values()) == ["duplicate", "c", "a", "[A!]", "[A]", "[x.]", "[x]"]
     assert list(near.values()) == ["near_duplicate", "d", "b", "[D]", "[a]", r"[y\n]", "[X]"]
-    assert list(near) == ["drop_reason", "uid", "of_uid", "title", "of_title", "content", "of_content"]
+    assert list(tied.values()) == ["kept, near: other title", "e", "a", "[E]", "[A]", "[x]", "[x]"]
+    assert list(near) == ["outcome", "uid", "of_uid", "title", "of_title", "content", "of_content"]

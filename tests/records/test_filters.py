@@ -21,6 +21,8 @@ EXAMPLES = {  # by drop reason: title, content, the field that the record is dro
         ('<span class="a-size-medium">Owl</span>', LONG, "title"),
         ("var aPageStart = (new Date()).getTime();", LONG, "title"),
         ("&lt;img src=x&gt;", LONG, "title"),
+        ('Industrial &amp; Scientific" />', LONG, "title"),
+        (' Magazines" />', LONG, "title"),
     ],
     "unstable_markup": [(NESTED, LONG, "title"), ("An owl", NESTED, "content"), (NESTED, NESTED, "title")],
     "too_short": [("Owl", "<p>" * 20 + "short", "content"), ("<i>O</i>", LONG, "title"), ("O", "short", "title")],
@@ -29,7 +31,10 @@ EXAMPLES = {  # by drop reason: title, content, the field that the record is dro
 }
 ROWS = [(reason, *row) for reason, rows in EXAMPLES.items() for row in rows]
 ON_AND_OFF: dict[str, tuple[object, object]] = {"language": ("en", "any")}  # where a switch is not true or false
-KEPT_ROWS = [("<b>Owl</b> &amp; Co", "Owls live in trees and barns, and they hunt at night for mice.")]
+KEPT_CONTENT = "Owls live in trees and barns, and they hunt at night for mice."
+KEPT_ROWS = [
+    (title, KEPT_CONTENT) for title in ("<b>Owl</b> &amp; Co", '24 Owls" />', "Magazines", 'Owl Magazines" />')
+]
 
 
 def cleaned(rows: list[tuple[str, str]], params: Params) -> CleanedBatch:

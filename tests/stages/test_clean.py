@@ -14,6 +14,8 @@ from src.errors import UserError
 from src.files import read_json
 from src.params import CleanParams, DataParams, Params
 from src.records import parquet
+from src.records.cleaning_statistics import ALONE
+from src.records.deduplication import TIES
 from src.records.filtering import KEPT
 from src.records.filters import FILTERS
 from src.stages import clean
@@ -48,7 +50,7 @@ ROWS = [
     ("2", "Barns of the past", "barns of the past"),
     ("3", "AN OWL", LONG),
     ("4", "Café", LONG),
-    ("5", "Voles", NEAR),
+    ("5", "An owl (Import)", NEAR),
     ("6", "Owl & bat", "bats live in caves, and hunt at night for moths"),
 ]
 
@@ -80,15 +82,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("rows", [1, 2, 50_000])
 def test_records_are_cleaned_dropped_and_counted_over_batches(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "BATCH_ROWS", rows)
-    assert run(ROWS) == ["1", "6"]
+    assert run(ROWS) == ["1", "4", "6"]
     written = pl.read_parquet(clean.CLEAN)
     assert dict(written.schema) == parquet.KEYED_RECORDS
-    assert written["title"].to_list() == ["An owl", "Owl & bat"]
+    assert written["title"].to_list() == ["An owl", "Café", "Owl & bat"]
     assert written["content"][0] == LONG.replace("&amp;", "&")
     counts = metrics()
-    assert [counts[name] for name in ("content_is_title", "duplicate", "near_duplicate", "kept")] == [1, 1, 2, 2]
+    assert [counts[name] for name in ("content_is_title", "duplicate", "near_duplicate", "kept")] == [1, 1, 1, 3]
     assert counts["records"] == sum(counts[each.name] for each in FILTERS) + counts[KEPT] == 6
     assert (counts["changed_entities"], counts["near_duplicate_clusters"]) == (3, 1)
+    assert {name: counts[f"kept_near_{name}"] for name in TIES} == dict.fromkeys(TIES, 0) | {"other_title": 1}
     assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet"]
 
 
@@ -97,16 +100,18 @@ def test_plots_show_what_became_of_the_records() -> None:
     assert sorted(os.listdir(clean.PLOTS)) == [
         f"{n}.tsv" for n in ("duplicates", "examples", "funnel", "lengths", "rules")
     ]
-    assert {"step": "near duplicate", "records": "2"} in plot("funnel")
+    steps = {row["step"]: int(row["records"]) for row in plot("funnel")}
+    assert [steps[step] for step in ("near duplicate", TIES["other_title"], ALONE)] == [1, 1, 2]
+    assert sum(steps.values()) == 6
     assert {"rule": "entities", "titles": "1", "descriptions": "3"} in plot("rules")
     shown = {"rule": "entities", "uid": "1", "field": "title", "before": "[An&nbsp;owl]", "after": r"[An\xa0owl]"}
     assert shown in plot("examples")
-    pairs = [(row["drop_reason"], row["uid"], row["of_uid"]) for row in plot("duplicates")]
-    assert sorted(pairs) == [("duplicate", "3", "1"), ("near_duplicate", "4", "1"), ("near_duplicate", "5", "1")]
+    pairs = [(row["outcome"], row["uid"], row["of_uid"]) for row in plot("duplicates")]
+    assert pairs == [("duplicate", "3", "1"), ("near_duplicate", "5", "1"), (TIES["other_title"], "4", "1")]
     before, after = (
         sum(int(r["records"]) for r in plot("lengths") if r["when"] == when) for when in ("before", "after")
     )
-    assert (before, after) == (12, 4)
+    assert (before, after) == (12, 6)
 
 
 def headers() -> dict[str, tuple[str, ...]]:
@@ -116,14 +121,15 @@ def headers() -> dict[str, tuple[str, ...]]:
 def test_plots_without_rows_have_the_same_header_alone() -> None:
     run(ROWS)
     usual = headers()
-    run(ROWS, **dict.fromkeys(FLAWS, False), duplicates="keep", markup_titles=False, content_is_title=False)
+    rows = [ROWS[0], ROWS[5]]  # near to none
+    run(rows, **dict.fromkeys(FLAWS, False), duplicates="keep", markup_titles=False, content_is_title=False)
     assert headers() == usual
     assert [plot(name) for name in ("rules", "examples", "duplicates")] == [[], [], []]
 
 
 @pytest.mark.parametrize(
     ("duplicates", "kept"),
-    [("keep", ["1", "3", "4", "5", "6"]), ("exact", ["1", "4", "5", "6"]), ("near", ["1", "6"])],
+    [("keep", ["1", "3", "4", "5", "6"]), ("exact", ["1", "4", "5", "6"]), ("near", ["1", "4", "6"])],
 )
 def test_what_is_dropped_as_a_duplicate_is_a_parameter_and_what_is_near_is_tied(
     duplicates: str, kept: list[str]
@@ -137,7 +143,37 @@ def test_what_is_dropped_as_a_duplicate_is_a_parameter_and_what_is_near_is_tied(
 
 
 def test_the_threshold_of_near_duplicates_is_a_parameter() -> None:
-    assert run(ROWS, near_threshold=1.0) == ["1", "5", "6"]
+    assert run(ROWS, near_threshold=1.0) == ["1", "4", "5", "6"]
+
+
+def test_near_contents_of_another_product_stay_and_are_tied() -> None:
+    tube = "clear tube of soft plastic for pumps, pipes and tanks, sold by the foot, of use for hot water and air"
+    rows = [
+        ("1", "Tube 3/4 in", f"{tube}, 3/4 in wide"),
+        ("2", "Tube 1/2 in", f"{tube}, 1/2 in wide"),
+        ("3", "Tube 3/4 in", f"{tube}, 3/4 in wide or so"),
+        ("4", "Tube 3/4 in", f"{tube}, 34 in wide"),
+        ("5", "Hose", f"{tube}, 3/4 in wide"),
+    ]
+    assert run(rows) == ["1", "2", "4", "5"]
+    assert pl.read_parquet(clean.CLEAN)["near_key"].n_unique() == 1
+    assert {name: metrics()[f"kept_near_{name}"] for name in ("other_title", "other_numbers")} == {
+        "other_title": 2,
+        "other_numbers": 1,
+    }
+
+
+def test_contents_with_equal_letters_are_one_cluster_and_of_one_product_one_stays() -> None:
+    rows = [
+        ("1", "BJs Bag", "isnt it"),
+        ("2", "BJ's Bag (Import)", "isn’t it"),
+        ("3", "BJ’s Bag", "isn't it"),
+        ("4", "Box", "isnt it"),
+    ]
+    assert run([(uid, title, f"a bag for nine, {content}?") for uid, title, content in rows]) == ["1", "4"]
+    counts = metrics()
+    assert [counts[name] for name in ("duplicate", "near_duplicate", "near_duplicate_clusters")] == [1, 1, 1]
+    assert pl.read_parquet(clean.CLEAN)["near_key"].n_unique() == 1
 
 
 @pytest.mark.parametrize("rule", FLAWS)
