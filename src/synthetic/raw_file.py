@@ -32,7 +32,7 @@ from src.synthetic.catalogue import (
     write_advertisements,
     write_product,
 )
-from src.synthetic.exact_near_duplicates import first_near_duplicates, jaccard_similarity
+from src.synthetic.exact_near_duplicates import NEAR_THRESHOLD, first_near_duplicates, jaccard_similarity
 from src.synthetic.flaws import Record, inject_flaws, replace_some
 
 SAMPLE = Path("data/sample")
@@ -47,6 +47,9 @@ VARIANT_SHARE = 0.02  # of the records become near duplicates of another one
 VARIANT_CHARS = 250  # of a content that is varied, at least: in a short one, one other word changes too many shingles
 VARIANT_SIMILARITY = 0.85  # at least: clearly above NEAR_THRESHOLD, so that no method may miss a variant by rounding
 VARIANT_WORDS = ("blue", "grey", "large", "small", "revised")
+# Behind a title, with the same content: a note on how it is sold. Of the variants, only this one is the same product.
+SALE_NOTES = ("", " (Import)", " (Gift Box)", " - New", " [Imported]")
+SAME_VARIANT = " (Revised)"
 WORD = re.compile(r"\b[a-z]{4,}\b")
 VERY_LONG, VERY_LONG_CHARS = 6, 11_000  # records, and characters of their contents at least
 
@@ -99,8 +102,7 @@ def repeat_contents(rng: random.Random, products: list[Product]) -> list[Product
     repeated = list(products)
     for position in rng.sample(range(1, len(products)), round(REPEATED_CONTENT_SHARE * len(products))):
         earlier = products[rng.randrange(position)]
-        suffix = rng.choice(["", " (Import)", " (Gift Box)", " - New", " [Imported]"])
-        repeated[position] = replace(earlier, title=earlier.title + suffix)
+        repeated[position] = replace(earlier, title=earlier.title + rng.choice(SALE_NOTES))
     return repeated
 
 
@@ -202,12 +204,39 @@ def mark_exact_duplicates(records: list[Record]) -> None:
 
 
 def mark_near_duplicates(records: list[Record]) -> None:
-    """Drops all but the first of near duplicates; the catalogue has more of them than the variants made on purpose."""
+    """Notes near contents, and drops those of a product that an earlier record has; the catalogue has others, too."""
     kept = [record for record in records if record.drop_reason is None]
-    for position, first in enumerate(first_near_duplicates([record.original.content for record in kept])):
-        if first < position:
-            kept[position].flaws.append("near_content")
-            kept[position].drop_reason = "near_duplicate"
+    clusters: dict[int, list[Record]] = {}  # those that stay
+    for record, first in zip(kept, first_near_duplicates([each.original.content for each in kept]), strict=True):
+        earlier = clusters.setdefault(first, [])
+        record.flaws += ["near_content"] if earlier else []
+        if any(is_same_product(record.original, other.original) for other in earlier):
+            record.drop_reason = "near_duplicate"
+        else:
+            earlier.append(record)
+
+
+def is_same_product(one: Product, other: Product) -> bool:
+    """Tells whether two products of near contents are one: the titles say so, and no number of the contents differs.
+
+    Args:
+        one: a product.
+        other: another one, whose content may be near by a third one's alone.
+
+    Returns:
+        Whether cleaning should drop the later one.
+    """
+    numbers, other_numbers = (set(re.findall(r"\w*\d\S*\b", each.content.lower())) for each in (one, other))
+    same = bare_title(one.title) == bare_title(other.title) and numbers == other_numbers
+    return same and jaccard_similarity(one.content, other.content) >= NEAR_THRESHOLD
+
+
+def bare_title(title: str) -> str:
+    """A title in small letters, without the notes on how it is sold."""
+    notes = [note for note in (*SALE_NOTES, SAME_VARIANT) if note]
+    while found := [note for note in notes if title.endswith(note)]:
+        title = title.removesuffix(found[0])
+    return title.casefold()
 
 
 def make_uids(rng: random.Random, records: list[Record]) -> list[str]:
@@ -325,7 +354,7 @@ def record_ground_truth(record: Record) -> dict[str, Any]:
 
 
 def make_facts(uids: list[str], records: list[Record]) -> dict[str, Any]:
-    """Collects the facts that the titles of the records that are kept state.
+    """Collects the facts that titles state, of each record whose texts cleaning can restore.
 
     Args:
         uids: a product number for each record.
@@ -337,11 +366,10 @@ def make_facts(uids: list[str], records: list[Record]) -> dict[str, Any]:
     """
     values = fact_values()
     patterns = {name: any_of(found) for name, found in values.items()}
-    kept = [(uid, record.original.outline) for uid, record in zip(uids, records, strict=True) if not record.drop_reason]
-    return {
-        "values": values,
-        "records": {uid: record_facts(outline, patterns) for uid, outline in kept if outline is not None},
-    }
+    restored = (None, "duplicate", "near_duplicate")  # other parameters of cleaning may keep duplicates
+    pairs = zip(uids, records, strict=True)
+    outlines = {uid: record.original.outline for uid, record in pairs if record.drop_reason in restored}
+    return {"values": values, "records": {uid: record_facts(each, patterns) for uid, each in outlines.items() if each}}
 
 
 def any_of(values: list[str]) -> re.Pattern[str]:

@@ -44,8 +44,8 @@ def test_every_rule_and_filter_that_the_sample_has_flaws_for_is_scored(folder: P
     assert set(SCORED_FILTERS) < {each.name for each in FILTERS}
     for name, score in scores.items():
         assert list(score) == ["injected", "recall", "precision"]
-        recall = 0.75 if name == "near_duplicate" else 0.99  # the ground truth drops other products, too
-        assert (score["injected"] or 0) >= 30 and (score["recall"] or 0) >= recall and (score["precision"] or 0) >= 0.99
+        assert (score["injected"] or 0) >= 30
+        assert (score["recall"] or 0) >= 0.99 and (score["precision"] or 0) >= 0.99
     line = score_cleaning.summarise_scores(scores)
     assert line.startswith(f"{len(scores)} rules and filters scored, lowest recall ") and "lowest precision" in line
     assert sorted(os.listdir(folder)) == ["data", "metrics"]  # the temporary folder is gone
