@@ -42,7 +42,7 @@ def test_every_rule_and_filter_that_the_sample_has_flaws_for_is_scored(folder: P
     scores = run()
     assert list(scores) == [*FLAWS_OF_RULE, *SCORED_FILTERS]
     assert set(SCORED_FILTERS) < {each.name for each in FILTERS}
-    for name, score in scores.items():
+    for score in scores.values():
         assert list(score) == ["injected", "recall", "precision"]
         assert (score["injected"] or 0) >= 30
         assert (score["recall"] or 0) >= 0.99 and (score["precision"] or 0) >= 0.99
