@@ -2,7 +2,7 @@
 
 Covers single records, for the scores and for comparing two models. src/models/loss.py computes the
 same quantity summed over a batch, for training. It does not serve here without changing data/generations: in each of
-the tiny model's 200 records its loss differs, by up to 0.0011 of 89 nats, since PyTorch's cross entropy over
+an earlier embedded model's 200 records its loss differs, by up to 0.0011 of 89 nats, since PyTorch's cross entropy over
 transposed logits, as below, rounds otherwise than over contiguous ones.
 """
 
