@@ -18,7 +18,8 @@ EMBEDDED = Path(__file__).parents[2] / "models/embedded"
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little text and a checkpoint at every second step."""
-    monkeypatch.setattr(pretraining_text, "CHUNK", 20)
+    monkeypatch.setattr(pretraining_text, "DESCRIPTIONS", 20)
+    monkeypatch.setattr(pretraining_text, "QUESTIONS", 20)
     monkeypatch.setattr(pretraining_text, "TOKENIZER_CHUNKS", 2)
     monkeypatch.setattr(pretrain, "SAVE_STEPS", 2)
 
