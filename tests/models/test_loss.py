@@ -96,7 +96,7 @@ def test_chunks_give_the_same_loss_and_gradients(
     whole, expected = gradients(base_folder, train_params, batch)
     calls: list[int] = []
     chunk_loss = loss.chunk_loss
-    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", 4096 * 10)  # chunks of about ten tokens
+    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", 2048 * 10)  # chunks of about ten tokens
 
     def counted(head: Any, states: Any, targets: Any) -> Any:
         calls.append(len(targets))
