@@ -73,7 +73,7 @@ def run(base_folder: Path, chat_tokenizer: Any, encoded: list[Any], tmp_path: Pa
         rows = [make_rows(part, train.max_length, kernel.packing) for part in split_rounds(chosen, train.rounds)]
         run = train_rounds(model, context, rows, tmp_path / folder)
         evidence = training_evidence(model, run, run.steps)
-        assert evidence["b_matrices"] == 14
+        assert evidence["b_matrices"] == 21
         return run, [weight.detach().clone() for weight in model.parameters() if weight.requires_grad]
 
     return trained
