@@ -82,9 +82,7 @@ def test_the_first_steps_are_those_of_the_committed_model() -> None:
     training = pretrain.start_training(pretrain.STEPS, pretrain.SEED)
     batches = pretrain.draw_batches(training)
     losses = [pretrain.train_step(training, next(batches)) for _ in trace["first_losses"]]
-    assert losses == pytest.approx(
-        trace["first_losses"], rel=5e-3
-    )  # bfloat16 has three digits, float32 more
+    assert losses == pytest.approx(trace["first_losses"], rel=5e-3)  # bfloat16 has three digits, float32 more
 
 
 def test_the_committed_model_is_small_whole_and_trained() -> None:
