@@ -10,9 +10,15 @@ from pathlib import Path
 
 from src.errors import UserError
 from src.models.refusals import changed_model_file
+from src.params import BaseParams
 
 MODEL_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
 CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it: a hash and a name a line
+
+
+def base_origin(base: BaseParams) -> str:
+    """Where the base model comes from: a repository at its revision, or a folder."""
+    return f"{base.repository}@{base.revision}" if base.source == "hub" else base.folder
 
 
 def download_model(repository: str, revision: str, folder: Path) -> None:
@@ -73,14 +79,12 @@ def find_changed_file(folder: Path) -> Path | None:
         return None
     for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines():
         expected, name = line.split(maxsplit=1)
-        if hash_file(folder / name) != expected:
+        if not (folder / name).is_file() or hash_file(folder / name) != expected:
             return folder / name
     return None
 
 
-def hash_file(path: Path) -> str | None:
-    """A file's SHA-256; None if there is no such file."""
-    if not path.is_file():
-        return None
+def hash_file(path: Path) -> str:
+    """A file's SHA-256."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

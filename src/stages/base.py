@@ -8,7 +8,7 @@ from pathlib import Path
 
 from src.files import atomic_folder
 from src.models.base_checks import check_model
-from src.models.sources import copy_model, download_model
+from src.models.sources import base_origin, copy_model, download_model
 from src.params import BaseParams, Params
 from src.stages.runner import Outcome, run_stage
 
@@ -17,13 +17,11 @@ BASE = "models/base"
 
 def main(params: Params) -> Outcome:
     """Writes the base model's folder, complete or not at all."""
-    base = params.base
     with atomic_folder(BASE) as folder:
-        write_model(base, folder)
+        write_model(params.base, folder)
         check_model(folder)
         megabytes = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
-    origin = base.folder if base.source == "local" else f"{base.repository}@{base.revision}"
-    return Outcome(f"the model of {origin}, {megabytes:,.0f} MB of weights")
+    return Outcome(f"the model of {base_origin(params.base)}, {megabytes:,.0f} MB of weights")
 
 
 def write_model(base: BaseParams, folder: Path) -> None:

@@ -6,6 +6,7 @@ hub. A stage of its own, so that the model is not merged and converted again for
 
 from src.export.model_card import EMBEDDED_BASE, ModelFacts, render_model_card
 from src.files import atomic_file, read_json
+from src.models.sources import base_origin
 from src.params import Params
 from src.stages.runner import Outcome, run_stage
 
@@ -16,7 +17,7 @@ STAGES = ("audit", "train", "evaluate", "export")
 def main(params: Params) -> Outcome:
     """Writes the model card."""
     facts = ModelFacts(
-        base=f"{params.base.repository}@{params.base.revision}" if params.base.source == "hub" else params.base.folder,
+        base=base_origin(params.base),
         data=params.data.raw,
         template=params.format.template,
         instruction=params.format.instruction,

@@ -14,8 +14,9 @@ from src.files import atomic_folder, read_json, read_jsonl, write_json, write_ts
 from src.models import backends, processes
 from src.models.adapter import copy_trained_weights, save_adapter, weights_digest
 from src.models.attention import Attention, choose_attention
+from src.models.sources import base_origin
 from src.numerics import seed_everything
-from src.params import BaseParams, Params, TrainParams
+from src.params import Params, TrainParams
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import Outcome, run_stage
 from src.training.checkpoints import training_fingerprint
@@ -92,11 +93,6 @@ def write_adapter(model: "PeftModel", tokenizer: "PreTrainedTokenizerBase") -> N
         sys.exit()
     with atomic_folder(ADAPTER) as folder:
         save_adapter(model, tokenizer, folder, weights)
-
-
-def base_origin(base: BaseParams) -> str:
-    """Where the base model comes from: a repository at its revision, or a folder."""
-    return {"hub": f"{base.repository}@{base.revision}", "local": base.folder}[base.source]
 
 
 def launch_processes(params: Params) -> None:

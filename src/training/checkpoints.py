@@ -8,13 +8,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
 from src.files import read_json, write_json
 from src.models import processes
+from src.models.sources import hash_file
 from src.params import PIPELINE, Params, declared_params, read_yaml
 from src.training.refusals import disk_advice
 
@@ -52,12 +53,6 @@ def declared_files() -> list[Path]:
 def list_files(folder: Path) -> Iterator[Path]:
     """All files of a folder and its subfolders."""
     return (path for path in folder.rglob("*") if path.is_file())
-
-
-def hash_file(path: Path) -> str:
-    """A file's SHA-256."""
-    with open(path, "rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(checkpoint: Path) -> None:

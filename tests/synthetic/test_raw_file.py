@@ -6,11 +6,12 @@ import json
 import random
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from src.synthetic.catalogue import generate_products
+from src.synthetic.catalogue import Product, generate_products
 from src.synthetic.exact_near_duplicates import jaccard_similarity
 from src.synthetic.raw_file import (
     FACTS,
@@ -22,6 +23,7 @@ from src.synthetic.raw_file import (
     any_of,
     bare_title,
     compress_gzip,
+    is_same_product,
     make_sample,
     vary_content,
 )
@@ -155,6 +157,16 @@ def is_near(content: str, other: str) -> bool:
     """Whether two contents are near and have the same numbers."""
     numbers, other_numbers = (set(re.findall(r"\w*\d\S*\b", text.lower())) for text in (content, other))
     return numbers == other_numbers and jaccard_similarity(content, other) >= 0.8
+
+
+def test_the_same_product_has_the_same_title_and_numbers_and_a_near_text() -> None:
+    words = " ".join(f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    lamp = Product("other", "Oak Lamp", f"{words} It runs for 40 hours.")
+    assert is_same_product(replace(lamp, title="Oak Lamp (Import)"), lamp)
+    assert is_same_product(replace(lamp, content=lamp.content.replace("wordz", "blue")), lamp)
+    assert not is_same_product(replace(lamp, title="Oak Lamp (Blue)"), lamp)
+    assert not is_same_product(replace(lamp, content=lamp.content.replace("40", "50")), lamp)
+    assert not is_same_product(replace(lamp, content=lamp.content.replace("word", "other")), lamp)
 
 
 def test_a_note_on_the_sale_names_no_other_product() -> None:
