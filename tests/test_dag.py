@@ -55,11 +55,11 @@ def test_the_whole_dag_runs_and_is_up_to_date(reproduced: tuple[Path, str]) -> N
     folder, output = reproduced
     assert sorted(stages_run(output)) == sorted(declared_stages())
     assert "up to date" in call(folder, "dvc", "status")
-    train = json.loads((folder / "metrics/train.json").read_text())
+    train = json.loads((folder / "reports/train.json").read_text())
     assert train["steps"] == SMALL["train.max_steps"]
     assert train["b_matrices_moved"] == train["b_matrices"] > 0
-    assert json.loads((folder / "metrics/sample.json").read_text())["shared_titles"] == 0
-    assert json.loads((folder / "metrics/export.json").read_text())["prompts"] == SMALL["export.check_prompts"]
+    assert json.loads((folder / "reports/sample.json").read_text())["shared_titles"] == 0
+    assert json.loads((folder / "reports/export.json").read_text())["prompts"] == SMALL["export.check_prompts"]
     assert {path.name for path in (folder / "models/export").iterdir()} == EXPORTED
 
 
@@ -102,10 +102,10 @@ def test_a_new_template_reruns_format_and_what_follows_it(outcome: Reproduction)
 def test_every_recipe_runs(outcome: Reproduction, recipe: str) -> None:
     """Its own settings, but the tiny model and the synthetic sample: what the recipe sets is what runs."""
     assert "base" not in outcome.stages and outcome.stages[-1] == last_stage(recipe)
-    train = outcome.metrics["train"]
+    train = outcome.reports["train"]
     assert train["steps"] == train["predicted_steps"] == 2 * train["rounds"]
     assert train["b_matrices_moved"] == train["b_matrices"] > 0
-    assert outcome.metrics["evaluate"]["records"] == SMALL["generate.records"]
+    assert outcome.reports["evaluate"]["records"] == SMALL["generate.records"]
     wanted = {name: value for name, value in parameters(RECIPES[recipe]).items() if name not in TOY}
     read = parameters_read(outcome.lock)
     assert {name: read[name] for name in wanted} == {name: [value] for name, value in wanted.items()}
