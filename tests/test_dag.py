@@ -5,6 +5,7 @@ Changes and recipes are reproduced in the background, in as many copies as there
 
 import itertools
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.changes import RECIPES, TOY, last_stage, parameters, recipes_by_records
+from tests.changes import RECIPES, TABLES, TOY, last_stage, parameters, recipes_by_records
 from tests.scratch import (
     ENVIRONMENT,
     ROOT,
@@ -76,8 +77,24 @@ def test_plots_and_metrics_are_shown(reproduced: tuple[Path, str]) -> None:
     folder, _ = reproduced
     call(folder, "dvc", "plots", "show")
     page = (folder / "dvc_plots/index.html").read_text()
-    assert "Loss on the answers" in page and "nearest" in page
-    assert "rougeL" in call(folder, "dvc", "metrics", "show", "--json")
+    titles = [
+        page.find(title) for title in ("Loss on the answers", "Scores of the answers", "Where each raw line went")
+    ]
+    assert titles == sorted(titles) and titles[0] > 0
+    assert "nearest" in page
+    assert len(call(folder, "dvc", "metrics", "show").splitlines()[0].split()) <= 16
+
+
+def test_the_page_of_plots_loads_nothing(reproduced: tuple[Path, str]) -> None:
+    folder, _ = reproduced
+    call(folder, "dvc", "plots", "show", "--out", "offline")
+    page = (folder / "offline/index.html").read_text(encoding="utf-8")
+    tags = re.findall(r"<(?:script|link|img|iframe|style)\b[^>]*>", page)
+    assert len(tags) > 10 and not any("src" in tag or "href" in tag for tag in tags)
+    assert "@import" not in page and "{plot_divs}" not in page
+    for name, version in {"vega": "5.33.1", "vega-lite": "5.21.0", "vega-embed": "6.29.0"}.items():
+        assert f"{name} {version}" in page and f'<script id="{name}">' in page and f'"{version}"' in page
+    assert "Redistribution and use in source and binary forms" in page
 
 
 def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, str], tmp_path: Path) -> None:
@@ -88,8 +105,30 @@ def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, 
     assert not any((folder / name).samefile(original / name) for name in ("params.yaml", "dvc.lock", "src/params.py"))
 
 
-def test_a_new_learning_rate_reruns_training_and_what_follows_it(outcome: Reproduction) -> None:
+def printed(outcome: Reproduction, table: str) -> list[str]:
+    """The lines of a table that the change has printed."""
+    return outcome.output.partition(f"$ {table}\n")[2].partition("\n$ ")[0].strip().splitlines()
+
+
+def test_a_new_learning_rate_reruns_what_follows_training_and_is_read_at_a_glance(
+    outcome: Reproduction,
+) -> None:
     assert outcome.stages == AFTER_TRAINING
+    heading, *changes = printed(outcome, TABLES[0])
+    assert heading.split()[:2] == ["Path", "Metric"]
+    # DVC prints the files in any order, so each has to begin with a score.
+    scores = {"rougeL.tuned", "facts_stated.tuned", "facts_wrong.tuned", "validation_loss"}
+    assert changes and {line.split()[1] for line in changes} <= scores
+    columns = [name.strip() for name in printed(outcome, TABLES[1])[0].strip("|").split("|")]
+    assert {"Experiment", "train.lr", "validation_loss"} < set(columns)
+    assert len(columns) <= 10, columns
+
+
+def test_a_run_leaves_nothing_in_git_that_differs_between_identical_runs(reproduced: tuple[Path, str]) -> None:
+    folder, _ = reproduced
+    assert (folder / "runtime.json").exists()
+    assert "runtime.json" not in call(folder, "git", "status", "--porcelain", "--untracked-files=all")
+    assert "device" in json.loads((folder / "metrics/train.json").read_text())
 
 
 def test_a_new_template_reruns_format_and_what_follows_it(outcome: Reproduction) -> None:

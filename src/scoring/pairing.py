@@ -58,6 +58,6 @@ def check_pair(number: int, pair: Mapping[str, Generation]) -> None:
 
 
 def records_digest(generations: Sequence[Generation]) -> str:
-    """Eight hexadecimal digits, equal where two runs answered the same records with the same texts in the same order."""
+    """Eight hexadecimal digits, equal where two runs answered the same records: uid, title, reference and order."""
     records = json.dumps([(row.uid, row.title, row.reference) for row in generations])
     return sha256(records.encode()).hexdigest()[:DIGEST_DIGITS]

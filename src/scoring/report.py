@@ -1,7 +1,7 @@
 """Every score of every system on the same records, and how much better the tuned model is.
 
-Covers what reports/evaluate.json holds, how it is rounded, and which of it are DVC's metrics and the plot of scores. A score is None where it has no meaning, as the loss
-of a baseline without a model.
+Covers what reports/evaluate.json holds, how it is rounded, and which of it are DVC's metrics and the plot of scores. A
+score is None where it has no meaning, as the loss of a baseline without a model.
 """
 
 from collections.abc import Mapping

@@ -53,7 +53,7 @@ def test_every_rule_and_filter_that_the_sample_has_flaws_for_is_scored(folder: P
 def test_the_metrics_are_the_lowest_recall_and_precision() -> None:
     scores = run()
     for measure in ("recall", "precision"):
-        lowest = min(score[measure] for score in scores.values() if score[measure] is not None)
+        lowest = min(share for score in scores.values() if (share := score[measure]) is not None)
         assert read_json(score_cleaning.METRICS)[f"lowest_{measure}"] == lowest < 1
 
 
