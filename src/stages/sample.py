@@ -191,8 +191,8 @@ def share_deviation(strata: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
 def strata_shares(dimensions: pl.DataFrame, drawn: np.ndarray) -> list[dict[str, Any]]:
     """For each topic and each quantile of the lengths its share of all records and of the sample, in long form.
 
-    A stratum is called by its place, such as 2 of 8, so that those of two revisions are beside each other in a plot,
-    whatever words or lengths each found.
+    A stratum is called by its place, so that those of two revisions are beside each other in a plot, whatever words or
+    lengths each found.
 
     Args:
         dimensions: of each record the names of its strata.
@@ -203,7 +203,7 @@ def strata_shares(dimensions: pl.DataFrame, drawn: np.ndarray) -> list[dict[str,
     return [
         {
             "dimension": dimension,
-            "stratum": f"{place} of {len(names)}",
+            "stratum": place,
             "found": name.split(": ")[-1],  # a topic's name begins with its place
             "of": of,
             "share": round(float((frame[dimension] == name).mean()), 6),
