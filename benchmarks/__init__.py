@@ -1,4 +1,4 @@
-"""The benchmarks that the docs' figures come from. No stage needs them; their results are in metrics/bench/.
+"""The benchmarks that the docs' figures come from. No stage needs them; their results are in benchmarks/results/.
 
     python -m benchmarks.data_path --records 2248619 --twice   # decompress, clean, sample and format: data.json
     python -m benchmarks.tiny_training                         # training the tiny model on a CPU: tiny_training.json

@@ -128,7 +128,7 @@ def run_stages(folder: Path, raw: Path, sample: int) -> dict[str, StageUsage]:
     project = copy_project(folder / "project", raw, sample)
     commands = {name: read_yaml(PIPELINE)["stages"][name]["cmd"] for name in STAGES}
     measured = {name: asdict(measure_command(command, project)) for name, command in tqdm(commands.items(), "stages")}
-    near = read_json(project / "metrics/runtime.json")["clean"]["near_duplicates_seconds"]
+    near = read_json(project / "runtime.json")["clean"]["near_duplicates_seconds"]
     return measured | {"clean": measured["clean"] | {"near_duplicates_s": near}}
 
 

@@ -6,7 +6,7 @@ Covers the results that data_path.py writes. Does not measure.
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path("metrics/bench/data.json")
+RESULTS = Path("benchmarks/results/data.json")
 GOALS = (  # name, key in the ratios, what is wanted, unit
     ("decompress and clean without near duplicates, to `gzip -dc`", "decompress_and_clean_to_gzip", "at most 3", "×"),
     ("pandas to the same, per line", "pandas_to_decompress_and_clean", "at least 12", "×"),

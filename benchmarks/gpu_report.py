@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.gpu_parts import BACKENDS, VARIANTS
 
-RESULTS = Path("metrics/bench/gpu.json")
+RESULTS = Path("benchmarks/results/gpu.json")
 TRAINER_NAMES = {"plain": "trl, peft and bitsandbytes", "notebook": "Unsloth's notebook"}
 CURVES = ("training_loss", "validation_loss")
 PUBLISHED_RATE = 24.171  # records a second, experiment A on an A100

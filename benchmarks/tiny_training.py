@@ -19,7 +19,7 @@ from src.errors import UserError
 from src.files import read_json, write_json
 from src.params import PARAMS, PIPELINE, load_params, read_yaml
 
-RESULTS = Path("metrics/bench/tiny_training.json")
+RESULTS = Path("benchmarks/results/tiny_training.json")
 INPUTS = [*map(Path, ("src", "data/prompts", "models/base", "data/training_plan.json")), PIPELINE, PARAMS]
 COMPARED = ("ours", "plain")  # keys of trainers.TRAINERS
 SECONDS = 20  # for each compared trainer, after its warm-up
@@ -65,7 +65,7 @@ def run_benchmark(folder: Path, seconds: float) -> Results:
     rates = {name: measure_trainer(folder, project, name, seconds) for name in COMPARED}
     command = read_yaml(PIPELINE)["stages"]["train"]["cmd"]
     usage = measure_command(command, project)
-    runtime = read_json(project / "metrics/runtime.json")["train"]
+    runtime = read_json(project / "runtime.json")["train"]
     return {"machine": describe_machine(), "stage": asdict(usage) | runtime, **rates}
 
 

@@ -72,19 +72,19 @@ def require_first_run() -> None:
 
 
 def require_scores(scores: dict[str, Any]) -> None:
-    """Makes sure that metrics/evaluate.json holds every score that the docs show.
+    """Makes sure that reports/evaluate.json holds every score that the docs show.
 
     Raises:
         UserError: if it was written before one was added.
     """
     missing = [score.name for score in SCORES if score.in_tables and score.name not in scores[TUNED]]
     if missing:
-        raise UserError(f"metrics/evaluate.json lacks {', '.join(missing)}: run `dvc repro`, then `make docs`.")
+        raise UserError(f"reports/evaluate.json lacks {', '.join(missing)}: run `dvc repro`, then `make docs`.")
 
 
 def stage_metrics(*stages: str) -> dict[str, Any]:
     """The metrics that each stage wrote."""
-    return {stage: read_json(f"metrics/{stage}.json") for stage in stages}
+    return {stage: read_json(f"reports/{stage}.json") for stage in stages}
 
 
 def records_line(found: dict[str, Any]) -> str:
@@ -124,7 +124,7 @@ def format_percentage(scores: dict[str, Any], system: str, score: str) -> str:
     """A system's own score with its interval.
 
     Args:
-        scores: metrics/evaluate.json.
+        scores: reports/evaluate.json.
         system: its name.
         score: the name of one from 0 to 100 that has an interval.
     """
@@ -159,7 +159,7 @@ def export_line(export: dict[str, Any]) -> str:
 def scores_table() -> str:
     """Every score of the model card, of both models and the baseline."""
     require_first_run()
-    scores = read_json("metrics/evaluate.json")
+    scores = read_json("reports/evaluate.json")
     require_scores(scores)
     return evaluation_section(scores).partition("\n\n")[2]
 

@@ -15,7 +15,7 @@ from src.study import VEGA_LITE
 PICTURE = Path("docs/first-run.svg")
 GREY, PURPLE, ORANGE = "#9aa5b1", "#945dd6", "#ed8936"
 SYSTEMS = {"base": "base model", "tuned": "fine-tuned model", "nearest": "copy of the nearest title's text"}
-# By their keys in metrics/evaluate.json. One of the overlap scores is enough: the others show the same.
+# By their keys in reports/evaluate.json. One of the overlap scores is enough: the others show the same.
 SCORES = {"facts_stated": "facts stated", "facts_wrong": "facts wrong", "rougeL": "ROUGE-L"}
 SPLITS = {"training": "training records", "validation": "held-out records"}
 SIZE = {"width": 300, "height": 240}
@@ -43,7 +43,7 @@ def score_rows(scores: dict[str, Any]) -> Rows:
 
 def picture_specification() -> dict[str, Any]:
     """The picture in Vega-Lite, with its data."""
-    scores = read_json("metrics/evaluate.json")
+    scores = read_json("reports/evaluate.json")
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "white",

@@ -33,7 +33,7 @@ INPUTS = ["params.yaml", "dvc.yaml", "src", "data"]  # what experiments start fr
 PICTURE = Path("docs/learning-rates.svg")
 # Lines of an experiment's log worth showing; a stage's last line, or its error, begins with the stage's name.
 PROGRESS = re.compile(r"step \d+ of \d+|[a-z_@]+: |ERROR")
-VEGA_LITE = "5.8"  # DVC's page loads 5.2, which vl-convert lacks: this is the nearest it has
+VEGA_LITE = "5.21"  # as on the page of plots, .dvc/page.html
 POLL_SECONDS = 1  # between two looks at DVC's queue, which sends no notice
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from src.errors import UserError
 from src.files import read_json, read_tsv
 
-TRAIN, EVALUATE = Path("metrics/train.json"), Path("metrics/evaluate.json")
+TRAIN, EVALUATE = Path("reports/train.json"), Path("reports/evaluate.json")
 EXAMPLES = Path("plots/evaluate/examples.tsv")
 SHOWN, ANSWER_LINES = 3, 2  # titles, and lines of each answer
 WIDEST = 140  # columns; in longer lines one loses one's place

@@ -110,8 +110,9 @@ def link_or_copy(source: str, target: str) -> None:
 class Reproduction:
     """What `dvc repro` ran in a project, and the results that lay there afterwards."""
 
+    output: str
     stages: list[str]
-    metrics: dict[str, dict[str, Any]]
+    reports: dict[str, dict[str, Any]]
     lock: dict[str, Any]
     adapter: dict[str, Any]
 
@@ -119,8 +120,9 @@ class Reproduction:
 def read_reproduction(folder: Path, output: str) -> Reproduction:
     """A project's results, and the stages in the output of its `dvc repro`."""
     return Reproduction(
+        output=output,
         stages=stages_run(output),
-        metrics={path.stem: json.loads(path.read_text()) for path in (folder / "metrics").glob("*.json")},
+        reports={path.stem: json.loads(path.read_text()) for path in (folder / "reports").glob("*.json")},
         lock=YAML(typ="safe").load(folder / "dvc.lock"),
         adapter=json.loads((folder / "models/adapter/adapter_config.json").read_text()),
     )

@@ -6,13 +6,14 @@ Changes and recipes are reproduced in the background, in as many copies as there
 import itertools
 import json
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from tests.changes import RECIPES, TOY, last_stage, parameters, recipes_by_records
+from tests.changes import RECIPES, TABLES, TOY, last_stage, parameters, recipes_by_records
 from tests.scratch import (
     ENVIRONMENT,
     ROOT,
@@ -55,11 +56,11 @@ def test_the_whole_dag_runs_and_is_up_to_date(reproduced: tuple[Path, str]) -> N
     folder, output = reproduced
     assert sorted(stages_run(output)) == sorted(declared_stages())
     assert "up to date" in call(folder, "dvc", "status")
-    train = json.loads((folder / "metrics/train.json").read_text())
+    train = json.loads((folder / "reports/train.json").read_text())
     assert train["steps"] == SMALL["train.max_steps"]
     assert train["b_matrices_moved"] == train["b_matrices"] > 0
-    assert json.loads((folder / "metrics/sample.json").read_text())["shared_titles"] == 0
-    assert json.loads((folder / "metrics/export.json").read_text())["prompts"] == SMALL["export.check_prompts"]
+    assert json.loads((folder / "reports/sample.json").read_text())["shared_titles"] == 0
+    assert json.loads((folder / "reports/export.json").read_text())["prompts"] == SMALL["export.check_prompts"]
     assert {path.name for path in (folder / "models/export").iterdir()} == EXPORTED
 
 
@@ -76,8 +77,38 @@ def test_plots_and_metrics_are_shown(reproduced: tuple[Path, str]) -> None:
     folder, _ = reproduced
     call(folder, "dvc", "plots", "show")
     page = (folder / "dvc_plots/index.html").read_text()
-    assert "Loss on the answers" in page and "nearest" in page
-    assert "rougeL" in call(folder, "dvc", "metrics", "show", "--json")
+    titles = [
+        page.find(title) for title in ("Loss on the answers", "Scores of the answers", "Where each raw line went")
+    ]
+    assert titles == sorted(titles) and titles[0] > 0
+    assert "nearest" in page
+    assert len(call(folder, "dvc", "metrics", "show").splitlines()[0].split()) <= 16
+
+
+class Tags(HTMLParser):
+    """The tags of a page, not those in its scripts, and the addresses that they load from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.addresses: list[str | None] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_page_of_plots_loads_nothing(reproduced: tuple[Path, str]) -> None:
+    folder, _ = reproduced
+    call(folder, "dvc", "plots", "show", "--out", "offline")
+    page = (folder / "offline/index.html").read_text(encoding="utf-8")
+    tags = Tags()
+    tags.feed(page)
+    assert tags.found.count("script") > 10 and tags.addresses == []
+    assert "@import" not in page and "{plot_divs}" not in page
+    for name, version in {"vega": "5.33.1", "vega-lite": "5.21.0", "vega-embed": "6.29.0"}.items():
+        assert f"{name} {version}" in page and f'<script id="{name}">' in page and f'"{version}"' in page
+    assert "Redistribution and use in source and binary forms" in page
 
 
 def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, str], tmp_path: Path) -> None:
@@ -88,8 +119,30 @@ def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, 
     assert not any((folder / name).samefile(original / name) for name in ("params.yaml", "dvc.lock", "src/params.py"))
 
 
-def test_a_new_learning_rate_reruns_training_and_what_follows_it(outcome: Reproduction) -> None:
+def printed(outcome: Reproduction, table: str) -> list[str]:
+    """The lines of a table that the change has printed."""
+    return outcome.output.partition(f"$ {table}\n")[2].partition("\n$ ")[0].strip().splitlines()
+
+
+def test_a_new_learning_rate_reruns_what_follows_training_and_is_read_at_a_glance(
+    outcome: Reproduction,
+) -> None:
     assert outcome.stages == AFTER_TRAINING
+    heading, *changes = printed(outcome, TABLES[0])
+    assert heading.split()[:2] == ["Path", "Metric"]
+    # DVC prints the files in any order, so each has to begin with a score.
+    scores = {"rougeL.tuned", "facts_stated.tuned", "facts_wrong.tuned", "validation_loss"}
+    assert changes and {line.split()[1] for line in changes} <= scores
+    columns = [name.strip() for name in printed(outcome, TABLES[1])[0].strip("|").split("|")]
+    assert {"Experiment", "train.lr", "validation_loss"} < set(columns)
+    assert len(columns) <= 10, columns
+
+
+def test_a_run_leaves_nothing_in_git_that_differs_between_identical_runs(reproduced: tuple[Path, str]) -> None:
+    folder, _ = reproduced
+    assert (folder / "runtime.json").exists()
+    assert "runtime.json" not in call(folder, "git", "status", "--porcelain", "--untracked-files=all")
+    assert "device" in json.loads((folder / "metrics/train.json").read_text())
 
 
 def test_a_new_template_reruns_format_and_what_follows_it(outcome: Reproduction) -> None:
@@ -102,10 +155,10 @@ def test_a_new_template_reruns_format_and_what_follows_it(outcome: Reproduction)
 def test_every_recipe_runs(outcome: Reproduction, recipe: str) -> None:
     """Its own settings, but the tiny model and the synthetic sample: what the recipe sets is what runs."""
     assert "base" not in outcome.stages and outcome.stages[-1] == last_stage(recipe)
-    train = outcome.metrics["train"]
+    train = outcome.reports["train"]
     assert train["steps"] == train["predicted_steps"] == 2 * train["rounds"]
     assert train["b_matrices_moved"] == train["b_matrices"] > 0
-    assert outcome.metrics["evaluate"]["records"] == SMALL["generate.records"]
+    assert outcome.reports["evaluate"]["records"] == SMALL["generate.records"]
     wanted = {name: value for name, value in parameters(RECIPES[recipe]).items() if name not in TOY}
     read = parameters_read(outcome.lock)
     assert {name: read[name] for name in wanted} == {name: [value] for name, value in wanted.items()}

@@ -122,7 +122,7 @@ def test_a_score_without_a_value_yet_is_a_user_error(monkeypatch: pytest.MonkeyP
     new = Score(name="new", label="new", unit="-", better=None, compute=lambda system: 1.0, in_tables=True)
     monkeypatch.setattr(build, "SCORES", (*build.SCORES, new))
     for render in (build.scores_table, build.results_summary):
-        with pytest.raises(UserError, match=r"metrics/evaluate\.json lacks (.*, )?new: run `dvc repro`"):
+        with pytest.raises(UserError, match=r"reports/evaluate\.json lacks (.*, )?new: run `dvc repro`"):
             render()
 
 
@@ -138,7 +138,7 @@ def test_facts_are_told_with_their_intervals() -> None:
 
 def test_the_picture_shows_the_committed_plots() -> None:
     drawn = json.dumps(picture.picture_specification())
-    metrics = read_json("metrics/evaluate.json")
+    metrics = read_json("reports/evaluate.json")
     values = [metrics[system][score] for system in picture.SYSTEMS for score in picture.SCORES]
     assert all(f'"value": {value}' in drawn for value in values)
     assert all(f'"loss": {float(row["loss"])}' in drawn for row in read_tsv("plots/train/validation.tsv"))

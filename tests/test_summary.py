@@ -26,8 +26,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     monkeypatch.chdir(tmp_path)
 
     def written(base: dict[str, Any], tuned: dict[str, Any]) -> None:
-        write_json("metrics/train.json", {"validation_loss_first": 1.38914, "validation_loss_kept": 0.8258})
-        write_json("metrics/evaluate.json", {"records": 9, "base": base, "tuned": tuned})
+        write_json("reports/train.json", {"validation_loss_first": 1.38914, "validation_loss_kept": 0.8258})
+        write_json("reports/evaluate.json", {"records": 9, "base": base, "tuned": tuned})
         sources = {"title": "Cat Cave", "reference": "-", "base": BASE * 3, "tuned": TUNED * 3}
         write_tsv(
             "plots/evaluate/examples.tsv",
@@ -101,4 +101,4 @@ def test_the_command_is_quick(write: Callable[..., None], tmp_path: Path) -> Non
 def test_before_the_first_run_it_tells_what_to_run(tmp_path: Path) -> None:
     done = summarise(tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("summary: metrics/train.json is missing: run `make repro`, which writes it.\n")
+    assert done.stderr.endswith("summary: reports/train.json is missing: run `make repro`, which writes it.\n")

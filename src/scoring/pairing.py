@@ -1,6 +1,11 @@
-"""Whether models answered the same records, without which no difference between them means anything."""
+"""Whether models answered the same records, without which no difference between them means anything.
 
+Covers the models of one run, which are refused otherwise, and what tells it of two runs: the digest of their records.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from itertools import zip_longest
 
 from src.errors import UserError
@@ -9,6 +14,7 @@ from src.scoring.generations import Generation
 # What a pair of answers shares. Equal loss_tokens are the sign of an equal tokenizer: a loss per token of another one
 # would not compare.
 PAIRED_FIELDS = ("uid", "title", "reference", "loss_tokens")
+DIGEST_DIGITS = 8  # enough to tell some revisions apart by eye
 
 
 def check_paired(generations: Mapping[str, Sequence[Generation]]) -> None:
@@ -49,3 +55,9 @@ def check_pair(number: int, pair: Mapping[str, Generation]) -> None:
                 f"{getattr(right, field)!r} for {other}, so they cannot be compared: "
                 "run the generate stage again for both."
             )
+
+
+def records_digest(generations: Sequence[Generation]) -> str:
+    """Eight hexadecimal digits, equal where two runs answered the same records: uid, title, reference and order."""
+    records = json.dumps([(row.uid, row.title, row.reference) for row in generations])
+    return sha256(records.encode()).hexdigest()[:DIGEST_DIGITS]

@@ -1,7 +1,7 @@
 """Every score of every system on the same records, and how much better the tuned model is.
 
-Covers what metrics/evaluate.json holds and how it is rounded. A score is None where it has no meaning, as the loss
-of a baseline without a model.
+Covers what reports/evaluate.json holds, how it is rounded, and which of it are DVC's metrics and the plot of scores. A
+score is None where it has no meaning, as the loss of a baseline without a model.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ DIGITS = 6  # hides the order in which a machine adds
 
 
 def score_report(systems: Mapping[str, SystemAnswers]) -> dict[str, Any]:
-    """The content of metrics/evaluate.json.
+    """The content of reports/evaluate.json.
 
     Args:
         systems: the answers of each by its name, the tuned model among them, all to the same records.
@@ -69,6 +69,39 @@ def score_differences(first: SystemAnswers, second: SystemAnswers) -> dict[str, 
         if sums[0] and sums[1]:
             found[score.name] = round_scores(paired_difference(sums[0], sums[1]))
     return found
+
+
+def headline_scores(report: Mapping[str, Any]) -> dict[str, RoundedScores]:
+    """What a reviewer decides by, and metrics/evaluate.json holds: by score the value of each system.
+
+    Args:
+        report: what `score_report` gives.
+    """
+    systems = list(report["interval"])
+    return {score.name: {name: report[name][score.name] for name in systems} for score in SCORES if score.headline}
+
+
+def plotted_scores(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of plots/evaluate/scores.tsv: each plotted score of each system, with its interval.
+
+    Args:
+        report: what `score_report` gives.
+
+    Returns:
+        Rows with `score`, as people read it, `system`, `value`, `low` and `high`, empty where a score has no meaning.
+    """
+    return [
+        {"score": f"{score.label}, {score.better} is better", "system": name, "value": blank(report[name][score.name])}
+        | report["interval"][name].get(score.name, {"low": "", "high": ""})
+        for score in SCORES
+        if score.plotted
+        for name in report["interval"]
+    ]
+
+
+def blank(value: float | None) -> float | str:
+    """A value as a table holds it: empty where there is none."""
+    return "" if value is None else value
 
 
 def round_scores(scores: Mapping[str, float | None]) -> RoundedScores:

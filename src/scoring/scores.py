@@ -1,6 +1,6 @@
 """The table of scores: one row for each, from which metrics, plots, model card and intervals follow.
 
-To add a score, add its row to SCORES, and its name to .dvc/plots/systems.json if it is plotted; a test compares.
+To add a score, add its row to SCORES.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,14 +62,15 @@ class Score:
     """A row of the table.
 
     Attributes:
-        name: its key in metrics/evaluate.json.
+        name: its key in reports/evaluate.json.
         label: what a table or a plot calls it.
         unit: its unit, or its range.
         better: which way is better; None where neither is, or where that depends.
         compute: the score of one system, None where it has no meaning. A row without it gives differences alone.
         sums: what it is computed from, for an interval of its differences; None where the system has no such score.
             A row without it has no interval.
-        interval: whether metrics/evaluate.json holds the interval of each system's own score too; needs sums.
+        interval: whether reports/evaluate.json holds the interval of each system's own score too; needs sums.
+        headline: whether it is one of DVC's metrics, which a reviewer decides by, and in the stage's closing line.
         plotted: whether plots/evaluate/scores.tsv holds it.
         in_tables: whether the model card and the README hold it.
     """
@@ -81,6 +82,7 @@ class Score:
     compute: Callable[[SystemAnswers], float | None] | None = None
     sums: Callable[[SystemAnswers], RecordSums | None] | None = None
     interval: bool = False
+    headline: bool = False
     plotted: bool = False
     in_tables: bool = False
 
@@ -115,7 +117,7 @@ def fact_score(sums: FactSums) -> Callable[[SystemAnswers], float | None]:
     return compute
 
 
-# In the order of metrics/evaluate.json, which tables and plots share.
+# In the order of reports/evaluate.json, which tables and plots share.
 SCORES = (
     Score(
         name="facts_stated",
@@ -125,6 +127,8 @@ SCORES = (
         compute=fact_score(stated_sums),
         sums=fact_sums(stated_sums),
         interval=True,
+        headline=True,
+        plotted=True,
         in_tables=True,
     ),
     Score(
@@ -135,6 +139,8 @@ SCORES = (
         compute=fact_score(wrong_sums),
         sums=fact_sums(wrong_sums),
         interval=True,
+        headline=True,
+        plotted=True,
         in_tables=True,
     ),
     Score(
@@ -144,6 +150,7 @@ SCORES = (
         better="higher",
         compute=overlap_score("bleu"),
         sums=overlap_sums("bleu"),
+        interval=True,
         plotted=True,
         in_tables=True,
     ),
@@ -154,6 +161,7 @@ SCORES = (
         better="higher",
         compute=overlap_score("chrf"),
         sums=overlap_sums("chrf"),
+        interval=True,
         plotted=True,
         in_tables=True,
     ),
@@ -163,7 +171,6 @@ SCORES = (
         unit=PERCENT,
         better="higher",
         compute=overlap_score("rouge1"),
-        plotted=True,
         in_tables=True,
     ),
     Score(
@@ -172,7 +179,6 @@ SCORES = (
         unit=PERCENT,
         better="higher",
         compute=overlap_score("rouge2"),
-        plotted=True,
         in_tables=True,
     ),
     Score(
@@ -182,6 +188,8 @@ SCORES = (
         better="higher",
         compute=overlap_score("rougeL"),
         sums=overlap_sums("rougeL"),
+        interval=True,
+        headline=True,
         plotted=True,
         in_tables=True,
     ),

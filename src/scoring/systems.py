@@ -1,6 +1,6 @@
 """The table of compared systems: one row for each, from which evaluate, its report, plots and the model card follow.
 
-To add a system, add its row to SYSTEMS and its name to .dvc/plots/systems.json and facts.json (a test compares). One
+To add a system, add its row to SYSTEMS and its name to .dvc/plots/scores.json and facts.json (a test compares). One
 without a baseline is a model: it also needs its key under `generate` in dvc.yaml, and its generations among evaluate's
 deps.
 """
@@ -27,7 +27,7 @@ class System:
     """A row of the table.
 
     Attributes:
-        name: its key in metrics/evaluate.json, and of a model the name of its file in data/generations/.
+        name: its key in reports/evaluate.json, and of a model the name of its file in data/generations/.
         label: what a table calls it.
         baseline: answers to held-out titles from the training records; None for a model, which the generate stage asks.
     """

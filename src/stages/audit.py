@@ -1,6 +1,6 @@
 """Measures what the trainer will see of data/prompts with the tokenizer of models/base, and plans the steps.
 
-Writes token lengths, truncation, trained tokens, rows, padding and the memory needed to metrics/audit.json and
+Writes token lengths, truncation, trained tokens, rows, padding and the memory needed to reports/audit.json and
 plots/audit, the steps to data/training_plan.json. Fails, with every reason, before any GPU time is spent. With --show
 it writes nothing and prints training examples, trained tokens in another colour than masked ones.
 """
@@ -36,7 +36,7 @@ def main(params: Params) -> Outcome:
 
     # What train has to know, in a file of its own: a better estimate of the memory retrains nothing.
     write_json("data/training_plan.json", {"steps": seen.metrics["predicted_steps"]})
-    write_json("metrics/audit.json", seen.metrics | memory)
+    write_json("reports/audit.json", seen.metrics | memory)
     write_tsv("plots/audit/lengths.tsv", seen.lengths)
     write_tsv("plots/audit/tokens.tsv", seen.tokens)
     return Outcome(

@@ -23,7 +23,7 @@ from src.records.refusals import check_clean_records
 from src.records.rules import enabled_rules
 from src.stages.runner import Outcome, run_stage
 
-RECORDS, CLEAN, METRICS, PLOTS = "data/records.parquet", "data/clean.parquet", "metrics/clean.json", "plots/clean"
+RECORDS, CLEAN, REPORT, PLOTS = "data/records.parquet", "data/clean.parquet", "reports/clean.json", "plots/clean"
 CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates are looked for
 COLUMNS = {  # of the plots that may have no rows
     "rules": ("rule", "titles", "descriptions"),
@@ -46,7 +46,7 @@ def main(params: Params) -> Outcome:
     finally:  # after an error too: the file is as large as the clean records
         Path(CANDIDATES).unlink(missing_ok=True)
     statistics.add_duplicates(plan["drop_reason"], plan["tie"])
-    write_json(METRICS, {"near_duplicate_clusters": count_near_clusters(plan), **statistics.metrics()})
+    write_json(REPORT, {"near_duplicate_clusters": count_near_clusters(plan), **statistics.metrics()})
     write_plots({**statistics.plots(), "duplicates": examples.rows()})
     line = f"{statistics.reasons[KEPT]:,} of {statistics.reasons.total():,} records kept"
     return Outcome(line, {"near_duplicates_seconds": round(seconds, 1)})

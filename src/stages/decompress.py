@@ -18,7 +18,7 @@ from src.records.refusals import check_raw_records, check_rejected_share
 from src.stages.runner import Outcome, run_stage
 
 RECORDS, REJECTED = "data/records.parquet", "data/rejected.jsonl"
-METRICS, FUNNEL_PLOT = "metrics/decompress.json", "plots/decompress/funnel.tsv"
+REPORT, FUNNEL_PLOT = "reports/decompress.json", "plots/decompress/funnel.tsv"
 COUNTED = ("lines", "blank", "rejected", *(each.name for each in RAW_FILTERS), KEPT, "cut_off")
 
 
@@ -41,7 +41,7 @@ def main(params: Params) -> Outcome:
         check_rejected_share(counts, first_rejected, data)  # within the block, so that the last result stays
         check_raw_records(counts, RAW_FILTERS, data)
     by_reason = {reason: reasons[reason] for reason in raw.REASONS}
-    write_json(METRICS, {name: counts[name] for name in COUNTED} | {"rejected_by_reason": by_reason})
+    write_json(REPORT, {name: counts[name] for name in COUNTED} | {"rejected_by_reason": by_reason})
     write_tsv(FUNNEL_PLOT, [{"step": "malformed", "records": counts["rejected"]}, *funnel_rows(RAW_FILTERS, counts)])
     if counts["cut_off"]:
         print(f"Warning: {data.raw} ends in the middle of line {counts['lines'] + counts['blank']}: fetch it again.")

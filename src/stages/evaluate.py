@@ -1,12 +1,15 @@
 """Scores the base model, the tuned model and the baselines on the same held-out records.
 
 Reads the models' answers in data/generations, for the baselines data/split/train.parquet, and what is known of the
-sample's products; writes metrics/evaluate.json and plots/evaluate: scores, and the first answers as they are, so that a
-reviewer can read some without DVC's cache. The systems are rows of src/scoring/systems.py, the scores rows of
-src/scoring/scores.py.
+sample's products; writes reports/evaluate.json with all scores, metrics/evaluate.json with those that a reviewer
+decides by, and plots/evaluate: scores, and the first answers as they are, so that a reviewer can read some without
+DVC's cache. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
 """
 
+import json
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +21,17 @@ from src.records.parquet import TEXTS, read_batches
 from src.scoring.fact_counts import REFERENCE, CountsByAttribute, count_facts, fact_rows
 from src.scoring.facts import facts_of_records
 from src.scoring.generations import Generation, read_generations
-from src.scoring.pairing import check_paired
-from src.scoring.report import score_report
+from src.scoring.pairing import check_paired, records_digest
+from src.scoring.report import headline_scores, plotted_scores, score_report
 from src.scoring.scores import SCORES, Score, SystemAnswers
 from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, system_answers
 from src.stages.runner import Outcome, run_stage
 
 GENERATIONS, TRAIN = Path("data/generations"), Path("data/split/train.parquet")
 FACTS = Path("data/sample/facts.json.gz")  # read whatever data.raw is: see facts_of_records
+METRICS, REPORT, PLOTS = "metrics/evaluate.json", "reports/evaluate.json", "plots/evaluate"
 EXAMPLES = 10  # the first records, so that nobody picks them
-TOLD = ("rougeL", "facts_stated", "facts_wrong")  # in the closing line
+TEST_RECORDS = "test_records"  # the metric that tells which records the scores are of
 
 
 def main(params: Params) -> Outcome:
@@ -42,14 +46,30 @@ def main(params: Params) -> Outcome:
     facts = facts_of_records(generations[TUNED], truth, training.contents)
     systems = system_answers(SYSTEMS, generations, training, facts)
 
-    scores = score_report(systems)
+    scores, digest = score_report(systems), records_digest(generations[TUNED])
 
-    write_json("metrics/evaluate.json", scores)
-    write_tsv("plots/evaluate/scores.tsv", score_rows(scores))
-    write_tsv("plots/evaluate/facts.tsv", fact_rows(counted_facts(systems)))
-    write_tsv("plots/evaluate/examples.tsv", list(example_rows(generations)))
-    told = "; ".join(describe_score(score, scores) for score in SCORES if score.name in TOLD)
-    return Outcome(f"{told}; {scores['records']:,} records")
+    write_json(REPORT, scores)
+    write_json(METRICS, headline_scores(scores) | {TEST_RECORDS: digest})
+    write_tsv(f"{PLOTS}/scores.tsv", plotted_scores(scores))
+    write_tsv(f"{PLOTS}/facts.tsv", fact_rows(counted_facts(systems)))
+    write_tsv(f"{PLOTS}/examples.tsv", list(example_rows(generations)))
+    told = "; ".join(describe_score(score, scores) for score in SCORES if score.headline)
+    return Outcome(f"{told}; {scores['records']:,} records{describe_comparison(digest)}")
+
+
+def describe_comparison(digest: str) -> str:
+    """A warning where the last commit's scores are of other records; nothing where they are of the same, or missing."""
+    if committed_test_records() in (None, digest):
+        return ""
+    return "; these are other test records than the last commit's, so do not compare the scores of the two"
+
+
+def committed_test_records() -> str | None:
+    """The digest of the test records that the last commit's scores are of, where there is one."""
+    with suppress(OSError, ValueError):  # no git, no commit or no such file: nothing to compare with
+        shown = subprocess.run(["git", "show", f"HEAD:./{METRICS}"], capture_output=True, text=True)
+        return json.loads(shown.stdout).get(TEST_RECORDS)
+    return None
 
 
 def describe_score(score: Score, scores: Mapping[str, Any]) -> str:
@@ -57,7 +77,7 @@ def describe_score(score: Score, scores: Mapping[str, Any]) -> str:
 
     Args:
         score: a row of SCORES.
-        scores: what metrics/evaluate.json holds.
+        scores: what reports/evaluate.json holds.
     """
     values = {system.name: scores[system.name][score.name] for system in SYSTEMS}
     shown = (f"{name} {'–' if value is None else f'{value:.1f}'}" for name, value in values.items())
@@ -76,12 +96,6 @@ def example_rows(generations: Mapping[str, Sequence[Generation]]) -> Iterator[di
         texts |= {name: row.answer for name, row in zip(generations, answers, strict=True)}
         for source, text in texts.items():
             yield {"record": number, "source": source, "text": " ".join(text.split())}
-
-
-def score_rows(scores: dict[str, Any]) -> list[dict[str, Any]]:
-    """The plotted scores of each system, one a row."""
-    plotted = [score.name for score in SCORES if score.plotted]
-    return [{"metric": m, "system": s.name, "value": scores[s.name][m]} for m in plotted for s in SYSTEMS]
 
 
 def counted_facts(systems: Mapping[str, SystemAnswers]) -> dict[str, list[CountsByAttribute]]:

@@ -21,7 +21,7 @@ from src.errors import DamagedFileError, UserError, is_damaged_weights, is_out_o
 from src.files import read_json, write_json
 from src.progress import describe_seconds, library_settings
 
-RUNTIME = Path("metrics/runtime.json")
+RUNTIME = Path("runtime.json")
 
 # Misses a kernel for CPUs with AVX512-BF16 that models/loading.py keeps from being used.
 NOISY_LOGGER = "bitsandbytes.backends.cpu.ops"
@@ -33,7 +33,7 @@ class Outcome:
 
     Attributes:
         line: the figures that tell it, for the line that the stage ends with; the runner adds its name and duration.
-        measured: what differs between two identical runs, such as tokens a second, for metrics/runtime.json.
+        measured: what differs between two identical runs, such as tokens a second, for runtime.json.
     """
 
     line: str
@@ -139,7 +139,7 @@ def positive_integer(text: str) -> int:
 
 
 def record_runtime(stage: str, seconds: float, measured: dict[str, Any]) -> None:
-    """Adds a stage's entry to metrics/runtime.json; where that cannot be done, it says so and no more.
+    """Adds a stage's entry to runtime.json; where that cannot be done, it says so and no more.
 
     The stage's results are written by now, and no duration is worth running it again.
 
@@ -157,7 +157,7 @@ def record_runtime(stage: str, seconds: float, measured: dict[str, Any]) -> None
 
 
 def earlier_durations() -> dict[str, Any]:
-    """What metrics/runtime.json holds; nothing where it is missing or broken, such as by a merge conflict."""
+    """What runtime.json holds; nothing where it is missing or broken, such as by a merge conflict."""
     try:
         runtime = read_json(RUNTIME)
     except (OSError, ValueError, RecursionError):

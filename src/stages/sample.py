@@ -21,7 +21,7 @@ from src.records.refusals import check_sample_size, check_splits
 from src.records.text_keys import text_keys
 from src.stages.runner import Outcome, run_stage
 
-CLEAN, SPLIT, METRICS = "data/clean.parquet", Path("data/split"), "metrics/sample.json"
+CLEAN, SPLIT, REPORT = "data/clean.parquet", Path("data/split"), "reports/sample.json"
 STRATA_PLOT, FUNNEL_PLOT = "plots/sample/strata.tsv", "plots/sample/funnel.tsv"
 OUTCOMES = {"train": "drawn for training", "validation": "drawn for validation", "test": "drawn for testing"}
 
@@ -48,7 +48,7 @@ def main(params: Params) -> Outcome:
         leak = measure_leak(folder, params.clean.near_threshold)
     metrics = {"available": available, "records": sum(counts.values()), **counts, **leak}
     metrics |= share_deviation(strata, drawn)
-    write_json(METRICS, metrics | {"topics": topic_shares(dimensions["topic"])})
+    write_json(REPORT, metrics)
     write_tsv(STRATA_PLOT, strata_shares(dimensions, drawn))
     write_tsv(FUNNEL_PLOT, draw_funnel_rows(counts, available))
     drawn_for = ", ".join(f"{counts[name]:,} {OUTCOMES[name]}" for name in SPLITS)
@@ -188,28 +188,28 @@ def share_deviation(strata: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
     return {"strata": int(np.count_nonzero(everywhere)), "max_share_deviation": round(float(difference), 6)}
 
 
-def topic_shares(topic: pl.Series) -> dict[str, float]:
-    """The share of each topic, the largest first."""
-    return {name: round(count / topic.len(), 6) for name, count in topic.value_counts().sort("topic").iter_rows()}
-
-
 def strata_shares(dimensions: pl.DataFrame, drawn: np.ndarray) -> list[dict[str, Any]]:
     """For each topic and each quantile of the lengths its share of all records and of the sample, in long form.
+
+    A stratum is called by its place, so that those of two revisions are beside each other in a plot, whatever words or
+    lengths each found.
 
     Args:
         dimensions: of each record the names of its strata.
         drawn: whether each record is drawn.
     """
     records = {"all records": dimensions, "sample": dimensions.filter(drawn)}
+    strata = {dimension: dimensions[dimension].unique().sort() for dimension in dimensions.columns}
     return [
         {
             "dimension": dimension,
-            "stratum": stratum,
+            "stratum": place,
+            "found": name.split(": ")[-1],  # a topic's name begins with its place
             "of": of,
-            "share": round(float((frame[dimension] == stratum).mean()), 6),
+            "share": round(float((frame[dimension] == name).mean()), 6),
         }
-        for dimension in dimensions.columns
-        for stratum in dimensions[dimension].unique().sort()
+        for dimension, names in strata.items()
+        for place, name in enumerate(names, start=1)
         for of, frame in records.items()
     ]
 

@@ -18,7 +18,7 @@ from src.records.rules import enabled_rules
 from src.stages.runner import Outcome, run_stage
 
 SAMPLE, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/ground_truth.json.gz")
-METRICS = "metrics/score_cleaning.json"
+METRICS, REPORT = "metrics/score_cleaning.json", "reports/score_cleaning.json"
 
 
 def main(params: Params) -> Outcome:
@@ -29,8 +29,11 @@ def main(params: Params) -> Outcome:
     with TemporaryDirectory() as folder:
         clean_sample(Path(folder), chosen, scorer)
     scores = scorer.scores()
-    write_json(METRICS, scores)
-    return Outcome(summarise_scores(scores))
+    lowest = lowest_scores(scores)
+    write_json(REPORT, scores)
+    write_json(METRICS, {f"lowest_{measure}": share for measure, (share, _) in lowest.items()})
+    told = (f"lowest {measure} {share} ({name})" for measure, (share, name) in lowest.items())
+    return Outcome(f"{len(scores)} rules and filters scored, {', '.join(told) or 'none with a flaw'}")
 
 
 def without_unscored(clean: CleanParams) -> CleanParams:
@@ -54,13 +57,13 @@ def clean_sample(folder: Path, params: Params, scorer: CleaningScorer) -> None:
     scorer.add_duplicates(plan_duplicates(candidates, index, params.clean)["drop_reason"])
 
 
-def summarise_scores(scores: dict[str, CleaningScore]) -> str:
-    """The lowest recall and the lowest precision, in one line."""
-    lowest = []
-    for measure in ("recall", "precision"):
-        found = [(share, name) for name, score in scores.items() if (share := score[measure]) is not None]
-        lowest.append("lowest {} {} ({})".format(measure, *min(found)) if found else f"no {measure}")
-    return f"{len(scores)} rules and filters scored, {', '.join(lowest)}"
+def lowest_scores(scores: dict[str, CleaningScore]) -> dict[str, tuple[float, str]]:
+    """The lowest recall and the lowest precision, each with its rule or filter; none where nothing has one."""
+    found = {
+        measure: [(share, name) for name, score in scores.items() if (share := score[measure]) is not None]
+        for measure in ("recall", "precision")
+    }
+    return {measure: min(shares) for measure, shares in found.items() if shares}
 
 
 if __name__ == "__main__":

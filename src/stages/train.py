@@ -20,7 +20,7 @@ from src.params import Params, TrainParams
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import Outcome, run_stage
 from src.training.checkpoints import training_fingerprint
-from src.training.evidence import training_evidence, training_throughput
+from src.training.evidence import device_name, training_evidence, training_throughput
 from src.training.refusals import refuse_other_steps
 from src.training.rounds import TrainingContext, train_rounds
 from src.training.rows import TrainingRows, make_training_rows
@@ -56,7 +56,8 @@ def main(params: Params) -> Outcome:
     write_tsv("plots/train/validation.tsv", run.validation_loss)
     sizes = {"records": len(records["train"]), "rows": sum(rows.per_round()), "rounds": train.rounds}
     base = {"base": base_origin(params.base), "base_sha256": weights_digest(BASE)}
-    write_json("metrics/train.json", sizes | metrics | base)
+    write_json("reports/train.json", sizes | metrics | base)
+    write_json("metrics/train.json", {"device": device_name(), "validation_loss": metrics["validation_loss_kept"]})
     shutil.rmtree(checkpoints, ignore_errors=True)  # not before all is in place: until then training can be resumed
     measured = training_throughput(run)
     first, kept = metrics["validation_loss_first"], metrics["validation_loss_kept"]

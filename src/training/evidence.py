@@ -1,6 +1,6 @@
 """What shows that training took place, and how fast.
 
-Covers the figures of metrics/train.json, which two identical trainings share, and of metrics/runtime.json, which they
+Covers the figures of reports/train.json, which two identical trainings share, and of runtime.json, which they
 do not.
 """
 
@@ -71,9 +71,18 @@ def training_throughput(run: TrainingRun) -> dict[str, Any]:
     }
 
 
+def device_name() -> str:
+    """What equal floats depend on, for metrics/train.json: the model of the GPU, but of a processor the maker alone."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{processor_name().split()[0].removesuffix('(R)')} CPU"
+
+
 def processor_name() -> str:
-    """The processor as the system names it; floats come out the same on processors of one maker only."""
+    """The processor as the system names it."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or "CPU")
+    return next(names, platform.processor() or platform.machine() or "unknown")

@@ -4,7 +4,6 @@ Covers token lengths, truncation, the share of tokens that are trained, rows, pa
 that training does. Does not refuse anything: prompt_checks.py does; nor estimate memory: memory.py does.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy
@@ -15,7 +14,9 @@ from src.prompts.packing import make_rows
 from src.training.schedule import predict_steps, split_rounds
 
 PERCENTILES = (5, 25, 50, 75, 95, 99)
-HISTOGRAM_BARS = 32
+# Lower edges of bins in tokens, forty a decade up to a million: the same for any data and any train.max_length, so that
+# two experiments can be laid over each other.
+EDGES = numpy.unique(numpy.round(10 ** (numpy.arange(241) / 40)).astype(int))
 
 Figures = dict[str, Any]  # named figures of the metrics, or a row of a plot
 
@@ -128,20 +129,24 @@ def longest_in_batch(lengths: list[int], batch_size: int) -> float:
 
 
 def length_histogram(lengths: numpy.ndarray, max_length: int) -> list[Figures]:
-    """Records by length: bars of equal width, `tokens` the longest length in each, and one more for those truncated.
+    """Records by length: `tokens` the shortest length of each bin, and a last row for those truncated.
 
     Args:
         lengths: of the records, not truncated, in tokens.
-        max_length: train.max_length. The bars depend on it alone, so that two experiments can be laid over each other.
+        max_length: train.max_length.
     """
-    width = math.ceil(max_length / HISTOGRAM_BARS)
-    last = math.ceil(max_length / width) + 1
-    bars = numpy.where(lengths > max_length, last, -(-lengths // width))
-    counts = numpy.bincount(bars, minlength=last + 1)
-    return [
-        {"tokens": bar * width, "records": int(counts[bar]), "kept": "cut off" if bar == last else "whole"}
-        for bar in range(1, last + 1)
+    whole = lengths[lengths <= max_length]
+    counts = numpy.bincount(numpy.searchsorted(EDGES, whole, side="right") - 1, minlength=len(EDGES))
+    bins = [
+        {"tokens": int(EDGES[place]), "records": int(counts[place]), "kept": "whole"} for place in shown_bins(counts)
     ]
+    return [*bins, {"tokens": max_length, "records": int((lengths > max_length).sum()), "kept": "cut off"}]
+
+
+def shown_bins(counts: numpy.ndarray) -> range:
+    """The places from the first bin to the last that hold anything, and an empty one on either side."""
+    occupied = numpy.flatnonzero(counts)
+    return range(max(occupied[0] - 1, 0), min(occupied[-1] + 2, len(counts))) if occupied.size else range(0)
 
 
 def token_shares(metrics: Figures) -> list[Figures]:

@@ -3,7 +3,7 @@
 import pytest
 
 from src.errors import UserError
-from src.scoring.pairing import check_paired
+from src.scoring.pairing import check_paired, records_digest
 from tests.scoring.rows import generation
 
 
@@ -35,3 +35,12 @@ def test_every_model_is_compared_with_the_first() -> None:
 
 def test_a_single_model_is_paired() -> None:
     check_paired({"tuned": [generation()]})
+
+
+def test_the_digest_is_that_of_the_records_and_not_of_the_answers() -> None:
+    first, second = generation(), generation(uid="2")
+    digest = records_digest([first, second])
+    assert records_digest([generation(answer="A lamp.", loss=1.0), second]) == digest
+    others = ([second, first], [first], [first, generation(uid="3")], [generation(reference="another"), second])
+    assert digest not in map(records_digest, others)
+    assert len(digest) == 8

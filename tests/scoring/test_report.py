@@ -11,7 +11,7 @@ import pytest
 
 from src.scoring.fact_counts import FactCounts
 from src.scoring.generations import Generation
-from src.scoring.report import round_scores, score_report
+from src.scoring.report import headline_scores, plotted_scores, round_scores, score_report
 from src.scoring.scores import SCORES, SystemAnswers
 
 GOLDEN = Path(__file__).parents[1] / "golden/scores.json"
@@ -192,17 +192,36 @@ def test_where_nothing_is_stated_nothing_is_wrong() -> None:
     found = fact_report(["", "", ""], [OneFact("a")] * 3)
     assert found["tuned"]["facts_stated"] == 0.0
     assert found["tuned"]["facts_wrong"] is None
-    assert list(found["interval"]["tuned"]) == ["facts_stated"]
+    assert "facts_stated" in found["interval"]["tuned"] and "facts_wrong" not in found["interval"]["tuned"]
     assert "facts_wrong" not in found["difference"]["tuned_minus_other"]
 
 
 def test_without_facts_there_is_no_score_of_them() -> None:
     found = fact_report(["a", "b", "b"], None)
     assert (found["tuned"]["facts_stated"], found["tuned"]["facts_wrong"]) == (None, None)
-    assert found["interval"] == {"tuned": {}, "other": {}}
+    assert not {"facts_stated", "facts_wrong"} & {*found["interval"]["tuned"], *found["interval"]["other"]}
 
 
 def test_equal_systems_do_not_differ() -> None:
     same = generations(NEAREST, 2.0)
     found = report(same, same, NEAREST, [])["difference"]
     assert set(leaves(found)) == {0.0}
+
+
+def test_the_headlines_are_those_of_every_system() -> None:
+    found = report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
+    headlines = headline_scores(found)
+    assert list(headlines) == ["facts_stated", "facts_wrong", "rougeL"]
+    assert list(headlines["rougeL"]) == ["base", "tuned", "nearest"]
+    assert headlines["rougeL"]["tuned"] == found["tuned"]["rougeL"] == 100.0
+
+
+def test_a_plotted_score_has_its_name_and_its_interval_or_nothing() -> None:
+    found = fact_report(["a", "b", "b"], [OneFact("a")] * 3)
+    shown = {(row["score"], row["system"]): row for row in plotted_scores(found)}
+    stated = shown["facts of the title stated (%), higher is better", "tuned"]
+    assert stated["value"] == found["tuned"]["facts_stated"]
+    assert stated["low"] < stated["value"] < stated["high"]
+    without = {row["score"]: row for row in plotted_scores(fact_report(["a", "b", "b"], None))}
+    row = without["stated facts that are wrong (%), lower is better"]
+    assert (row["value"], row["low"], row["high"]) == ("", "", "")

@@ -30,10 +30,10 @@ def test_every_row_has_a_name_of_its_own(names: list[str]) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_the_plot_orders_the_plotted_scores_and_the_systems_as_the_tables_do() -> None:
-    plotted = [score.name for score in SCORES if score.plotted]
-    plot = json.loads((PLOTS / "systems.json").read_text(encoding="utf-8"))
-    assert sorts(plot) == [plotted, [system.name for system in SYSTEMS]]
+def test_the_plot_of_scores_orders_and_names_the_systems_as_the_table_does() -> None:
+    text, systems = (PLOTS / "scores.json").read_text(encoding="utf-8"), [system.name for system in SYSTEMS]
+    assert sorts(json.loads(text)) == [systems]
+    assert all(f"{system}: '" in text for system in systems)
 
 
 def test_the_plot_of_facts_orders_and_names_measures_and_systems() -> None:
@@ -47,6 +47,7 @@ def test_the_plot_of_facts_orders_and_names_measures_and_systems() -> None:
 def test_what_is_shown_has_a_value() -> None:
     assert all(score.compute for score in SCORES if score.plotted or score.in_tables)
     assert all(score.sums for score in SCORES if score.interval)
+    assert all(score.interval for score in SCORES if score.plotted)
 
 
 def test_what_others_are_compared_with_is_a_model() -> None:

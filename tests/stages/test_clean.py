@@ -66,7 +66,7 @@ def run(rows: list[tuple[str, str, str]], **changed: Any) -> list[str]:
 
 
 def metrics() -> dict[str, Any]:
-    return read_json(clean.METRICS)
+    return read_json(clean.REPORT)
 
 
 def plot(name: str) -> list[dict[str, Any]]:
@@ -261,5 +261,5 @@ def start(stage: str, cores: int, seed: str) -> None:
 def written() -> dict[str, bytes]:
     """The bytes of everything that the stage writes."""
     return {
-        str(path): path.read_bytes() for path in [Path(clean.CLEAN), Path(clean.METRICS), *Path(clean.PLOTS).iterdir()]
+        str(path): path.read_bytes() for path in [Path(clean.CLEAN), Path(clean.REPORT), *Path(clean.PLOTS).iterdir()]
     }

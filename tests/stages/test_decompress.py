@@ -14,7 +14,7 @@ from src.params import DataParams, Params
 from src.records import raw
 from src.stages import decompress
 
-OUTPUTS = (decompress.RECORDS, decompress.REJECTED, decompress.METRICS, decompress.FUNNEL_PLOT)
+OUTPUTS = (decompress.RECORDS, decompress.REJECTED, decompress.REPORT, decompress.FUNNEL_PLOT)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def run(data: bytes, share: float = 0.5, lines: int = 0, name: str = "raw.json")
     Path(name).write_bytes(data)
     data_params = DataParams(raw=name, lines=lines, max_rejected_share=share, min_title_chars=3, min_content_chars=10)
     decompress.main(Params.model_construct(data=data_params))
-    return json.loads(Path(decompress.METRICS).read_text())
+    return json.loads(Path(decompress.REPORT).read_text())
 
 
 def written() -> list[bytes]:

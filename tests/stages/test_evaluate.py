@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from src.errors import UserError
-from src.files import read_tsv, write_jsonl
+from src.files import read_json, read_tsv, write_jsonl
 from src.params import Params
 from src.scoring.scores import SCORES
 from src.scoring.systems import SYSTEMS, System
@@ -64,7 +64,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def written() -> dict:
-    return json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8"))
+    return json.loads(Path("reports/evaluate.json").read_text(encoding="utf-8"))
 
 
 def test_systems_are_scored_on_the_same_records(project: Path) -> None:
@@ -88,7 +88,8 @@ def test_facts_are_those_of_the_truth_or_of_the_title(project: Path) -> None:
     assert [scores[name]["facts_stated"] for name in ("base", "tuned")] == [0.0, 100.0]
     assert scores["nearest"]["facts_stated"] == pytest.approx(100 / 3, abs=1e-6)
     assert [scores[name]["facts_wrong"] for name in ("base", "tuned", "nearest")] == [100.0, 0.0, 50.0]
-    assert scores["interval"]["tuned"] == {score: {"low": bound, "high": bound} for score, bound in ALL_RIGHT.items()}
+    intervals = scores["interval"]["tuned"]
+    assert all(intervals[score] == {"low": bound, "high": bound} for score, bound in ALL_RIGHT.items())
     header, *lines = [line.split("\t") for line in Path("plots/evaluate/facts.tsv").read_text().splitlines()]
     rows = [dict(zip(header, line, strict=True)) for line in lines]
     assert list(dict.fromkeys(row["attribute"] for row in rows)) == ["all facts", "material", "kind", "name"]
@@ -98,13 +99,49 @@ def test_facts_are_those_of_the_truth_or_of_the_title(project: Path) -> None:
     assert shown == {"base": "0.0", "tuned": "100.0", "nearest": "33.33", "reference": "100.0"}
 
 
-def test_the_plot_repeats_the_metrics(project: Path) -> None:
+def test_the_plot_and_the_metrics_repeat_the_report(project: Path) -> None:
     main(NO_PARAMS)
-    header, *lines = [line.split("\t") for line in Path("plots/evaluate/scores.tsv").read_text().splitlines()]
-    assert header == ["metric", "system", "value"]
-    assert len(lines) == len(PLOTTED) * len(SYSTEMS)
-    scores = written()
-    assert all(scores[system][metric] == float(value) for metric, system, value in lines)
+    rows, scores = read_tsv("plots/evaluate/scores.tsv"), written()
+    assert [row["system"] for row in rows] == [system.name for system in SYSTEMS] * len(PLOTTED)
+    assert [float(row["value"]) for row in rows] == [scores[one.name][name] for name in PLOTTED for one in SYSTEMS]
+    assert [row["low"] for row in rows if row["score"].startswith("ROUGE-L") and row["system"] == "nearest"] == [
+        str(scores["interval"]["nearest"]["rougeL"]["low"])
+    ]
+    metrics = read_json("metrics/evaluate.json")
+    assert metrics["facts_stated"] == {one.name: scores[one.name]["facts_stated"] for one in SYSTEMS}
+    assert len(metrics["test_records"]) == 8
+
+
+def commit(*paths: str) -> None:
+    """Commits files of the project."""
+    for words in (["init", "-q"], ["add", *paths], ["commit", "-qm", "results"]):
+        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+        subprocess.run(["git", *identity, *words], check=True)
+
+
+def test_scores_of_other_records_than_the_last_commits_are_told_apart(project: Path) -> None:
+    assert "compare" not in main(NO_PARAMS).line  # nothing is committed
+    commit("metrics/evaluate.json")
+    assert "compare" not in main(NO_PARAMS).line
+    for name in ("base", "tuned"):
+        write_jsonl(f"data/generations/{name}.jsonl", rows(["A lamp.", "A bag."], 16.0)[:1])
+    for _ in range(2):  # until the new ones are committed
+        assert main(NO_PARAMS).line.endswith(
+            "1 records; these are other test records than the last commit's, so do not compare the scores of the two"
+        )
+    commit("metrics/evaluate.json")
+    assert "compare" not in main(NO_PARAMS).line
+
+
+def test_a_last_commit_that_cannot_be_read_is_nothing_to_compare_with(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("metrics").mkdir()
+    Path("metrics/evaluate.json").write_text("<<<<<<< HEAD")
+    commit("metrics/evaluate.json")
+    assert "compare" not in main(NO_PARAMS).line
+    monkeypatch.setenv("PATH", "")  # no git
+    assert "compare" not in main(NO_PARAMS).line
 
 
 def test_the_first_answers_are_written_a_text_a_line(project: Path) -> None:
@@ -142,16 +179,16 @@ def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_generations_of_other_records_are_refused_and_the_last_result_stays(project: Path) -> None:
     main(NO_PARAMS)
-    before = Path("metrics/evaluate.json").read_bytes()
+    before = Path("reports/evaluate.json").read_bytes()
     write_jsonl("data/generations/tuned.jsonl", reversed(rows(["", ""], 16.0)))
     with pytest.raises(UserError, match="Line 1 of the generations: uid is 'E1' for base and 'E2' for tuned"):
         main(NO_PARAMS)
-    assert Path("metrics/evaluate.json").read_bytes() == before
+    assert Path("reports/evaluate.json").read_bytes() == before
 
 
 def test_another_process_writes_the_same_bytes_and_leaves_nothing_else(project: Path) -> None:
     main(NO_PARAMS)
-    results = [Path("metrics/evaluate.json"), *Path("plots/evaluate").iterdir()]
+    results = [Path("reports/evaluate.json"), Path("metrics/evaluate.json"), *Path("plots/evaluate").iterdir()]
     before = [path.read_bytes() for path in results]
     home, temporary = project / "home", project / "temporary"
     home.mkdir()

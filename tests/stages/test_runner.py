@@ -38,7 +38,7 @@ def demo(folder: Path, body: str, *arguments: str, variants: str = "") -> subpro
 
 
 def runtime(folder: Path) -> dict[str, dict[str, object]]:
-    return json.loads((folder / "metrics/runtime.json").read_text())
+    return json.loads((folder / "runtime.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_a_user_can_put_right_is_one_sentence(project: Path, body: str, sen
     assert sentence in stopped.stderr
     assert "None" not in stopped.stderr
     assert len(stopped.stderr.splitlines()) == 1
-    assert not (project / "metrics/runtime.json").exists()
+    assert not (project / "runtime.json").exists()
 
 
 def test_a_fault_in_the_parameters_stops_a_stage_before_it_starts(project: Path) -> None:
@@ -75,8 +75,7 @@ def test_a_fault_in_the_parameters_stops_a_stage_before_it_starts(project: Path)
 
 
 def test_durations_are_merged_in_the_order_of_stages(project: Path) -> None:
-    (project / "metrics").mkdir()
-    (project / "metrics/runtime.json").write_text('{"train": {"seconds": 5.0}, "clean": {"seconds": 1.0}}')
+    (project / "runtime.json").write_text('{"train": {"seconds": 5.0}, "clean": {"seconds": 1.0}}')
     done = demo(project, "return Outcome('3 records', {'lr': params.train.lr > 0})")
     assert (done.returncode, done.stderr) == (0, "")
     assert list(runtime(project)) == ["clean", "demo", "train"]
@@ -97,21 +96,18 @@ BROKEN_DURATIONS = {
 
 @pytest.mark.parametrize("content", BROKEN_DURATIONS.values(), ids=BROKEN_DURATIONS)
 def test_durations_that_cannot_be_read_begin_anew(project: Path, content: str) -> None:
-    (project / "metrics").mkdir()
-    (project / "metrics/runtime.json").write_text(content)
+    (project / "runtime.json").write_text(content)
     done = demo(project, "return Outcome('done')")
     assert (done.returncode, done.stderr) == (0, "")
     assert list(runtime(project)) == ["demo"]
 
 
-@pytest.mark.parametrize("block", ["metrics", "metrics/runtime.json/full"], ids=["file", "folder"])
-def test_durations_that_cannot_be_written_fail_no_stage(project: Path, block: str) -> None:
-    blocking = project / block
-    blocking.parent.mkdir(parents=True, exist_ok=True)
-    blocking.touch()
+def test_durations_that_cannot_be_written_fail_no_stage(project: Path) -> None:
+    (project / "runtime.json").mkdir()
+    (project / "runtime.json/full").touch()
     done = demo(project, "return Outcome('done')")
     assert done.returncode == 0
-    assert done.stderr.startswith("demo: its duration is not recorded in metrics/runtime.json (")
+    assert done.stderr.startswith("demo: its duration is not recorded in runtime.json (")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import polars as pl
 import pytest
 
 from src.errors import UserError
-from src.files import read_json
+from src.files import read_json, read_tsv
 from src.params import CleanParams, Params, SampleParams
 from src.records import parquet, split
 from src.records.near_duplicates import NearDuplicateFinder
@@ -96,18 +95,19 @@ def test_records_are_drawn_from_the_pool() -> None:
 
 def test_a_random_draw_has_one_stratum() -> None:
     assert len(every(run(records=300, quantiles=1, topics=1))) == 300
-    metrics = read_json(sample.METRICS)
-    assert (metrics["strata"], metrics["topics"]) == (1, {"1: everything": 1.0})
+    assert read_json(sample.REPORT)["strata"] == 1
+    assert {(row["stratum"], row["found"]) for row in read_tsv(sample.STRATA_PLOT) if row["dimension"] == "topic"} == {
+        ("1", "everything")
+    }
 
 
 def test_metrics_are_those_of_the_files() -> None:
     splits = run(records=500)
-    metrics = read_json(sample.METRICS)
+    metrics = read_json(sample.REPORT)
     assert {name: metrics[name] for name in split.SPLITS} == {name: len(uids) for name, uids in splits.items()}
     assert (metrics["available"], metrics["records"]) == (NUMBER, 500)
     assert [metrics[f"shared_{what}"] for what in ("titles", "contents", "near_duplicates")] == [0, 0, 0]
     assert metrics["max_share_deviation"] < 1 / 500
-    assert sum(metrics["topics"].values()) == pytest.approx(1, abs=1e-5)
 
 
 def test_records_are_written_as_they_were_in_their_order(records: pl.DataFrame) -> None:
@@ -117,7 +117,8 @@ def test_records_are_written_as_they_were_in_their_order(records: pl.DataFrame) 
     for part in written:
         assert part.columns == ["uid", "title", "content", "topic"]
         assert list(part.select(parquet.FIELDS).iter_rows()) == [texts[uid] for uid in sorted(part["uid"], key=int)]
-    assert Counter(pl.concat(written)["topic"]).keys() == read_json(sample.METRICS)["topics"].keys()
+    topics_shown = {row["found"] for row in read_tsv(sample.STRATA_PLOT) if row["dimension"] == "topic"}
+    assert {name.split(": ")[-1] for name in pl.concat(written)["topic"]} == topics_shown
 
 
 def test_the_leak_is_measured_on_the_files() -> None:
@@ -142,13 +143,13 @@ def test_near_duplicates_leak_where_their_keys_do_not_tie_them() -> None:
     with parquet.parquet_writer(sample.CLEAN, parquet.KEYED_RECORDS) as append:
         append(apart)
     run()
-    assert read_json(sample.METRICS)["shared_near_duplicates"] > 0
+    assert read_json(sample.REPORT)["shared_near_duplicates"] > 0
 
 
 def test_plots_show_each_share_and_each_step() -> None:
     splits = run(records=500)
     strata = pl.read_csv(sample.STRATA_PLOT, separator="\t")
-    assert strata.columns == ["dimension", "stratum", "of", "share"]
+    assert strata.columns == ["dimension", "stratum", "found", "of", "share"]
     assert strata.group_by("dimension", maintain_order=True).len().rows() == [
         ("topic", 6),
         ("title length", 4),
@@ -157,7 +158,8 @@ def test_plots_show_each_share_and_each_step() -> None:
     assert strata.group_by("dimension", "of").agg(pl.sum("share"))["share"].to_list() == pytest.approx(
         [1] * 6, abs=1e-5
     )
-    assert strata["stratum"][0].startswith("1: ") and strata["stratum"][-1].endswith(" characters")
+    assert (strata["stratum"][0], strata["stratum"][-1]) == (1, 2)
+    assert ": " not in strata["found"][0] and strata["found"][-1].endswith(" characters")
     funnel = dict(pl.read_csv(sample.FUNNEL_PLOT, separator="\t").iter_rows())
     assert list(funnel.values()) == [*map(len, splits.values()), NUMBER - 500]
 
@@ -168,15 +170,22 @@ def test_deviation_is_the_largest_difference_of_a_share() -> None:
 
 
 def test_shares_are_those_of_all_records_and_of_the_sample() -> None:
-    topic = pl.Series("topic", ["a", "b", "a", "a"], dtype=pl.Enum(["b", "a"]))
+    topic = pl.Series("topic", ["2: a", "1: b", "2: a", "2: a"], dtype=pl.Enum(["1: b", "2: a"]))
     shares = sample.strata_shares(topic.to_frame(), np.array([True, True, False, False]))
     assert [tuple(row.values()) for row in shares] == [
-        ("topic", "b", "all records", 0.25),
-        ("topic", "b", "sample", 0.5),
-        ("topic", "a", "all records", 0.75),
-        ("topic", "a", "sample", 0.5),
+        ("topic", 1, "b", "all records", 0.25),
+        ("topic", 1, "b", "sample", 0.5),
+        ("topic", 2, "a", "all records", 0.75),
+        ("topic", 2, "a", "sample", 0.5),
     ]
-    assert sample.topic_shares(topic) == {"b": 0.25, "a": 0.75}
+
+
+def test_strata_of_any_data_have_the_same_names() -> None:
+    def names(*lengths: int) -> list[int]:
+        quantiles = split.quantile_labels(pl.Series(lengths, dtype=pl.UInt32), 2).alias("length")
+        return [row["stratum"] for row in sample.strata_shares(quantiles.to_frame(), np.ones(len(lengths), bool))]
+
+    assert names(1, 2, 3, 4) == names(50, 60, 70, 999)
 
 
 def test_strata_keep_their_shares(records: pl.DataFrame) -> None:
@@ -233,5 +242,5 @@ sample.main(Params.model_construct(sample=chosen, clean=CleanParams.model_constr
     environment = {f"{name}_NUM_THREADS": str(threads) for name in names} | {"POLARS_MAX_THREADS": str(threads)}
     environment |= {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(threads)}
     subprocess.run([sys.executable, "-c", program], cwd=folder, env=os.environ | environment, check=True)
-    files = [*sample.SPLIT.iterdir(), Path(sample.METRICS), Path(sample.STRATA_PLOT), Path(sample.FUNNEL_PLOT)]
+    files = [*sample.SPLIT.iterdir(), Path(sample.REPORT), Path(sample.STRATA_PLOT), Path(sample.FUNNEL_PLOT)]
     return {str(file): file.read_bytes() for file in sorted(files)}

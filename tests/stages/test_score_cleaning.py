@@ -11,7 +11,7 @@ import pytest
 from src.files import read_json
 from src.params import Params, plain_values, read_yaml
 from src.records.filters import FILTERS
-from src.records.ground_truth import FLAWS_OF_RULE
+from src.records.ground_truth import FLAWS_OF_RULE, CleaningScore
 from src.stages import score_cleaning
 from src.synthetic import raw_file
 
@@ -35,7 +35,7 @@ def run(data: dict[str, Any] | None = None, **clean: Any) -> dict[str, dict[str,
     sections = {"data": lengths, "clean": values["clean"] | clean}
     parts: Any = {name: types[name].annotation.model_construct(**keys) for name, keys in sections.items()}  # type: ignore[union-attr]
     score_cleaning.main(Params.model_construct(**parts))
-    return read_json(score_cleaning.METRICS)
+    return read_json(score_cleaning.REPORT)
 
 
 def test_every_rule_and_filter_that_the_sample_has_flaws_for_is_scored(folder: Path) -> None:
@@ -46,10 +46,25 @@ def test_every_rule_and_filter_that_the_sample_has_flaws_for_is_scored(folder: P
         assert list(score) == ["injected", "recall", "precision"]
         assert (score["injected"] or 0) >= 30
         assert (score["recall"] or 0) >= 0.99 and (score["precision"] or 0) >= 0.99
-    line = score_cleaning.summarise_scores(scores)
-    assert line.startswith(f"{len(scores)} rules and filters scored, lowest recall ") and "lowest precision" in line
-    assert sorted(os.listdir(folder)) == ["data", "metrics"]  # the temporary folder is gone
+    assert sorted(os.listdir(folder)) == ["data", "metrics", "reports"]  # the temporary folder is gone
     assert os.listdir("data") == ["sample"]
+
+
+def test_the_metrics_are_the_lowest_recall_and_precision() -> None:
+    scores = run()
+    for measure in ("recall", "precision"):
+        lowest = min(share for score in scores.values() if (share := score[measure]) is not None)
+        assert read_json(score_cleaning.METRICS)[f"lowest_{measure}"] == lowest < 1
+
+
+def test_the_closing_line_names_what_is_lowest() -> None:
+    scores: dict[str, CleaningScore] = {
+        "urls": {"injected": 3, "recall": 0.5, "precision": None},
+        "emails": {"injected": 3, "recall": 0.9, "precision": 0.8},
+        "glued": {"injected": 0, "recall": None, "precision": None},
+    }
+    assert score_cleaning.lowest_scores(scores) == {"recall": (0.5, "urls"), "precision": (0.8, "emails")}
+    assert score_cleaning.lowest_scores({"glued": scores["glued"]}) == {}
 
 
 def test_a_rule_that_is_off_is_not_scored_and_its_flaws_cost_the_others_recall() -> None:

@@ -76,7 +76,7 @@ def adapter(folder: str = "models/adapter") -> dict[str, bytes]:
 
 def test_what_training_reached_is_written(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = train.main(params)
-    metrics = read_json("metrics/train.json")
+    metrics = read_json("reports/train.json")
     assert (metrics["records"], metrics["rows"], metrics["rounds"]) == (24, 24, 1)
     assert metrics["steps"] == metrics["predicted_steps"] == metrics["kept_step"] == STEPS
     assert metrics["b_matrices_moved"] == metrics["b_matrices"] == 21  # seven in each of three layers
@@ -115,7 +115,7 @@ def test_the_audit_predicts_every_round(params: Params) -> None:
     rounds = set_train({"rounds": 5, "batch_size": 3, "packing": True})
     audit.main(params_for_stage("audit"))
     train.main(rounds)
-    seen, metrics = read_json("metrics/audit.json"), read_json("metrics/train.json")
+    seen, metrics = read_json("reports/audit.json"), read_json("reports/train.json")
     assert metrics["steps"] == seen["predicted_steps"] > STEPS // 2
     assert metrics["rows"] == seen["rows"]
     plan_steps(seen["predicted_steps"] + 1)
@@ -136,11 +136,11 @@ def test_a_killed_run_goes_on_to_the_same_adapter(params: Params, capsys: pytest
     capsys.readouterr()
     train.main(params)
     assert f"Going on from step {step}" in capsys.readouterr().out
-    resumed, metrics = adapter(), read_json("metrics/train.json")
+    resumed, metrics = adapter(), read_json("reports/train.json")
     train.main(params)
     assert "Going on" not in capsys.readouterr().out
     assert adapter() == resumed
-    assert read_json("metrics/train.json") == metrics
+    assert read_json("reports/train.json") == metrics
 
 
 @contextmanager
@@ -192,7 +192,7 @@ def alone(params: Params) -> dict[str, Any]:
     train.main(rounds)
     shutil.copytree("models/adapter", "alone")
     set_train({"batch_size": 2})
-    return read_json("metrics/train.json")
+    return read_json("reports/train.json")
 
 
 def test_the_stage_starts_the_processes_that_its_parameters_name(params: Params) -> None:
@@ -200,12 +200,12 @@ def test_the_stage_starts_the_processes_that_its_parameters_name(params: Params)
     process = start([sys.executable, "-m", "src.stages.train"])
     output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output
-    assert read_json("metrics/runtime.json")["train"]["processes"] == 2
+    assert read_json("runtime.json")["train"]["processes"] == 2
 
 
 def check_metrics(alone: dict[str, Any], rel: float) -> None:
     """Two processes reached the losses of one."""
-    found = read_json("metrics/train.json")
+    found = read_json("reports/train.json")
     assert found.keys() == alone.keys()
     for name, value in alone.items():
         assert found[name] == (pytest.approx(value, rel=rel) if "loss" in name else value), name
@@ -226,7 +226,7 @@ def test_two_processes_reach_what_one_does(alone: dict[str, Any]) -> None:
     assert status == 0, output
     check_metrics(alone, rel=1e-5)
     check_adapter()
-    assert read_json("metrics/runtime.json")["train"]["processes"] == 2
+    assert read_json("runtime.json")["train"]["processes"] == 2
     assert output.count("step 3 of 3") == 2
     assert "Traceback" not in output and "warn" not in output.lower(), output
 
@@ -242,7 +242,7 @@ def test_a_model_sharded_over_processes_reaches_what_a_whole_one_does(alone: dic
     check_adapter()
     assert output.count("step 3 of 3") == 2
     assert "Traceback" not in output and "warn" not in output.lower(), output
-    whole, metrics = adapter(), read_json("metrics/train.json")
+    whole, metrics = adapter(), read_json("reports/train.json")
 
     shutil.rmtree("models/adapter")
     status, output = ended(SHARDED, str(FSDP_ON_A_CPU), "--killed-at", "5")  # step 2 of round 2
@@ -252,7 +252,7 @@ def test_a_model_sharded_over_processes_reaches_what_a_whole_one_does(alone: dic
     [going_on] = [line for line in output.splitlines() if line.startswith("Going on")]
     assert "Going on from step 2" in going_on and "round-2-steps" in going_on
     assert adapter() == whole
-    assert read_json("metrics/train.json") == metrics
+    assert read_json("reports/train.json") == metrics
 
 
 def test_a_model_sharded_over_processes_computes_in_16_bits_and_sums_in_32(
@@ -261,7 +261,7 @@ def test_a_model_sharded_over_processes_computes_in_16_bits_and_sums_in_32(
     monkeypatch.setattr(loading, "compute_dtype", lambda: torch.bfloat16)
     plan_steps(2)
     train.main(set_train({"batch_size": 4, "max_steps": 2}))
-    alone = read_json("metrics/train.json")
+    alone = read_json("reports/train.json")
     set_train({"batch_size": 2, "launcher": f"{SHARDED} -m"})
     status, output = ended(SHARDED, str(FSDP_ON_A_CPU), "--dtype", "bfloat16")
     assert status == 0, output
@@ -271,7 +271,7 @@ def test_a_model_sharded_over_processes_computes_in_16_bits_and_sums_in_32(
 def test_4_bit_weights_are_sharded_too(params: Params) -> None:
     plan_steps(2)
     train.main(set_train({"batch_size": 4, "max_steps": 2, "four_bit": True}))
-    alone = read_json("metrics/train.json")
+    alone = read_json("reports/train.json")
     set_train({"batch_size": 2, "launcher": f"{SHARDED} -m"})
     status, output = ended(SHARDED, str(FSDP_ON_A_CPU))
     assert status == 0, output

@@ -128,12 +128,17 @@ def test_rounds_are_padded_on_their_own() -> None:
 def test_the_histogram_counts_every_record_once(lengths: list[int], max_length: int) -> None:
     *whole, truncated = length_histogram(numpy.array(lengths), max_length)
     assert (truncated["records"], truncated["kept"]) == (sum(length > max_length for length in lengths), "cut off")
-    assert {bar["kept"] for bar in whole} == {"whole"}
-    ends = [0, *(bar["tokens"] for bar in whole)]
+    assert truncated["tokens"] == max_length
     kept = [length for length in lengths if length <= max_length]
-    expected = [sum(low < length <= high for length in kept) for low, high in pairwise(ends)]
-    assert [bar["records"] for bar in whole] == expected
-    assert ends[-2] < max_length <= ends[-1] < truncated["tokens"]
+    expected = [sum(low["tokens"] <= length < high["tokens"] for length in kept) for low, high in pairwise(whole)]
+    assert [bar["records"] for bar in whole[:-1]] == expected
+    assert sum(bar["records"] for bar in whole) == len(kept)
+
+
+def test_the_bins_are_the_same_for_any_data() -> None:
+    short, long = (length_histogram(numpy.array(lengths), 256) for lengths in ([20, 90, 200], [40, 60, 256]))
+    between = [[bar["tokens"] for bar in bars if 50 < bar["tokens"] < 200] for bars in (short, long)]
+    assert between[0] == between[1] != []
 
 
 def test_shares_of_a_batch_add_up() -> None:
