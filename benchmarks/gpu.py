@@ -18,17 +18,20 @@ typing_inspection and ruamel.yaml.
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
+from typing import IO
 
 from benchmarks.gpu_parts import VARIANTS, Part, all_parts
 from benchmarks.gpu_report import RESULTS, Results, missing_reason, render_table
@@ -177,12 +180,35 @@ def call_process(module: str, arguments: Sequence[str | Path], seconds: float) -
     environment = ENVIRONMENT | os.environ | {"UNSLOTH_COMPILE_LOCATION": f"{target}.unsloth"}
     try:
         with log.open("w", encoding="utf-8") as output:
-            subprocess.run(command, env=environment, stdout=output, stderr=output, timeout=seconds, check=True)
+            run_group(command, environment, output, seconds)
     except subprocess.TimeoutExpired:
         return {"failed": f"not done after {seconds:.0f} s"}
     except subprocess.CalledProcessError:
         return {"failed": "\n".join(log.read_text(encoding="utf-8").strip().splitlines()[-ERROR_LINES:])}
     return read_json(target) if target.is_file() else {}
+
+
+def run_group(command: list[str], environment: dict[str, str], output: IO[str], seconds: float) -> None:
+    """Runs a command, and ends with it whatever it started: a data worker that is left would hold memory of the GPU.
+
+    Args:
+        command: its words.
+        environment: its variables.
+        output: what it prints to.
+        seconds: that it may take.
+
+    Raises:
+        TimeoutExpired: if it takes longer.
+        CalledProcessError: if it fails.
+    """
+    process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    try:
+        if status := process.wait(seconds):
+            raise subprocess.CalledProcessError(status, command)
+    finally:
+        with suppress(ProcessLookupError):  # nothing is left of the group
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def print_outcome(part: Part, outcome: Results) -> None:

@@ -107,6 +107,27 @@ def test_a_part_may_not_take_for_ever(tmp_path: Path, monkeypatch: pytest.Monkey
     }
 
 
+STARTS_A_WORKER = """
+import pathlib, subprocess, sys, time
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+pathlib.Path("worker").write_text(str(worker.pid))
+"""
+ENDS = {"killed": "time.sleep(60)", "failed": "sys.exit(1)", "done": ""}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_no_worker_outlives_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "part.py").write_text(STARTS_A_WORKER + end)
+    gpu.call_process("part", [tmp_path / "part.json"], seconds=2)
+    worker = int((tmp_path / "worker").read_text())
+    state = Path(f"/proc/{worker}/stat")
+    deadline = time.monotonic() + 5
+    while state.exists() and state.read_text().split()[2] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not state.exists() or state.read_text().split()[2] == "Z"  # dead, whether or not it has been collected
+
+
 def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     results.write_text('{"answering/4-bit": {"not_run": "the time was over"}, "speed/x/ours": {"steps": 3}}')
