@@ -1,8 +1,8 @@
 """Scores the base model, the tuned model and the baselines on the same held-out records.
 
 Reads the models' answers in data/generations, for the baselines data/split/train.parquet, and what is known of the
-sample's products; writes metrics/evaluate.json and plots/evaluate: scores, and the first answers as they are, so that a
-reviewer can read some without DVC's cache. The systems are rows of src/scoring/systems.py, the scores rows of
+sample's products; writes metrics/evaluate.json and data/tables/evaluate: scores, and the first answers as they are, so
+that a reviewer can read some without DVC's cache. The systems are rows of src/scoring/systems.py, the scores rows of
 src/scoring/scores.py.
 """
 
@@ -45,9 +45,9 @@ def main(params: Params) -> Outcome:
     scores = score_report(systems)
 
     write_json("metrics/evaluate.json", scores)
-    write_tsv("plots/evaluate/scores.tsv", score_rows(scores))
-    write_tsv("plots/evaluate/facts.tsv", fact_rows(counted_facts(systems)))
-    write_tsv("plots/evaluate/examples.tsv", list(example_rows(generations)))
+    write_tsv("data/tables/evaluate/scores.tsv", score_rows(scores))
+    write_tsv("data/tables/evaluate/facts.tsv", fact_rows(counted_facts(systems)))
+    write_tsv("data/tables/evaluate/examples.tsv", list(example_rows(generations)))
     told = "; ".join(describe_score(score, scores) for score in SCORES if score.name in TOLD)
     return Outcome(f"{told}; {scores['records']:,} records")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from src import numerics, params
 from src.errors import DamagedFileError, UserError, is_damaged_weights, is_out_of_memory
@@ -22,6 +22,7 @@ from src.files import read_json, write_json
 from src.progress import describe_seconds, library_settings
 
 RUNTIME = Path("metrics/runtime.json")
+LOCK = Path("dvc.lock")
 
 # Misses a kernel for CPUs with AVX512-BF16 that models/loading.py keeps from being used.
 NOISY_LOGGER = "bitsandbytes.backends.cpu.ops"
@@ -112,23 +113,43 @@ def explained_errors(stage: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.exit(f"{stage}: {error}")
+        stop(stage, str(error))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        sys.exit(
-            f"{stage}: the memory is full: lower train.batch_size and raise train.accumulation as much, or lower "
-            "train.max_length or generate.batch_size."
+        stop(
+            stage,
+            "the memory is full: lower train.batch_size and raise train.accumulation as much, or lower "
+            "train.max_length or generate.batch_size.",
         )
     except OSError as error:
-        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        sys.exit(f"{stage}: {reason}: the last good result is left as it was.")
+        stop(stage, f"{error.filename}: {error.strerror}." if error.filename else str(error))
     except Exception as error:
         if not is_damaged_weights(error):
             raise
-        sys.exit(f"{stage}: {DamagedFileError('a file of weights', error)}")
+        stop(stage, str(DamagedFileError("a file of weights", error)))
     except KeyboardInterrupt:
-        sys.exit(f"{stage}: interrupted: `dvc repro` goes on from here.")
+        stop(stage, "interrupted: `dvc repro` goes on from here.")
+
+
+def stop(stage: str, reason: str) -> NoReturn:
+    """Ends the process with a sentence, and where DVC has removed earlier results, with how they come back.
+
+    Args:
+        stage: its name.
+        reason: what failed and what to change.
+    """
+    restore = (
+        "\nDVC's cache keeps the last results: `make restore` brings them back, and where you set back what you "
+        "changed, `dvc repro` does without a run."
+    )
+    sys.exit(f"{stage}: {reason}{restore if had_results() else ''}")
+
+
+def had_results() -> bool:
+    """Whether DVC runs this stage, not a user, and has locked results of an earlier run, which it has removed."""
+    address = os.environ.get("DVC_STAGE")
+    return bool(address) and LOCK.is_file() and f"\n  {address}:\n" in LOCK.read_text(encoding="utf-8")
 
 
 def positive_integer(text: str) -> int:

@@ -22,7 +22,7 @@ from src.records.text_keys import text_keys
 from src.stages.runner import Outcome, run_stage
 
 CLEAN, SPLIT, METRICS = "data/clean.parquet", Path("data/split"), "metrics/sample.json"
-STRATA_PLOT, FUNNEL_PLOT = "plots/sample/strata.tsv", "plots/sample/funnel.tsv"
+STRATA_PLOT, FUNNEL_PLOT = "data/tables/sample/strata.tsv", "data/tables/sample/funnel.tsv"
 OUTCOMES = {"train": "drawn for training", "validation": "drawn for validation", "test": "drawn for testing"}
 
 

@@ -46,10 +46,10 @@ def test_what_the_trainer_will_see_is_written(params: Params) -> None:
     metrics = read_json("metrics/audit.json")
     assert (metrics["records"], metrics["truncated_share"]) == (3, 0.0)
     assert metrics["memory_total_gb"] > 0
-    header, *bars = Path("plots/audit/lengths.tsv").read_text().splitlines()
+    header, *bars = Path("data/tables/audit/lengths.tsv").read_text().splitlines()
     assert header == "tokens\trecords\tkept"
     assert sum(int(bar.split("\t")[1]) for bar in bars) == 3
-    assert Path("plots/audit/tokens.tsv").read_text().startswith("rows\ttokens\tshare\npacked\ttrained\t0.")
+    assert Path("data/tables/audit/tokens.tsv").read_text().startswith("rows\ttokens\tshare\npacked\ttrained\t0.")
     assert outcome.line.startswith("3 records in 2 rows, 2 steps; ")
 
 
@@ -94,7 +94,7 @@ def test_rows_may_be_as_long_as_the_model_has_positions_and_no_longer(params: Pa
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, split: str) -> None:
     audit.main(params)
-    written = {path: path.read_bytes() for folder in ("metrics", "plots") for path in Path(folder).rglob("*.*")}
+    written = {path: path.read_bytes() for folder in ("metrics", "data/tables") for path in Path(folder).rglob("*.*")}
     written[PLAN] = PLAN.read_bytes()
     write_jsonl(f"data/prompts/{split}.jsonl", [record("chat", "Lamp", "")])
     with pytest.raises(UserError, match=rf"^data/prompts/{split}\.jsonl:1: the completion is empty"):

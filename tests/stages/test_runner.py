@@ -45,7 +45,7 @@ def runtime(folder: Path) -> dict[str, dict[str, object]]:
     ("body", "sentence"),
     [
         ("raise UserError('x is 1: set it to 2.')", "demo: x is 1: set it to 2.\n"),
-        ("open('no/such')", "demo: no/such: No such file or directory: the last good result is left as it was.\n"),
+        ("open('no/such')", "demo: no/such: No such file or directory.\n"),
         ("open('/dev/full', 'w').write('x' * 100_000)", "No space left on device"),
         ("raise OSError('no/such is no folder of a model')", "no/such is no folder of a model"),
         ("__import__('polars').read_parquet('no/such.parquet')", "no/such.parquet"),
@@ -63,6 +63,17 @@ def test_what_a_user_can_put_right_is_one_sentence(project: Path, body: str, sen
     assert "None" not in stopped.stderr
     assert len(stopped.stderr.splitlines()) == 1
     assert not (project / "metrics/runtime.json").exists()
+
+
+@pytest.mark.parametrize(("locked", "told"), [("other", False), ("demo", True)])
+def test_under_dvc_it_tells_how_earlier_results_come_back(
+    project: Path, monkeypatch: pytest.MonkeyPatch, locked: str, told: bool
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", "demo")
+    Path("dvc.lock").write_text(f"schema: '2.0'\nstages:\n  {locked}:\n    cmd: python demo.py\n")
+    refused, *more = demo(project, "raise UserError('x is 1: set it to 2.')").stderr.splitlines()
+    assert refused == "demo: x is 1: set it to 2."
+    assert ["`make restore`" in line for line in more] == [True] * told
 
 
 def test_a_fault_in_the_parameters_stops_a_stage_before_it_starts(project: Path) -> None:

@@ -87,19 +87,19 @@ def test_what_training_reached_is_written(params: Params, capsys: pytest.Capture
     assert speed == pytest.approx(metrics["tokens_seen"] / seconds, rel=0.1)
     losses = f"{metrics['validation_loss_first']:.3f} to {metrics['validation_loss_kept']:.3f}"
     assert outcome.line == f"validation loss {losses} nats a token, {STEPS} steps at {speed:,} tokens/s"
-    assert Path("plots/train/training.tsv").read_text().startswith("step\tepoch\tloss\n1\t")
-    assert Path("plots/train/validation.tsv").read_text().startswith("step\tepoch\tloss\n0\t")
+    assert Path("data/tables/train/training.tsv").read_text().startswith("step\tepoch\tloss\n1\t")
+    assert Path("data/tables/train/validation.tsv").read_text().startswith("step\tepoch\tloss\n0\t")
     assert list(Path(".checkpoints").iterdir()) == []
     assert "Attention: sdpa" in capsys.readouterr().out
 
 
 def test_a_training_whose_curves_cannot_be_written_is_not_done_again(params: Params) -> None:
-    Path("plots/train").write_text("a file in the folder's place")
+    Path("data/tables/train").write_text("a file in the folder's place")
     with pytest.raises(OSError):
         train.main(params)
     before, [kept] = adapter(), Path(".checkpoints").iterdir()
     assert (kept / "round-1").is_dir()
-    Path("plots/train").unlink()
+    Path("data/tables/train").unlink()
     train.main(params)
     assert adapter() == before
     assert not kept.exists()
