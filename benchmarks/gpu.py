@@ -46,6 +46,7 @@ ERROR_LINES = 12  # kept in the results of the output of a part that failed
 EVERYTHING = ["*"]
 UNTIMED = ("agreement", "reload")  # kinds whose parts may run side by side, since their speed is not measured
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
+ENVIRONMENT["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"  # as the stages set it
 MODEL_LOCK = Lock()  # the first of the parts that run side by side makes the model they share
 RESULTS_LOCK = Lock()
 

@@ -24,6 +24,9 @@ from src.progress import describe_seconds, library_settings
 RUNTIME = Path("metrics/runtime.json")
 LOCK = Path("dvc.lock")
 
+# A GPU's memory in segments that grow: between fixed ones, rows of various lengths leave gaps that stay reserved.
+GROWING_SEGMENTS = "expandable_segments:True"
+
 # Misses a kernel for CPUs with AVX512-BF16 that models/loading.py keeps from being used.
 NOISY_LOGGER = "bitsandbytes.backends.cpu.ops"
 
@@ -103,6 +106,8 @@ def prepare_process() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     if "LOCAL_RANK" not in os.environ:  # training on several needs a launcher, which gives each process its own
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    if "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:  # the older name, which would be overruled
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", GROWING_SEGMENTS)
     logging.getLogger(NOISY_LOGGER).setLevel(logging.ERROR)
     numerics.fix_cpu()
 

@@ -150,6 +150,26 @@ def test_a_variant_is_chosen_on_the_command_line(project: Path) -> None:
     assert "choose from" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({}, "expandable_segments:True"),
+        ({"PYTORCH_ALLOC_CONF": "max_split_size_mb:64"}, "max_split_size_mb:64"),
+        ({"PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:64"}, "None"),
+    ],
+    ids=["default", "given", "older name"],
+)
+def test_memory_of_a_gpu_grows_in_segments_unless_otherwise_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], taken: str
+) -> None:
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    done = demo(project, "import os; return Outcome(str(os.environ.get('PYTORCH_ALLOC_CONF')))")
+    assert done.stdout.startswith(f"demo: {taken} (")
+
+
 def test_a_stage_ends_with_one_line_of_what_came_out(project: Path) -> None:
     done = demo(project, "return Outcome('3 of 4 records kept')")
     assert re.fullmatch(r"demo: 3 of 4 records kept \(0\.\d s\)\n", done.stdout)
