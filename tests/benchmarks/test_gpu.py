@@ -138,6 +138,39 @@ def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
     assert json.loads(results.read_text()) == found
 
 
+def gpu_check(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.gpu", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@on_a_cpu
+def test_a_second_call_goes_on_where_the_first_ended(tmp_path: Path) -> None:
+    earlier, target = tmp_path / "earlier.json", tmp_path / "all.json"
+    names = [part.name for part in gpu_parts.all_parts(tmp_path, False)]
+    done = {name: {"steps": 3} for name in names if name != "agreement/unsloth/4-bit"}
+    earlier.write_text(json.dumps(done | {"agreement/unsloth/4-bit": {"not_run": "the time was over"}}))
+    call = gpu_check("--go-on", earlier, "--results", target, "--folder", tmp_path, "--only", "agreement/*", "reload/*")
+    assert call.stdout.splitlines()[0] == "agreement/unsloth/4-bit: needs an NVIDIA GPU", call.stderr
+    found = json.loads(target.read_text())
+    assert {name: found[name] for name in done} == done
+    assert found["agreement/unsloth/4-bit"] == {"not_run": "needs an NVIDIA GPU"}
+
+
+def test_results_to_go_on_from_have_to_be_there(tmp_path: Path) -> None:
+    refused = gpu_check("--go-on", tmp_path / "none.json")
+    assert refused.returncode == 1 and "there is no such file" in refused.stderr
+
+
+def test_the_devices_rate_is_kept_where_it_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "call_process", lambda *given: {"failed": "CUDA out of memory"})
+    target, kept = tmp_path / "results.json", {"device": {"name": "a GPU"}}
+    assert gpu.run_benchmark(tmp_path, [], False, time.monotonic() + 60, kept, target) == kept
+    assert gpu.run_benchmark(tmp_path, [], False, time.monotonic() + 60, {}, target)["device"]["failed"]
+    assert "failed" in json.loads(target.read_text())["device"]  # written at once
+
+
 def test_nothing_is_started_when_the_time_is_over(tmp_path: Path) -> None:
     task = backend_agreement.AgreementTask(str(tmp_path), {"seed": 1}, str(tmp_path / "adapter"))
     part = gpu_parts.Part("agreement/x", "benchmarks.backend_agreement train", task)
