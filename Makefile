@@ -8,12 +8,16 @@ DONE := .venv/.installed-$(REQUIREMENTS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro ask test setup pipeline docs requirements study study-plot study-picture
+.PHONY: repro restore ask test setup pipeline docs requirements study study-plot study-picture
 
 repro: setup
 	python -m src.params check
 	dvc repro
 	@python -m src.summary
+
+# The last results again, after a stage that failed or was killed: DVC removes a stage's outputs before it runs.
+restore: setup
+	@python -m src.restore
 
 # The exported model's description of a title, by llama.cpp: make ask TITLE="Oak Desk Lamp, 30 cm" PRECISION=f16
 # The title goes on as it was typed, with `value`: make would read a dollar in it.

@@ -2,11 +2,14 @@
 
 Covers, on an NVIDIA GPU, both backends against each other (losses, labels, the adapter in plain peft), ours against
 plain trl and Unsloth's notebooks at the shapes of Llama-3.2-1B and Llama-3-8B with random weights, and the generate
-stage. Each part runs in a process of its own, the most important first; one that fails or has no time left is named as
-such in the results, and its output is in the folder's tasks/. Without a GPU the same parts run at a small shape, except
+stage. Each part runs in a process of its own, the most important first, and its results are written at once; one that
+fails or has no time left is named as such, and its output is in the folder's tasks/. Nine minutes do not suffice for
+all parts: a second call goes on where the first one ended. Without a GPU the same parts run at a small shape, except
 those that need Unsloth. Needs no network.
 
     python -m benchmarks.gpu                                   # at most nine minutes
+    python -m benchmarks.gpu --go-on                           # what they did not suffice for, or what failed
+    python -m benchmarks.gpu --go-on earlier.json --results all.json    # as well, with both results in other files
     python -m benchmarks.gpu --only 'speed/*/ours *'           # some parts again; the other results are kept
     python -m benchmarks.gpu --only '*8B*' 'answering/*' --list
 
@@ -18,17 +21,20 @@ typing_inspection and ruamel.yaml.
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
+from typing import IO
 
 from benchmarks.gpu_parts import VARIANTS, Part, all_parts
 from benchmarks.gpu_report import RESULTS, Results, missing_reason, render_table
@@ -41,8 +47,10 @@ LIMITS = {"agreement": 150, "reload": 90, "speed": 120, "answering": 90}  # seco
 LARGE_LIMIT = 180  # seconds for a part of the large shape, whose model is 16 GB
 ERROR_LINES = 12  # kept in the results of the output of a part that failed
 EVERYTHING = ["*"]
+SAME_FILE = Path("-")  # of --go-on without a path: what this call writes
 UNTIMED = ("agreement", "reload")  # kinds whose parts may run side by side, since their speed is not measured
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
+ENVIRONMENT["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"  # as the stages set it
 MODEL_LOCK = Lock()  # the first of the parts that run side by side makes the model they share
 RESULTS_LOCK = Lock()
 
@@ -58,7 +66,9 @@ def main() -> None:
     if arguments.list:
         print("\n".join(part.name for part in parts))
         return
-    kept = read_json(target) if arguments.only != EVERYTHING and target.exists() else {}
+    kept = earlier_results(arguments, target)
+    if arguments.go_on:
+        parts = [part for part in parts if part.name not in kept or missing_reason(kept[part.name])]
     results = run_benchmark(folder, parts, on_gpu, deadline, kept, target)
     print(f"\n{render_table(results)}\n\nWritten to {target}.")
 
@@ -70,10 +80,31 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--minutes", type=float, default=MINUTES, help="for all parts together (default: %(default)s)")
     parser.add_argument("--only", nargs="+", default=EVERYTHING, metavar="PATTERN", help="run parts of such names")
+    parser.add_argument(
+        "--go-on", nargs="?", const=SAME_FILE, type=Path, metavar="PATH", help="leave out what has figures in a file"
+    )
     parser.add_argument("--list", action="store_true", help="only print the parts' names")
     parser.add_argument("--folder", type=Path, default=Path(".bench/gpu"), help="for models (20 GB with a GPU)")
     parser.add_argument("--results", type=Path, help=f"the JSON file (default: {RESULTS}, or {CPU_RESULTS})")
     return parser.parse_args()
+
+
+def earlier_results(arguments: argparse.Namespace, target: Path) -> Results:
+    """The results of an earlier call that this one adds to; none where it starts anew.
+
+    Args:
+        arguments: the command line.
+        target: the file that this call writes.
+
+    Raises:
+        SystemExit: if --go-on names a file that is not there.
+    """
+    if arguments.go_on and arguments.go_on != SAME_FILE:
+        if not arguments.go_on.is_file():
+            sys.exit(f"--go-on {arguments.go_on}: there is no such file; name the results of the earlier call.")
+        return read_json(arguments.go_on)
+    adds = arguments.go_on or arguments.only != EVERYTHING
+    return read_json(target) if adds and target.exists() else {}
 
 
 def has_gpu() -> bool:
@@ -99,7 +130,9 @@ def run_benchmark(
         The results by the parts' names, those kept among them.
     """
     start = time.monotonic()
-    results = kept | {"device": call_process("benchmarks.flops", [folder / "device.json"], deadline - start)}
+    device = call_process("benchmarks.flops", [folder / "device.json"], deadline - start)
+    results = kept | ({"device": device} if "name" in device or "device" not in kept else {})
+    write_json(target, results)
 
     def run_and_keep(part: Part) -> None:
         outcome = run_part(folder, part, on_gpu, deadline)
@@ -177,12 +210,35 @@ def call_process(module: str, arguments: Sequence[str | Path], seconds: float) -
     environment = ENVIRONMENT | os.environ | {"UNSLOTH_COMPILE_LOCATION": f"{target}.unsloth"}
     try:
         with log.open("w", encoding="utf-8") as output:
-            subprocess.run(command, env=environment, stdout=output, stderr=output, timeout=seconds, check=True)
+            run_group(command, environment, output, seconds)
     except subprocess.TimeoutExpired:
         return {"failed": f"not done after {seconds:.0f} s"}
     except subprocess.CalledProcessError:
         return {"failed": "\n".join(log.read_text(encoding="utf-8").strip().splitlines()[-ERROR_LINES:])}
     return read_json(target) if target.is_file() else {}
+
+
+def run_group(command: list[str], environment: dict[str, str], output: IO[str], seconds: float) -> None:
+    """Runs a command, and ends with it whatever it started: a data worker that is left would hold memory of the GPU.
+
+    Args:
+        command: its words.
+        environment: its variables.
+        output: what it prints to.
+        seconds: that it may take.
+
+    Raises:
+        TimeoutExpired: if it takes longer.
+        CalledProcessError: if it fails.
+    """
+    process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    try:
+        if status := process.wait(seconds):
+            raise subprocess.CalledProcessError(status, command)
+    finally:
+        with suppress(ProcessLookupError):  # nothing is left of the group
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def print_outcome(part: Part, outcome: Results) -> None:

@@ -28,16 +28,22 @@ class Goal(NamedTuple):
 
 def render_table(results: Results) -> str:
     """What was measured, and how it compares to the goals."""
-    device = results["device"]
-    versions = ", ".join(f"{package} {version}" for package, version in device["versions"].items())
     paragraphs = [
-        f"{device['name']}, {device['matrix_tflops']:,} TFLOP/s in {device['matrix']}; {versions}.",
+        describe_device(results["device"]),
         *(speed_table(results, shape) for shape in measured_shapes(results)),
         agreement_table(results),
         answering_table(results),
         goals_table(results),
     ]
     return "\n\n".join(paragraphs)
+
+
+def describe_device(device: Results) -> str:
+    """The device, what it reaches and with which packages; or why its rate was not measured."""
+    if "name" not in device:
+        return f"The device's own rate is not known, so there is no utilisation ({missing_reason(device)})."
+    versions = ", ".join(f"{package} {version}" for package, version in device["versions"].items())
+    return f"{device['name']}, {device['matrix_tflops']:,} TFLOP/s in {device['matrix']}; {versions}."
 
 
 def parts_named(results: Results, prefix: str) -> Iterator[tuple[str, Results]]:
@@ -70,7 +76,7 @@ def speed_table(results: Results, shape: str) -> str:
     Returns:
         The table.
     """
-    peak = results["device"]["matrix_tflops"]
+    peak = results["device"].get("matrix_tflops")
     rows = [
         f"| {shape} | records/s | tokens/s | trained tokens/s | padding | useful TFLOP/s | utilisation | memory |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
@@ -80,12 +86,12 @@ def speed_table(results: Results, shape: str) -> str:
     return "\n".join(rows)
 
 
-def speed_cells(outcome: Results, peak: float) -> str:
+def speed_cells(outcome: Results, peak: float | None) -> str:
     """Renders the figures of one trainer, or why there are none.
 
     Args:
         outcome: of its part.
-        peak: the device's rate in TFLOP/s.
+        peak: the device's rate in TFLOP/s; None where it was not measured.
 
     Returns:
         Seven cells.
@@ -93,11 +99,11 @@ def speed_cells(outcome: Results, peak: float) -> str:
     if "steps" not in outcome:
         return f"{missing_reason(outcome)} | | | | | |"
     memory = f"{outcome['peak_reserved_gb']} GB" if "peak_reserved_gb" in outcome else "–"
-    utilisation = outcome["useful_tflops"] / peak
+    utilisation = f"{outcome['useful_tflops'] / peak:.0%}" if peak else "–"
     return (
         f"{outcome['records_per_second']:,} | {outcome['tokens_per_second']:,.0f} "
         f"| {outcome['trained_tokens_per_second']:,.0f} | {outcome['padding_share']:.0%} "
-        f"| {outcome['useful_tflops']:,.3g} | {utilisation:.0%} | {memory}"
+        f"| {outcome['useful_tflops']:,.3g} | {utilisation} | {memory}"
     )
 
 

@@ -22,6 +22,7 @@ SYNTHETIC: dict[str, object] = {  # in place of what a recipe fetches
     "audit.max_truncated_share": 1.0,
 }
 TABLES = ("dvc metrics diff", "dvc exp show --only-changed --md")
+LEARNING_RATE = YAML(typ="safe").load(ROOT / "params.yaml")["train"]["lr"]
 TOY = SYNTHETIC | SMALL | {"train.max_steps": 2, "sample.records": 200}
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -84,6 +85,7 @@ def changes_by_test() -> list[dict[str, Change]]:
     """The changes that tests ask for, by the tests' names, in groups: first those of the project as it was made."""
     changes: dict[str, Change] = {
         "test_a_new_learning_rate_reruns_what_follows_training_and_is_read_at_a_glance": run_experiment,
+        "test_an_earlier_learning_rate_is_restored_without_a_run": partial(set_value, "train.lr", LEARNING_RATE),
         "test_a_new_template_reruns_format_and_what_follows_it": partial(set_value, "format.template", "alpaca"),
     }
     recipes: list[dict[str, Change]] = [

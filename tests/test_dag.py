@@ -5,7 +5,6 @@ Changes and recipes are reproduced in the background, in as many copies as there
 
 import itertools
 import json
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,19 @@ from ruamel.yaml import YAML
 
 from tests.changes import RECIPES, TABLES, TOY, last_stage, parameters, recipes_by_records
 from tests.scratch import (
-    ENVIRONMENT,
     ROOT,
     SMALL,
     Reproduction,
     call,
     copy_project,
-    set_parameters,
     stages_run,
 )
 
 # Where a new stage is added: what a new adapter reruns, in DVC's order, and what no evaluation waits for.
-AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export", "model_card"]
-NOT_FOR_EVALUATION = {"score_cleaning", "export", "model_card"}
+AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export", "model_card", "gather"]
+NOT_FOR_EVALUATION = {"score_cleaning", "export", "model_card", "gather"}
 
+LARGE = 100_000  # bytes; smaller are the metrics and the run cache's own entries, which DVC leaves writable
 EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
 
 
@@ -114,8 +112,9 @@ def test_the_page_of_plots_loads_nothing(reproduced: tuple[Path, str]) -> None:
 def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, str], tmp_path: Path) -> None:
     original, folder = reproduced[0], copy_project(reproduced[0], tmp_path / "copy")
     assert "up to date" in call(folder, "dvc", "status")
-    cached = [path.relative_to(folder) for path in (folder / ".dvc/cache").rglob("*") if path.is_file()]
-    assert cached and all((folder / path).samefile(original / path) for path in cached)
+    cached = [path for path in (folder / ".dvc/cache").rglob("*") if path.is_file()]
+    large = [path.relative_to(folder) for path in cached if path.stat().st_size > LARGE]
+    assert large and all((folder / path).samefile(original / path) for path in large)
     assert not any((folder / name).samefile(original / name) for name in ("params.yaml", "dvc.lock", "src/params.py"))
 
 
@@ -171,14 +170,3 @@ def test_recipes_with_the_same_records_are_one_group() -> None:
     assert groups[0] == ["llama-3-8b-less-memory", "llama-3-8b", "llama-3-8b-200-steps", "llama-3-8b-50-steps"]
     assert groups[1] == ["llama-3.2-1b-alpaca", "llama-3.2-1b-chat"]
     assert sorted(itertools.chain(*groups)) == sorted(RECIPES)
-
-
-def test_a_failed_stage_leaves_the_last_good_result(reproduced: tuple[Path, str], tmp_path: Path) -> None:
-    folder = copy_project(reproduced[0], tmp_path / "copy")
-    before = (folder / "data/records.parquet").read_bytes()
-    (folder / "broken.json.gz").write_bytes(b"\x1f\x8b no gzip")
-    set_parameters(folder, {"data.raw": "broken.json.gz"})
-    done = subprocess.run(["dvc", "repro"], cwd=folder, env=ENVIRONMENT, text=True, capture_output=True)
-    assert done.returncode != 0
-    assert "data.raw: broken.json.gz" in done.stdout + done.stderr
-    assert (folder / "data/records.parquet").read_bytes() == before

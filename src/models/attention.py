@@ -13,7 +13,6 @@ from src.models import varlen
 from src.models.collation import (
     Batch,
     Row,
-    collate_flat,
     collate_padded,
     collate_with_cu_seqlens,
     collate_with_lengths,
@@ -23,7 +22,7 @@ from src.params import TrainParams
 
 FLASH_CAPABILITY = (8, 0)  # Ampere: before it flash attention does not run, and Triton has no bfloat16
 FLAT: dict[str, Callable[[list[Row]], Batch]] = {  # packed rows as each kernel takes them
-    "flash_attention_2": collate_flat,
+    "flash_attention_2": collate_with_cu_seqlens,  # without ends it would look for them, and wait, in every layer
     varlen.NAME: collate_with_cu_seqlens,
     "unsloth": collate_with_lengths,
 }

@@ -1,13 +1,18 @@
 """Makes the tensors that a model takes from rows of tokens.
 
-Covers padding, positions and flattening. Does not pack: src/prompts/packing.py does.
+Covers padding, positions and flattening, in NumPy, since a GPU waits for each batch. Does not pack:
+src/prompts/packing.py does.
 """
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from src.prompts.encoding import IGNORE_INDEX
 
 Row = dict[str, list[int]]  # input_ids and labels of one or several records, and seq_lengths, the tokens of each record
+Numbers = NDArray[np.int64]
 Batch = dict[str, Any]  # tensors by the model's names for them, and for some kernels whole numbers
 
 
@@ -26,45 +31,51 @@ def collate_padded(rows: list[Row], pad_id: int, length: int = 0) -> Batch:
     Returns:
         input_ids, labels and position_ids, int64, [rows, tokens].
     """
-    import torch
-
     length = max(length, *(len(row["input_ids"]) for row in rows))
+    shape = len(rows), length
+    ids, labels, positions = np.full(shape, pad_id), np.full(shape, IGNORE_INDEX), np.empty(shape, dtype=np.int64)
+    for place, row in enumerate(rows):
+        used = len(row["input_ids"])
+        ids[place, :used], labels[place, :used] = row["input_ids"], row["labels"]
+        positions[place, :used] = record_positions(row)
+        positions[place, used:] = padding_positions(row, length - used)
+    return to_tensors(ids, labels, positions)
 
-    def padded(values: list[int], filler: list[int]) -> list[int]:
-        return list(values) + filler[: length - len(values)]
 
-    return {
-        "input_ids": torch.tensor([padded(row["input_ids"], [pad_id] * length) for row in rows]),
-        "labels": torch.tensor([padded(row["labels"], [IGNORE_INDEX] * length) for row in rows]),
-        "position_ids": torch.tensor([padded(record_positions(row), padding_positions(row, length)) for row in rows]),
-    }
-
-
-def record_positions(row: Row) -> list[int]:
+def record_positions(row: Row) -> Numbers:
     """The position of each token within its own record."""
-    return [position for length in row["seq_lengths"] for position in range(length)]
+    return np.concatenate([np.arange(length) for length in row["seq_lengths"]])
 
 
-def padding_positions(row: Row, length: int) -> list[int]:
+def padding_positions(row: Row, count: int) -> Numbers:
     """Positions of the padding: on from a single record's, or from 1 after several; 0 would start a record.
 
     Args:
         row: what is padded.
-        length: how many positions, or more.
+        count: how many positions.
     """
     start = row["seq_lengths"][0] if len(row["seq_lengths"]) == 1 else 1
-    return list(range(start, start + length))
+    return np.arange(start, start + count)
+
+
+def to_tensors(ids: Numbers, labels: Numbers, positions: Numbers) -> Batch:
+    """Arrays of one shape as the tensors of a batch, which share their memory.
+
+    Args:
+        ids: token ids.
+        labels: token ids or IGNORE_INDEX.
+        positions: of each token within its record.
+    """
+    import torch
+
+    arrays = {"input_ids": ids, "labels": labels, "position_ids": positions}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def collate_flat(rows: list[Row]) -> Batch:
     """Rows as one row without padding, [1, tokens], for kernels that keep records apart by their positions."""
-    import torch
-
-    return {
-        "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
-        "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
-        "position_ids": torch.tensor([[position for row in rows for position in record_positions(row)]]),
-    }
+    ids, labels = (np.concatenate([row[name] for row in rows])[None] for name in ("input_ids", "labels"))
+    return to_tensors(ids, labels, np.concatenate([record_positions(row) for row in rows])[None])
 
 
 def collate_with_cu_seqlens(rows: list[Row]) -> Batch:

@@ -134,9 +134,7 @@ def open_packed(path: Path) -> Iterator[tuple[IO[bytes], int]]:
                 yield file, path.stat().st_size
     except DAMAGE as error:
         found = str(error) or "it holds less than its header states"
-        raise UserError(
-            f"data.raw: {path} is damaged ({found}): fetch it again. The last good result stays."
-        ) from error
+        raise UserError(f"data.raw: {path} is damaged ({found}): fetch it again.") from error
 
 
 @contextmanager

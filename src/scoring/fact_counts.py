@@ -77,7 +77,7 @@ MEASURES: dict[str, FactSums] = {"stated": stated_sums, "wrong": wrong_sums}
 
 
 def fact_rows(systems: Mapping[str, Sequence[CountsByAttribute]]) -> list[dict[str, object]]:
-    """The rows of plots/evaluate/facts.tsv: each percentage, by attribute and system, with its 95% interval.
+    """The rows of the table facts.tsv: each percentage, by attribute and system, with its 95% interval.
 
     Args:
         systems: by name, what was counted in the answer to each record.

@@ -1,8 +1,8 @@
 """Measures what the trainer will see of data/prompts with the tokenizer of models/base, and plans the steps.
 
-Writes token lengths, truncation, trained tokens, rows, padding and the memory needed to reports/audit.json and
-plots/audit, the steps to data/training_plan.json. Fails, with every reason, before any GPU time is spent. With --show
-it writes nothing and prints training examples, trained tokens in another colour than masked ones.
+Writes token lengths, truncation, trained tokens, rows, padding and the memory needed to data/reports/audit.json and
+data/tables/audit, the steps to data/training_plan.json. Fails, with every reason, before any GPU time is spent. With
+--show it writes nothing and prints training examples, trained tokens in another colour than masked ones.
 """
 
 import os
@@ -36,9 +36,9 @@ def main(params: Params) -> Outcome:
 
     # What train has to know, in a file of its own: a better estimate of the memory retrains nothing.
     write_json("data/training_plan.json", {"steps": seen.metrics["predicted_steps"]})
-    write_json("reports/audit.json", seen.metrics | memory)
-    write_tsv("plots/audit/lengths.tsv", seen.lengths)
-    write_tsv("plots/audit/tokens.tsv", seen.tokens)
+    write_json("data/reports/audit.json", seen.metrics | memory)
+    write_tsv("data/tables/audit/lengths.tsv", seen.lengths)
+    write_tsv("data/tables/audit/tokens.tsv", seen.tokens)
     return Outcome(
         f"{seen.metrics['records']:,} records in {seen.metrics['rows']:,} rows, {seen.metrics['predicted_steps']:,} "
         f"steps; {seen.metrics['trained_token_share']:.0%} of the tokens are trained; a GPU needs about "

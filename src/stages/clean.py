@@ -23,9 +23,10 @@ from src.records.refusals import check_clean_records
 from src.records.rules import enabled_rules
 from src.stages.runner import Outcome, run_stage
 
-RECORDS, CLEAN, REPORT, PLOTS = "data/records.parquet", "data/clean.parquet", "reports/clean.json", "plots/clean"
+RECORDS, CLEAN = "data/records.parquet", "data/clean.parquet"
+REPORT, TABLES = "data/reports/clean.json", "data/tables/clean"
 CANDIDATES = "data/.candidates.partial"  # the clean records before duplicates are looked for
-COLUMNS = {  # of the plots that may have no rows
+COLUMNS = {  # of the tables that may have no rows
     "rules": ("rule", "titles", "descriptions"),
     "examples": ("rule", "uid", "field", "before", "after"),
     "duplicates": ("outcome", "uid", "of_uid", "title", "of_title", "content", "of_content"),
@@ -47,7 +48,7 @@ def main(params: Params) -> Outcome:
         Path(CANDIDATES).unlink(missing_ok=True)
     statistics.add_duplicates(plan["drop_reason"], plan["tie"])
     write_json(REPORT, {"near_duplicate_clusters": count_near_clusters(plan), **statistics.metrics()})
-    write_plots({**statistics.plots(), "duplicates": examples.rows()})
+    write_tables({**statistics.plots(), "duplicates": examples.rows()})
     line = f"{statistics.reasons[KEPT]:,} of {statistics.reasons.total():,} records kept"
     return Outcome(line, {"near_duplicates_seconds": round(seconds, 1)})
 
@@ -68,10 +69,10 @@ def write_clean(plan: pl.DataFrame, statistics: CleaningStatistics, examples: Du
             examples.add(records)
 
 
-def write_plots(plots: dict[str, list[dict[str, Any]]]) -> None:
-    """Writes each plot's rows, all at once; the header alone, which `dvc plots` wants, where there are none."""
-    with atomic_folder(PLOTS) as folder:
-        for name, rows in plots.items():
+def write_tables(tables: dict[str, list[dict[str, Any]]]) -> None:
+    """Writes each table's rows, all at once; the header alone, which `dvc plots` wants, where there are none."""
+    with atomic_folder(TABLES) as folder:
+        for name, rows in tables.items():
             if rows:
                 write_tsv(folder / f"{name}.tsv", rows)
             else:

@@ -18,7 +18,7 @@ from src.records.refusals import check_raw_records, check_rejected_share
 from src.stages.runner import Outcome, run_stage
 
 RECORDS, REJECTED = "data/records.parquet", "data/rejected.jsonl"
-REPORT, FUNNEL_PLOT = "reports/decompress.json", "plots/decompress/funnel.tsv"
+REPORT, FUNNEL_PLOT = "data/reports/decompress.json", "data/tables/decompress/funnel.tsv"
 COUNTED = ("lines", "blank", "rejected", *(each.name for each in RAW_FILTERS), KEPT, "cut_off")
 
 

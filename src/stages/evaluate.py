@@ -1,9 +1,9 @@
 """Scores the base model, the tuned model and the baselines on the same held-out records.
 
 Reads the models' answers in data/generations, for the baselines data/split/train.parquet, and what is known of the
-sample's products; writes reports/evaluate.json with all scores, metrics/evaluate.json with those that a reviewer
-decides by, and plots/evaluate: scores, and the first answers as they are, so that a reviewer can read some without
-DVC's cache. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
+sample's products; writes data/reports/evaluate.json with all scores, metrics/evaluate.json with those that a reviewer
+decides by, and data/tables/evaluate: scores, and the first answers as they are, so that a reviewer can read some. The
+systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
 """
 
 import json
@@ -29,7 +29,7 @@ from src.stages.runner import Outcome, run_stage
 
 GENERATIONS, TRAIN = Path("data/generations"), Path("data/split/train.parquet")
 FACTS = Path("data/sample/facts.json.gz")  # read whatever data.raw is: see facts_of_records
-METRICS, REPORT, PLOTS = "metrics/evaluate.json", "reports/evaluate.json", "plots/evaluate"
+METRICS, REPORT, TABLES = "metrics/evaluate.json", "data/reports/evaluate.json", "data/tables/evaluate"
 EXAMPLES = 10  # the first records, so that nobody picks them
 TEST_RECORDS = "test_records"  # the metric that tells which records the scores are of
 
@@ -50,9 +50,9 @@ def main(params: Params) -> Outcome:
 
     write_json(REPORT, scores)
     write_json(METRICS, headline_scores(scores) | {TEST_RECORDS: digest})
-    write_tsv(f"{PLOTS}/scores.tsv", plotted_scores(scores))
-    write_tsv(f"{PLOTS}/facts.tsv", fact_rows(counted_facts(systems)))
-    write_tsv(f"{PLOTS}/examples.tsv", list(example_rows(generations)))
+    write_tsv(f"{TABLES}/scores.tsv", plotted_scores(scores))
+    write_tsv(f"{TABLES}/facts.tsv", fact_rows(counted_facts(systems)))
+    write_tsv(f"{TABLES}/examples.tsv", list(example_rows(generations)))
     told = "; ".join(describe_score(score, scores) for score in SCORES if score.headline)
     return Outcome(f"{told}; {scores['records']:,} records{describe_comparison(digest)}")
 
@@ -77,7 +77,7 @@ def describe_score(score: Score, scores: Mapping[str, Any]) -> str:
 
     Args:
         score: a row of SCORES.
-        scores: what reports/evaluate.json holds.
+        scores: what data/reports/evaluate.json holds.
     """
     values = {system.name: scores[system.name][score.name] for system in SYSTEMS}
     shown = (f"{name} {'–' if value is None else f'{value:.1f}'}" for name, value in values.items())

@@ -1,7 +1,7 @@
 """Writes models/adapter on models/base into models/export, in the forms that other programs load, each checked.
 
 The forms are the adapter, the merged weights, GGUF in f16 and Q8_0, and an Ollama Modelfile. Each is loaded again and
-has to answer test prompts as the one it was made from; otherwise nothing is exported. reports/export.json has how
+has to answer test prompts as the one it was made from; otherwise nothing is exported. data/reports/export.json has how
 closely they agree.
 """
 
@@ -40,7 +40,7 @@ def main(params: Params) -> Outcome:
     with atomic_folder(EXPORT) as folder:
         write_forms(params, tokenizer, folder)
         metrics = check_forms(params, tokenizer, records, folder)
-    write_json("reports/export.json", metrics)
+    write_json("data/reports/export.json", metrics)
     found = " and ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} from {precision}" for precision in FILES)
     return Outcome(
         f"merged weights within {metrics['merged_loss_difference']:.4f} nats a token of the adapter; llama.cpp gives "

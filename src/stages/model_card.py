@@ -27,7 +27,7 @@ def main(params: Params) -> Outcome:
         # The one folder with invented records; what a user sets instead is taken for real.
         synthetic_data=params.data.raw.startswith("data/sample/"),
     )
-    metrics = {stage: read_json(f"reports/{stage}.json") for stage in STAGES}
+    metrics = {stage: read_json(f"data/reports/{stage}.json") for stage in STAGES}
     with atomic_file(MODEL_CARD) as partial:
         partial.write_text(render_model_card(facts, metrics), encoding="utf-8")
     return Outcome(f"{MODEL_CARD} has the figures of {', '.join(STAGES)}")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from src import numerics, params
 from src.errors import DamagedFileError, UserError, is_damaged_weights, is_out_of_memory
@@ -22,6 +22,10 @@ from src.files import read_json, write_json
 from src.progress import describe_seconds, library_settings
 
 RUNTIME = Path("runtime.json")
+LOCK = Path("dvc.lock")
+
+# A GPU's memory in segments that grow: between fixed ones, rows of various lengths leave gaps that stay reserved.
+GROWING_SEGMENTS = "expandable_segments:True"
 
 # Misses a kernel for CPUs with AVX512-BF16 that models/loading.py keeps from being used.
 NOISY_LOGGER = "bitsandbytes.backends.cpu.ops"
@@ -102,6 +106,8 @@ def prepare_process() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     if "LOCAL_RANK" not in os.environ:  # training on several needs a launcher, which gives each process its own
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    if "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:  # the older name, which would be overruled
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", GROWING_SEGMENTS)
     logging.getLogger(NOISY_LOGGER).setLevel(logging.ERROR)
     numerics.fix_cpu()
 
@@ -112,23 +118,43 @@ def explained_errors(stage: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.exit(f"{stage}: {error}")
+        stop(stage, str(error))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        sys.exit(
-            f"{stage}: the memory is full: lower train.batch_size and raise train.accumulation as much, or lower "
-            "train.max_length or generate.batch_size."
+        stop(
+            stage,
+            "the memory is full: lower train.batch_size and raise train.accumulation as much, or lower "
+            "train.max_length or generate.batch_size.",
         )
     except OSError as error:
-        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        sys.exit(f"{stage}: {reason}: the last good result is left as it was.")
+        stop(stage, f"{error.filename}: {error.strerror}." if error.filename else str(error))
     except Exception as error:
         if not is_damaged_weights(error):
             raise
-        sys.exit(f"{stage}: {DamagedFileError('a file of weights', error)}")
+        stop(stage, str(DamagedFileError("a file of weights", error)))
     except KeyboardInterrupt:
-        sys.exit(f"{stage}: interrupted: `dvc repro` goes on from here.")
+        stop(stage, "interrupted: `dvc repro` goes on from here.")
+
+
+def stop(stage: str, reason: str) -> NoReturn:
+    """Ends the process with a sentence, and where DVC has removed earlier results, with how they come back.
+
+    Args:
+        stage: its name.
+        reason: what failed and what to change.
+    """
+    restore = (
+        "\nDVC's cache keeps the last results: `make restore` brings them back, and where you set back what you "
+        "changed, `dvc repro` does without a run."
+    )
+    sys.exit(f"{stage}: {reason}{restore if had_results() else ''}")
+
+
+def had_results() -> bool:
+    """Whether DVC runs this stage, not a user, and has locked results of an earlier run, which it has removed."""
+    address = os.environ.get("DVC_STAGE")
+    return bool(address) and LOCK.is_file() and f"\n  {address}:\n" in LOCK.read_text(encoding="utf-8")
 
 
 def positive_integer(text: str) -> int:

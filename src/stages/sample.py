@@ -21,8 +21,8 @@ from src.records.refusals import check_sample_size, check_splits
 from src.records.text_keys import text_keys
 from src.stages.runner import Outcome, run_stage
 
-CLEAN, SPLIT, REPORT = "data/clean.parquet", Path("data/split"), "reports/sample.json"
-STRATA_PLOT, FUNNEL_PLOT = "plots/sample/strata.tsv", "plots/sample/funnel.tsv"
+CLEAN, SPLIT, REPORT = "data/clean.parquet", Path("data/split"), "data/reports/sample.json"
+STRATA_PLOT, FUNNEL_PLOT = "data/tables/sample/strata.tsv", "data/tables/sample/funnel.tsv"
 OUTCOMES = {"train": "drawn for training", "validation": "drawn for validation", "test": "drawn for testing"}
 
 

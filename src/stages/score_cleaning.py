@@ -18,7 +18,7 @@ from src.records.rules import enabled_rules
 from src.stages.runner import Outcome, run_stage
 
 SAMPLE, GROUND_TRUTH = Path("data/sample/trn.json.gz"), Path("data/sample/ground_truth.json.gz")
-METRICS, REPORT = "metrics/score_cleaning.json", "reports/score_cleaning.json"
+METRICS, REPORT = "metrics/score_cleaning.json", "data/reports/score_cleaning.json"
 
 
 def main(params: Params) -> Outcome:

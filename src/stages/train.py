@@ -52,11 +52,11 @@ def main(params: Params) -> Outcome:
     metrics = training_evidence(model, run, steps)
     write_adapter(model, tokenizer)
 
-    write_tsv("plots/train/training.tsv", run.training_loss)
-    write_tsv("plots/train/validation.tsv", run.validation_loss)
+    write_tsv("data/tables/train/training.tsv", run.training_loss)
+    write_tsv("data/tables/train/validation.tsv", run.validation_loss)
     sizes = {"records": len(records["train"]), "rows": sum(rows.per_round()), "rounds": train.rounds}
     base = {"base": base_origin(params.base), "base_sha256": weights_digest(BASE)}
-    write_json("reports/train.json", sizes | metrics | base)
+    write_json("data/reports/train.json", sizes | metrics | base)
     write_json("metrics/train.json", {"device": device_name(), "validation_loss": metrics["validation_loss_kept"]})
     shutil.rmtree(checkpoints, ignore_errors=True)  # not before all is in place: until then training can be resumed
     measured = training_throughput(run)

@@ -50,7 +50,6 @@ def training_arguments(train: TrainParams, folder: Path) -> "SFTConfig":
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         gradient_checkpointing=train.gradient_checkpointing,
-        torch_compile=train.compile,
         use_cpu=not on_gpu,  # else several processes on a CPU would not know of each other
         seed=train.seed,
         data_seed=train.seed,

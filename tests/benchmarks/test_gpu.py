@@ -107,6 +107,27 @@ def test_a_part_may_not_take_for_ever(tmp_path: Path, monkeypatch: pytest.Monkey
     }
 
 
+STARTS_A_WORKER = """
+import pathlib, subprocess, sys, time
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+pathlib.Path("worker").write_text(str(worker.pid))
+"""
+ENDS = {"killed": "time.sleep(60)", "failed": "sys.exit(1)", "done": ""}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_no_worker_outlives_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "part.py").write_text(STARTS_A_WORKER + end)
+    gpu.call_process("part", [tmp_path / "part.json"], seconds=2)
+    worker = int((tmp_path / "worker").read_text())
+    state = Path(f"/proc/{worker}/stat")
+    deadline = time.monotonic() + 5
+    while state.exists() and state.read_text().split()[2] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not state.exists() or state.read_text().split()[2] == "Z"  # dead, whether or not it has been collected
+
+
 def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     results.write_text('{"answering/4-bit": {"not_run": "the time was over"}, "speed/x/ours": {"steps": 3}}')
@@ -115,6 +136,39 @@ def test_some_parts_run_again_and_the_rest_is_kept(tmp_path: Path) -> None:
     found = gpu.run_benchmark(tmp_path, [part], False, deadline, json.loads(results.read_text()), results)
     assert found["speed/x/ours"] == {"steps": 3} and found[part.name] == {"not_run": "needs an NVIDIA GPU"}
     assert json.loads(results.read_text()) == found
+
+
+def gpu_check(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.gpu", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@on_a_cpu
+def test_a_second_call_goes_on_where_the_first_ended(tmp_path: Path) -> None:
+    earlier, target = tmp_path / "earlier.json", tmp_path / "all.json"
+    names = [part.name for part in gpu_parts.all_parts(tmp_path, False)]
+    done = {name: {"steps": 3} for name in names if name != "agreement/unsloth/4-bit"}
+    earlier.write_text(json.dumps(done | {"agreement/unsloth/4-bit": {"not_run": "the time was over"}}))
+    call = gpu_check("--go-on", earlier, "--results", target, "--folder", tmp_path, "--only", "agreement/*", "reload/*")
+    assert call.stdout.splitlines()[0] == "agreement/unsloth/4-bit: needs an NVIDIA GPU", call.stderr
+    found = json.loads(target.read_text())
+    assert {name: found[name] for name in done} == done
+    assert found["agreement/unsloth/4-bit"] == {"not_run": "needs an NVIDIA GPU"}
+
+
+def test_results_to_go_on_from_have_to_be_there(tmp_path: Path) -> None:
+    refused = gpu_check("--go-on", tmp_path / "none.json")
+    assert refused.returncode == 1 and "there is no such file" in refused.stderr
+
+
+def test_the_devices_rate_is_kept_where_it_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "call_process", lambda *given: {"failed": "CUDA out of memory"})
+    target, kept = tmp_path / "results.json", {"device": {"name": "a GPU"}}
+    assert gpu.run_benchmark(tmp_path, [], False, time.monotonic() + 60, kept, target) == kept
+    assert gpu.run_benchmark(tmp_path, [], False, time.monotonic() + 60, {}, target)["device"]["failed"]
+    assert "failed" in json.loads(target.read_text())["device"]  # written at once
 
 
 def test_nothing_is_started_when_the_time_is_over(tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ def test_the_table_names_figures_and_reasons() -> None:
     assert "| Llama-3.2-1B to plain trl | not measured | at least 2.5 × |" in text
 
 
+def test_without_the_rate_of_the_device_the_rest_is_shown() -> None:
+    text = render_table(RESULTS | {"device": {"failed": "Traceback\ntorch.OutOfMemoryError: CUDA out of memory"}})
+    assert text.startswith("The device's own rate is not known")
+    assert "(failed: torch.OutOfMemoryError: CUDA out of memory)" in text.splitlines()[0]
+    assert "| ours | 484.0 | 90,000 | 60,000 | 1% | 400 | – | 7.5 GB |" in text
+    assert "| Llama-3.2-1B's utilisation | not measured | at least 40% |" in text
+
+
 def test_wrong_labels_are_shouted() -> None:
     wrong = RESULTS | {"agreement/transformers/4-bit": losses(8.0, 4.0) | {"labels_right": False}}
     assert "| transformers, 4-bit | NO |" in render_table(wrong)

@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> Pat
     for stage in DATA_STAGES:
         run_command(stage, patch)
     for name in ("audit", "train", "evaluate", "export"):
-        Path(f"reports/{name}.json").write_text("{}")
+        Path(f"data/reports/{name}.json").write_text("{}")
     Path("data/training_plan.json").write_text('{"steps": 10}')
     Path("data/generations").mkdir()
     for name in ("base", "tuned"):

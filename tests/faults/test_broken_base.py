@@ -168,7 +168,7 @@ FAULTS = [
     Fault(
         "weights-folder",
         lambda: make_folder(WEIGHTS),
-        "model.safetensors: Is a directory: the last good",
+        "model.safetensors: Is a directory.",
     ),
     Fault("layer-missing", weights(lambda all: drop_layer(all, 2)), "hold 2 layers, and config.json has"),
     Fault("first-layer-missing", weights(lambda all: drop_layer(all, 0)), "hold 2 layers, and config.json has"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.table import Fault, contents, each_fault, refusal, set_param
 
-OUTPUTS = ("data", "plots", "metrics", "reports", "models")
+OUTPUTS = ("data", "metrics", "models")
 RESTORE = "restore it (`dvc checkout`, or `git checkout` where git keeps it), or let `dvc repro` make it again."
 
 
@@ -135,7 +135,7 @@ def lines(path: str) -> list[Fault]:
 
 SPLIT, PROMPTS, TEST = "data/split/train.parquet", "data/prompts/train.jsonl", "data/prompts/test.jsonl"
 WEIGHTS = "models/base/model.safetensors"
-ANSWERS, PLAN, CARD = "data/generations/tuned.jsonl", "data/training_plan.json", "reports/audit.json"
+ANSWERS, PLAN, CARD = "data/generations/tuned.jsonl", "data/training_plan.json", "data/reports/audit.json"
 TEMPLATES = {
     "raises": ("{{ raise_exception('no system') }}", "(no system)"),
     "divides-by-zero": ("{{ 1 // 0 }}", "by zero"),

@@ -8,7 +8,7 @@ import torch
 
 from tests.faults.table import Fault, contents, each_fault, refusal, set_param
 
-OUTPUTS = ("data", "plots", "metrics", "reports", "models")
+OUTPUTS = ("data", "metrics", "models")
 LAUNCHER = "accelerate launch --num_processes 2 -m"
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is possible on a GPU")
 

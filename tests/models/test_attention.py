@@ -9,6 +9,7 @@ from src.models.attention import Attention, choose_attention, choose_packed_kern
 from src.params import TrainParams
 
 on_a_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+ENDS = {"cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"}
 ROW = {"input_ids": [5, 6], "labels": [5, 6], "seq_lengths": [1, 1]}
 
 
@@ -77,8 +78,8 @@ def test_a_gpu_takes_the_best_kernel_that_is_there(
 @pytest.mark.parametrize(
     ("kernel", "names"),
     [
-        ("flash_attention_2", set()),
-        ("varlen", {"cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"}),
+        ("flash_attention_2", ENDS),
+        ("varlen", ENDS),
         ("unsloth", {"packed_seq_lengths"}),
     ],
 )

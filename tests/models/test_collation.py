@@ -23,7 +23,7 @@ lengths = st.lists(st.lists(st.integers(2, 6), min_size=1, max_size=4), min_size
 
 
 def test_positions_start_again_with_each_record() -> None:
-    assert record_positions({"seq_lengths": [3, 1, 2]}) == [0, 1, 2, 0, 0, 1]
+    assert record_positions({"seq_lengths": [3, 1, 2]}).tolist() == [0, 1, 2, 0, 0, 1]
 
 
 def test_rows_are_padded_to_one_length() -> None:
@@ -56,6 +56,11 @@ def test_flat_rows_say_where_records_end() -> None:
     assert batch["max_length_q"] == batch["max_length_k"] == 3
     assert collate_with_lengths([SHORT, LONG])["packed_seq_lengths"].tolist() == [2, 1, 3]
     assert batch["cu_seq_lens_q"].dtype == torch.int32
+
+
+def test_batches_are_int64() -> None:
+    for batch in (collate_padded([SHORT, LONG], PAD), collate_flat([SHORT, LONG])):
+        assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
 
 
 @given(lengths)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, modeling_flash_attention_utils
 
 from src.models import varlen
+from src.models.attention import Attention
 from src.models.collation import collate_padded, collate_with_cu_seqlens
 from src.models.loss import trained_logits_only
 from src.prompts.encoding import IGNORE_INDEX
@@ -64,7 +65,8 @@ def loss_and_gradient(attention: str, batch: dict[str, Any]) -> tuple[float, tor
         vocab_size=32, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2,
     )  # fmt: skip
-    model = LlamaForCausalLM._from_config(config, attn_implementation=attention)
+    model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
+    model.config._attn_implementation = attention  # flash-attn need not be installed
     trained_logits_only(model)
     loss = model(**batch, use_cache=False).loss
     loss.backward()
@@ -76,6 +78,28 @@ def test_packed_rows_have_the_loss_and_gradient_of_sdpa(monkeypatch: pytest.Monk
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", kernel)
     varlen.register_kernel()
     loss, gradient = loss_and_gradient(varlen.NAME, collate_with_cu_seqlens(ROWS))
+    expected, expected_gradient = loss_and_gradient("sdpa", collate_padded(ROWS, pad_id=2))
+    assert loss == pytest.approx(expected, abs=1e-6)
+    torch.testing.assert_close(gradient, expected_gradient)
+
+
+def flash_varlen(
+    query: Any, key: Any, value: Any, cu_seqlens_q: Any, cu_seqlens_k: Any, max_seqlen_q: int, max_seqlen_k: int,
+    softmax_scale: float, causal: bool,
+) -> Any:  # fmt: skip
+    """flash-attn's kernel for records of various lengths; its lengths are numbers, or Python would wait for the GPU."""
+    assert causal and isinstance(max_seqlen_q, int)
+    ends = {"cu_seq_q": cu_seqlens_q, "cu_seq_k": cu_seqlens_k, "max_q": max_seqlen_q, "max_k": max_seqlen_k}
+    return documented(query, key, value, **ends, scale=softmax_scale, window_size=(-1, 0), enable_gqa=True)
+
+
+def test_flash_attention_is_told_the_ends_and_looks_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = (None, flash_varlen, None, None, None)  # those that padded rows, single ones and caches take
+    monkeypatch.setattr(modeling_flash_attention_utils, "_lazy_imports", lambda *given, **named: kernels)
+    monkeypatch.setattr(modeling_flash_attention_utils, "_loaded_implementation", None)
+    monkeypatch.delattr(modeling_flash_attention_utils, "_prepare_from_posids")
+    batch = Attention("flash_attention_2", True, "").batches(pad_id=2)(ROWS)
+    loss, gradient = loss_and_gradient("flash_attention_2", batch)
     expected, expected_gradient = loss_and_gradient("sdpa", collate_padded(ROWS, pad_id=2))
     assert loss == pytest.approx(expected, abs=1e-6)
     torch.testing.assert_close(gradient, expected_gradient)

@@ -43,31 +43,31 @@ def params(prompts: Path, train_params: TrainParams) -> Params:
 
 def test_what_the_trainer_will_see_is_written(params: Params) -> None:
     outcome = audit.main(params)
-    metrics = read_json("reports/audit.json")
+    metrics = read_json("data/reports/audit.json")
     assert (metrics["records"], metrics["truncated_share"]) == (3, 0.0)
     assert metrics["memory_total_gb"] > 0
-    header, *bars = Path("plots/audit/lengths.tsv").read_text().splitlines()
+    header, *bars = Path("data/tables/audit/lengths.tsv").read_text().splitlines()
     assert header == "tokens\trecords\tkept"
     assert sum(int(bar.split("\t")[1]) for bar in bars) == 3
-    assert Path("plots/audit/tokens.tsv").read_text().startswith("rows\ttokens\tshare\npacked\ttrained\t0.")
+    assert Path("data/tables/audit/tokens.tsv").read_text().startswith("rows\ttokens\tshare\npacked\ttrained\t0.")
     assert outcome.line.startswith("3 records in 2 rows, 2 steps; ")
 
 
 def test_the_plan_holds_what_train_needs_and_no_estimate(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     audit.main(params)
-    plan, memory = PLAN.read_bytes(), read_json("reports/audit.json")["memory_total_gb"]
-    assert read_json(PLAN) == {"steps": read_json("reports/audit.json")["predicted_steps"]}
+    plan, memory = PLAN.read_bytes(), read_json("data/reports/audit.json")["memory_total_gb"]
+    assert read_json(PLAN) == {"steps": read_json("data/reports/audit.json")["predicted_steps"]}
     monkeypatch.setattr(memory_estimate, "BITS_32", 8)  # another formula
     audit.main(params)
-    assert read_json("reports/audit.json")["memory_total_gb"] != memory
+    assert read_json("data/reports/audit.json")["memory_total_gb"] != memory
     assert PLAN.read_bytes() == plan
 
 
 def test_the_memory_is_that_of_the_rows(params: Params) -> None:
     audit.main(params)
-    packed = read_json("reports/audit.json")
+    packed = read_json("data/reports/audit.json")
     audit.main(params.model_copy(update={"train": params.train.model_copy(update={"packing": False})}))
-    single = read_json("reports/audit.json")
+    single = read_json("data/reports/audit.json")
     assert packed["row_tokens_max"] > single["row_tokens_max"] == single["tokens_max"]
     assert packed["memory_logits_gb"] > single["memory_logits_gb"] > 0
 
@@ -76,7 +76,7 @@ def test_the_steps_are_those_of_all_rounds_and_of_the_processes_asked_for(params
     def predicted(**changed: Any) -> int:
         values = {"packing": False, "batch_size": 1, "accumulation": 1, "epochs": 1.0} | changed
         audit.main(params.model_copy(update={"train": params.train.model_copy(update=values)}))
-        return read_json("reports/audit.json")["predicted_steps"]
+        return read_json("data/reports/audit.json")["predicted_steps"]
 
     assert predicted() == 3
     assert predicted(launcher="accelerate launch --num_processes 2 -m") == 2
@@ -94,7 +94,9 @@ def test_rows_may_be_as_long_as_the_model_has_positions_and_no_longer(params: Pa
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, split: str) -> None:
     audit.main(params)
-    written = {path: path.read_bytes() for folder in ("reports", "plots") for path in Path(folder).rglob("*.*")}
+    written = {
+        path: path.read_bytes() for folder in ("data/reports", "data/tables") for path in Path(folder).rglob("*.*")
+    }
     written[PLAN] = PLAN.read_bytes()
     write_jsonl(f"data/prompts/{split}.jsonl", [record("chat", "Lamp", "")])
     with pytest.raises(UserError, match=rf"^data/prompts/{split}\.jsonl:1: the completion is empty"):

@@ -70,7 +70,7 @@ def metrics() -> dict[str, Any]:
 
 
 def plot(name: str) -> list[dict[str, Any]]:
-    return pl.read_csv(f"{clean.PLOTS}/{name}.tsv", separator="\t", infer_schema=False).to_dicts()
+    return pl.read_csv(f"{clean.TABLES}/{name}.tsv", separator="\t", infer_schema=False).to_dicts()
 
 
 @pytest.fixture(autouse=True)
@@ -92,12 +92,12 @@ def test_records_are_cleaned_dropped_and_counted_over_batches(rows: int, monkeyp
     assert counts["records"] == sum(counts[each.name] for each in FILTERS) + counts[KEPT] == 6
     assert (counts["changed_entities"], counts["near_duplicate_clusters"]) == (3, 1)
     assert {name: counts[f"kept_near_{name}"] for name in TIES} == dict.fromkeys(TIES, 0) | {"other_title": 1}
-    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet"]
+    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet", "tables"]
 
 
 def test_plots_show_what_became_of_the_records() -> None:
     run(ROWS)
-    assert sorted(os.listdir(clean.PLOTS)) == [
+    assert sorted(os.listdir(clean.TABLES)) == [
         f"{n}.tsv" for n in ("duplicates", "examples", "funnel", "lengths", "rules")
     ]
     steps = {row["step"]: int(row["records"]) for row in plot("funnel")}
@@ -115,7 +115,7 @@ def test_plots_show_what_became_of_the_records() -> None:
 
 
 def headers() -> dict[str, tuple[str, ...]]:
-    return {path.stem: tuple(path.read_text().splitlines()[0].split("\t")) for path in Path(clean.PLOTS).iterdir()}
+    return {path.stem: tuple(path.read_text().splitlines()[0].split("\t")) for path in Path(clean.TABLES).iterdir()}
 
 
 def test_plots_without_rows_have_the_same_header_alone() -> None:
@@ -220,7 +220,7 @@ def test_no_record_left_is_a_user_error_and_leaves_the_last_result() -> None:
     ):
         run([("1", "An owl", "<b>owls</b>")])
     assert {path: path.read_bytes() for path in before} == before
-    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet"]
+    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet", "tables"]
 
 
 def test_the_ground_truth_is_not_needed_to_clean_the_sample(folder: Path) -> None:
@@ -261,5 +261,5 @@ def start(stage: str, cores: int, seed: str) -> None:
 def written() -> dict[str, bytes]:
     """The bytes of everything that the stage writes."""
     return {
-        str(path): path.read_bytes() for path in [Path(clean.CLEAN), Path(clean.REPORT), *Path(clean.PLOTS).iterdir()]
+        str(path): path.read_bytes() for path in [Path(clean.CLEAN), Path(clean.REPORT), *Path(clean.TABLES).iterdir()]
     }

@@ -64,7 +64,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def written() -> dict:
-    return json.loads(Path("reports/evaluate.json").read_text(encoding="utf-8"))
+    return json.loads(Path("data/reports/evaluate.json").read_text(encoding="utf-8"))
 
 
 def test_systems_are_scored_on_the_same_records(project: Path) -> None:
@@ -90,7 +90,7 @@ def test_facts_are_those_of_the_truth_or_of_the_title(project: Path) -> None:
     assert [scores[name]["facts_wrong"] for name in ("base", "tuned", "nearest")] == [100.0, 0.0, 50.0]
     intervals = scores["interval"]["tuned"]
     assert all(intervals[score] == {"low": bound, "high": bound} for score, bound in ALL_RIGHT.items())
-    header, *lines = [line.split("\t") for line in Path("plots/evaluate/facts.tsv").read_text().splitlines()]
+    header, *lines = [line.split("\t") for line in Path("data/tables/evaluate/facts.tsv").read_text().splitlines()]
     rows = [dict(zip(header, line, strict=True)) for line in lines]
     assert list(dict.fromkeys(row["attribute"] for row in rows)) == ["all facts", "material", "kind", "name"]
     shown = {
@@ -101,7 +101,7 @@ def test_facts_are_those_of_the_truth_or_of_the_title(project: Path) -> None:
 
 def test_the_plot_and_the_metrics_repeat_the_report(project: Path) -> None:
     main(NO_PARAMS)
-    rows, scores = read_tsv("plots/evaluate/scores.tsv"), written()
+    rows, scores = read_tsv("data/tables/evaluate/scores.tsv"), written()
     assert [row["system"] for row in rows] == [system.name for system in SYSTEMS] * len(PLOTTED)
     assert [float(row["value"]) for row in rows] == [scores[one.name][name] for name in PLOTTED for one in SYSTEMS]
     assert [row["low"] for row in rows if row["score"].startswith("ROUGE-L") and row["system"] == "nearest"] == [
@@ -151,13 +151,13 @@ def test_the_first_answers_are_written_a_text_a_line(project: Path) -> None:
     for name in ("base", "tuned"):
         write_jsonl(f"data/generations/{name}.jsonl", many)
     main(NO_PARAMS)
-    examples = read_tsv("plots/evaluate/examples.tsv")
+    examples = read_tsv("data/tables/evaluate/examples.tsv")
     assert [row["record"] for row in examples] == [str(record) for record in range(1, 11) for _ in range(4)]
     assert [row["source"] for row in examples[:4]] == ["title", "reference", "base", "tuned"]
     texts = ["Brass Desk Lamp", "A desk lamp made of brass.", *['A 3" lamp, made of brass.'] * 2]
     assert [row["text"] for row in examples[:4]] == texts
     assert examples[7]["text"] == '"Lamp"'
-    assert len(Path("plots/evaluate/examples.tsv").read_text().splitlines()) == 1 + len(examples)
+    assert len(Path("data/tables/evaluate/examples.tsv").read_text().splitlines()) == 1 + len(examples)
 
 
 def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,23 +172,27 @@ def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatc
     assert scores["few_shot"]["answer_loss"] == 3.0
     assert list(scores["difference"]) == [f"tuned_minus_{name}" for name in ("base", "nearest", "title", "few_shot")]
     assert scores["difference"]["tuned_minus_few_shot"]["answer_loss"]["estimate"] == -1.0
-    assert Path("plots/evaluate/scores.tsv").read_text().count("\ttitle\t") == len(PLOTTED)
+    assert Path("data/tables/evaluate/scores.tsv").read_text().count("\ttitle\t") == len(PLOTTED)
     assert "few_shot " in outcome.line
-    assert {row["source"] for row in read_tsv("plots/evaluate/examples.tsv")} >= {"few_shot"}
+    assert {row["source"] for row in read_tsv("data/tables/evaluate/examples.tsv")} >= {"few_shot"}
 
 
 def test_generations_of_other_records_are_refused_and_the_last_result_stays(project: Path) -> None:
     main(NO_PARAMS)
-    before = Path("reports/evaluate.json").read_bytes()
+    before = Path("data/reports/evaluate.json").read_bytes()
     write_jsonl("data/generations/tuned.jsonl", reversed(rows(["", ""], 16.0)))
     with pytest.raises(UserError, match="Line 1 of the generations: uid is 'E1' for base and 'E2' for tuned"):
         main(NO_PARAMS)
-    assert Path("reports/evaluate.json").read_bytes() == before
+    assert Path("data/reports/evaluate.json").read_bytes() == before
 
 
 def test_another_process_writes_the_same_bytes_and_leaves_nothing_else(project: Path) -> None:
     main(NO_PARAMS)
-    results = [Path("reports/evaluate.json"), Path("metrics/evaluate.json"), *Path("plots/evaluate").iterdir()]
+    results = [
+        Path("data/reports/evaluate.json"),
+        Path("metrics/evaluate.json"),
+        *Path("data/tables/evaluate").iterdir(),
+    ]
     before = [path.read_bytes() for path in results]
     home, temporary = project / "home", project / "temporary"
     home.mkdir()

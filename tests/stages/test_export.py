@@ -58,7 +58,7 @@ def test_every_form_is_written(trained: Params) -> None:
     written = {path.name for path in Path("models/export").iterdir()}
     assert written == {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
     assert "{{ .Prompt }}" in Path("models/export/Modelfile").read_text()
-    assert json.loads(Path("reports/export.json").read_text())["prompts"] == len(TITLES)
+    assert json.loads(Path("data/reports/export.json").read_text())["prompts"] == len(TITLES)
 
 
 def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_left(trained: Params) -> None:
@@ -67,7 +67,7 @@ def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_le
     with pytest.raises(UserError, match=r"shelftalk-f16\.gguf renders the prompt .* and training saw"):
         export.main(trained)
     assert [path.name for path in Path("models/export").iterdir()] == ["marker.json"]
-    assert not Path("reports/export.json").exists()
+    assert not Path("data/reports/export.json").exists()
 
 
 @pytest.mark.parametrize("precision", ["f16", "q8_0"])

@@ -38,7 +38,8 @@ def finish(folder: Path, stage: str) -> float:
 
 def outputs(stage: str) -> list[str]:
     """The files and folders that a stage writes, by dvc.yaml."""
-    return [path for kind in ("outs", "metrics") for entry in PIPELINE[stage].get(kind, []) for path in entry]
+    entries = [entry for kind in ("outs", "metrics") for entry in PIPELINE[stage].get(kind, [])]
+    return [path for entry in entries for path in (entry if isinstance(entry, dict) else [entry])]
 
 
 def content(path: Path) -> Any:

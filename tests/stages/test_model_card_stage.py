@@ -35,7 +35,7 @@ METRICS = {
 def measured(project: Path) -> Params:
     """A project of whose stages only the metrics are there, as in a fresh clone."""
     for stage, metrics in METRICS.items():
-        write_json(f"reports/{stage}.json", metrics)
+        write_json(f"data/reports/{stage}.json", metrics)
     return params.load_params()
 
 

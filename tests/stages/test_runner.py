@@ -45,7 +45,7 @@ def runtime(folder: Path) -> dict[str, dict[str, object]]:
     ("body", "sentence"),
     [
         ("raise UserError('x is 1: set it to 2.')", "demo: x is 1: set it to 2.\n"),
-        ("open('no/such')", "demo: no/such: No such file or directory: the last good result is left as it was.\n"),
+        ("open('no/such')", "demo: no/such: No such file or directory.\n"),
         ("open('/dev/full', 'w').write('x' * 100_000)", "No space left on device"),
         ("raise OSError('no/such is no folder of a model')", "no/such is no folder of a model"),
         ("__import__('polars').read_parquet('no/such.parquet')", "no/such.parquet"),
@@ -63,6 +63,17 @@ def test_what_a_user_can_put_right_is_one_sentence(project: Path, body: str, sen
     assert "None" not in stopped.stderr
     assert len(stopped.stderr.splitlines()) == 1
     assert not (project / "runtime.json").exists()
+
+
+@pytest.mark.parametrize(("locked", "told"), [("other", False), ("demo", True)])
+def test_under_dvc_it_tells_how_earlier_results_come_back(
+    project: Path, monkeypatch: pytest.MonkeyPatch, locked: str, told: bool
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", "demo")
+    Path("dvc.lock").write_text(f"schema: '2.0'\nstages:\n  {locked}:\n    cmd: python demo.py\n")
+    refused, *more = demo(project, "raise UserError('x is 1: set it to 2.')").stderr.splitlines()
+    assert refused == "demo: x is 1: set it to 2."
+    assert ["`make restore`" in line for line in more] == [True] * told
 
 
 def test_a_fault_in_the_parameters_stops_a_stage_before_it_starts(project: Path) -> None:
@@ -133,6 +144,26 @@ def test_a_variant_is_chosen_on_the_command_line(project: Path) -> None:
     refused = demo(project, "print(*variant)", "other", variants=variants)
     assert refused.returncode == 2
     assert "choose from" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({}, "expandable_segments:True"),
+        ({"PYTORCH_ALLOC_CONF": "max_split_size_mb:64"}, "max_split_size_mb:64"),
+        ({"PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:64"}, "None"),
+    ],
+    ids=["default", "given", "older name"],
+)
+def test_memory_of_a_gpu_grows_in_segments_unless_otherwise_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], taken: str
+) -> None:
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    done = demo(project, "import os; return Outcome(str(os.environ.get('PYTORCH_ALLOC_CONF')))")
+    assert done.stdout.startswith(f"demo: {taken} (")
 
 
 def test_a_stage_ends_with_one_line_of_what_came_out(project: Path) -> None:

@@ -76,7 +76,7 @@ def adapter(folder: str = "models/adapter") -> dict[str, bytes]:
 
 def test_what_training_reached_is_written(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = train.main(params)
-    metrics = read_json("reports/train.json")
+    metrics = read_json("data/reports/train.json")
     assert (metrics["records"], metrics["rows"], metrics["rounds"]) == (24, 24, 1)
     assert metrics["steps"] == metrics["predicted_steps"] == metrics["kept_step"] == STEPS
     assert metrics["b_matrices_moved"] == metrics["b_matrices"] == 21  # seven in each of three layers
@@ -87,19 +87,19 @@ def test_what_training_reached_is_written(params: Params, capsys: pytest.Capture
     assert speed == pytest.approx(metrics["tokens_seen"] / seconds, rel=0.1)
     losses = f"{metrics['validation_loss_first']:.3f} to {metrics['validation_loss_kept']:.3f}"
     assert outcome.line == f"validation loss {losses} nats a token, {STEPS} steps at {speed:,} tokens/s"
-    assert Path("plots/train/training.tsv").read_text().startswith("step\tepoch\tloss\n1\t")
-    assert Path("plots/train/validation.tsv").read_text().startswith("step\tepoch\tloss\n0\t")
+    assert Path("data/tables/train/training.tsv").read_text().startswith("step\tepoch\tloss\n1\t")
+    assert Path("data/tables/train/validation.tsv").read_text().startswith("step\tepoch\tloss\n0\t")
     assert list(Path(".checkpoints").iterdir()) == []
     assert "Attention: sdpa" in capsys.readouterr().out
 
 
 def test_a_training_whose_curves_cannot_be_written_is_not_done_again(params: Params) -> None:
-    Path("plots/train").write_text("a file in the folder's place")
+    Path("data/tables/train").write_text("a file in the folder's place")
     with pytest.raises(OSError):
         train.main(params)
     before, [kept] = adapter(), Path(".checkpoints").iterdir()
     assert (kept / "round-1").is_dir()
-    Path("plots/train").unlink()
+    Path("data/tables/train").unlink()
     train.main(params)
     assert adapter() == before
     assert not kept.exists()
@@ -115,7 +115,7 @@ def test_the_audit_predicts_every_round(params: Params) -> None:
     rounds = set_train({"rounds": 5, "batch_size": 3, "packing": True})
     audit.main(params_for_stage("audit"))
     train.main(rounds)
-    seen, metrics = read_json("reports/audit.json"), read_json("reports/train.json")
+    seen, metrics = read_json("data/reports/audit.json"), read_json("data/reports/train.json")
     assert metrics["steps"] == seen["predicted_steps"] > STEPS // 2
     assert metrics["rows"] == seen["rows"]
     plan_steps(seen["predicted_steps"] + 1)
@@ -136,11 +136,11 @@ def test_a_killed_run_goes_on_to_the_same_adapter(params: Params, capsys: pytest
     capsys.readouterr()
     train.main(params)
     assert f"Going on from step {step}" in capsys.readouterr().out
-    resumed, metrics = adapter(), read_json("reports/train.json")
+    resumed, metrics = adapter(), read_json("data/reports/train.json")
     train.main(params)
     assert "Going on" not in capsys.readouterr().out
     assert adapter() == resumed
-    assert read_json("reports/train.json") == metrics
+    assert read_json("data/reports/train.json") == metrics
 
 
 @contextmanager
@@ -192,7 +192,7 @@ def alone(params: Params) -> dict[str, Any]:
     train.main(rounds)
     shutil.copytree("models/adapter", "alone")
     set_train({"batch_size": 2})
-    return read_json("reports/train.json")
+    return read_json("data/reports/train.json")
 
 
 def test_the_stage_starts_the_processes_that_its_parameters_name(params: Params) -> None:
@@ -205,7 +205,7 @@ def test_the_stage_starts_the_processes_that_its_parameters_name(params: Params)
 
 def check_metrics(alone: dict[str, Any], rel: float) -> None:
     """Two processes reached the losses of one."""
-    found = read_json("reports/train.json")
+    found = read_json("data/reports/train.json")
     assert found.keys() == alone.keys()
     for name, value in alone.items():
         assert found[name] == (pytest.approx(value, rel=rel) if "loss" in name else value), name
@@ -242,7 +242,7 @@ def test_a_model_sharded_over_processes_reaches_what_a_whole_one_does(alone: dic
     check_adapter()
     assert output.count("step 3 of 3") == 2
     assert "Traceback" not in output and "warn" not in output.lower(), output
-    whole, metrics = adapter(), read_json("reports/train.json")
+    whole, metrics = adapter(), read_json("data/reports/train.json")
 
     shutil.rmtree("models/adapter")
     status, output = ended(SHARDED, str(FSDP_ON_A_CPU), "--killed-at", "5")  # step 2 of round 2
@@ -252,7 +252,7 @@ def test_a_model_sharded_over_processes_reaches_what_a_whole_one_does(alone: dic
     [going_on] = [line for line in output.splitlines() if line.startswith("Going on")]
     assert "Going on from step 2" in going_on and "round-2-steps" in going_on
     assert adapter() == whole
-    assert read_json("reports/train.json") == metrics
+    assert read_json("data/reports/train.json") == metrics
 
 
 def test_a_model_sharded_over_processes_computes_in_16_bits_and_sums_in_32(
@@ -261,7 +261,7 @@ def test_a_model_sharded_over_processes_computes_in_16_bits_and_sums_in_32(
     monkeypatch.setattr(loading, "compute_dtype", lambda: torch.bfloat16)
     plan_steps(2)
     train.main(set_train({"batch_size": 4, "max_steps": 2}))
-    alone = read_json("reports/train.json")
+    alone = read_json("data/reports/train.json")
     set_train({"batch_size": 2, "launcher": f"{SHARDED} -m"})
     status, output = ended(SHARDED, str(FSDP_ON_A_CPU), "--dtype", "bfloat16")
     assert status == 0, output
@@ -271,7 +271,7 @@ def test_a_model_sharded_over_processes_computes_in_16_bits_and_sums_in_32(
 def test_4_bit_weights_are_sharded_too(params: Params) -> None:
     plan_steps(2)
     train.main(set_train({"batch_size": 4, "max_steps": 2, "four_bit": True}))
-    alone = read_json("reports/train.json")
+    alone = read_json("data/reports/train.json")
     set_train({"batch_size": 2, "launcher": f"{SHARDED} -m"})
     status, output = ended(SHARDED, str(FSDP_ON_A_CPU))
     assert status == 0, output

@@ -3,8 +3,9 @@
 Covers the base model with a new adapter. Does not load trained adapters: src/models/loading.py does.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from src.models import loading, processes
 from src.models.adapter import LINEAR_LAYERS
@@ -14,6 +15,8 @@ from src.params import TrainParams
 
 if TYPE_CHECKING:
     from peft import PeftModel
+
+Compiler = str | Callable[..., Any]
 
 
 def check_supported(train: TrainParams, base: Path) -> None:
@@ -59,4 +62,21 @@ def load_trainable(base: Path, train: TrainParams, attention: str = "sdpa") -> "
     )
     adapted = cast("PeftModel", get_peft_model(model, lora))
     trained_logits_only(adapted)
+    if train.compile:
+        compile_layers(adapted)
     return adapted
+
+
+def compile_layers(model: "PeftModel", compiler: Compiler = "inductor") -> None:
+    """Compiles each layer by itself: they share their code, which rows of other lengths reuse.
+
+    As a whole the model would be compiled in pieces, since its loss picks the trained tokens, and its weights would get
+    other names.
+
+    Args:
+        model: the base model with its adapter.
+        compiler: torch.compile's backend.
+    """
+    decoder: Any = model.get_base_model().base_model
+    for layer in decoder.layers:
+        layer.compile(dynamic=True, backend=compiler)
