@@ -5,6 +5,7 @@ Changes and recipes are reproduced in the background, in as many copies as there
 
 import itertools
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from src.export.card_code import quoted
+from src.export.model_card import EXAMPLE_TITLE
+from src.files import read_jsonl
 from tests.changes import RECIPES, TOY, last_stage, parameters, recipes_by_records
 from tests.scratch import (
     ENVIRONMENT,
@@ -61,6 +65,20 @@ def test_the_whole_dag_runs_and_is_up_to_date(reproduced: tuple[Path, str]) -> N
     assert json.loads((folder / "metrics/sample.json").read_text())["shared_titles"] == 0
     assert json.loads((folder / "metrics/export.json").read_text())["prompts"] == SMALL["export.check_prompts"]
     assert {path.name for path in (folder / "models/export").iterdir()} == EXPORTED
+    config = json.loads((folder / "models/export/adapter/adapter_config.json").read_text())
+    assert config["base_model_name_or_path"].startswith("embedded@sha256:")
+
+
+def test_the_lines_of_the_model_card_give_the_answers_that_were_measured(
+    reproduced: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(reproduced[0])
+    [lines] = re.findall(r"(?s)```python\n(.*?)```", Path("models/MODEL_CARD.md").read_text(encoding="utf-8"))
+    assert quoted(EXAMPLE_TITLE) in lines
+    answers = read_jsonl("data/generations/tuned.jsonl")
+    for row in answers:
+        exec(lines.replace(quoted(EXAMPLE_TITLE), quoted(row["title"])), {})
+    assert capsys.readouterr().out.splitlines() == [row["answer"] for row in answers]
 
 
 def test_output_is_quiet_and_every_stage_ends_with_its_line(reproduced: tuple[Path, str]) -> None:

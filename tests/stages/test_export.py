@@ -15,6 +15,7 @@ from src.inference.engine import Sampling
 from src.inference.transformers_engine import TransformersEngine
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_trainable
+from src.models.base_note import describe_base
 from src.models.loading import load_base
 from src.numerics import seed_everything
 from src.params import Params
@@ -48,7 +49,8 @@ def trained(project: Path, base_folder: Path) -> Params:
     seed_everything(1)
     model = load_trainable(base_folder, whole.train)
     Path("models/adapter").mkdir()
-    save_adapter(model, load_tokenizer(base_folder, "chat"), Path("models/adapter"))
+    note = describe_base(base_folder, whole.train.four_bit)
+    save_adapter(model, load_tokenizer(base_folder, "chat"), note, Path("models/adapter"))
     write_jsonl("data/prompts/test.jsonl", records(whole.format.instruction))
     return whole
 
