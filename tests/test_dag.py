@@ -98,6 +98,14 @@ def test_plots_and_metrics_are_shown(reproduced: tuple[Path, str]) -> None:
     assert "rougeL" in call(folder, "dvc", "metrics", "show", "--json")
 
 
+def test_results_lie_once_on_the_disk(reproduced: tuple[Path, str]) -> None:
+    """Linked with DVC's cache, which takes a copy in a folder for a link where `reflink` comes first in cache.type."""
+    results = [path for name in ("models", "data") for path in (reproduced[0] / name).rglob("*") if path.is_file()]
+    large = [path for path in results if path.suffix in (".safetensors", ".gguf", ".parquet", ".jsonl")]
+    copied = [path for path in large if path.stat().st_nlink < 2]
+    assert large and {path.relative_to(reproduced[0]).parts[:2] for path in copied} <= {("models", "embedded")}
+
+
 def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, str], tmp_path: Path) -> None:
     original, folder = reproduced[0], copy_project(reproduced[0], tmp_path / "copy")
     assert "up to date" in call(folder, "dvc", "status")
