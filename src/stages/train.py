@@ -20,7 +20,7 @@ from src.numerics import seed_everything
 from src.params import Params, TrainParams
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import Outcome, run_stage
-from src.training.checkpoints import training_fingerprint
+from src.training.checkpoints import CHECKPOINTS, training_fingerprint
 from src.training.evidence import training_evidence, training_throughput
 from src.training.refusals import refuse_other_steps
 from src.training.rounds import TrainingContext, train_rounds
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BASE, PROMPTS, PLAN = Path("models/base"), Path("data/prompts"), Path("data/training_plan.json")
-ADAPTER, CHECKPOINTS = Path("models/adapter"), Path(".checkpoints")
+ADAPTER = Path("models/adapter")
 
 
 def main(params: Params) -> Outcome:
