@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.models.licence import declared_licence, keep_licence, kept_licence
+from src.models.sources import copy_model, download_model
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,30 @@ def test_the_licence_is_what_the_readme_declares(tmp_path: Path, readme: str | N
     keep_licence(source, folder)
     assert kept_licence(folder) == expected
     assert len(list(folder.iterdir())) == bool(expected)
+
+
+def test_a_copied_model_keeps_its_licence_and_not_its_readme(tmp_path: Path) -> None:
+    for name in ("source", "folder"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "source/README.md").write_text("---\nlicense: mit\n---\n")
+    copy_model(tmp_path / "source", tmp_path / "folder")
+    assert kept_licence(tmp_path / "folder") == {"license": "mit"}
+    assert not (tmp_path / "folder/README.md").exists()
+
+
+def test_the_readme_is_fetched_from_a_hub_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def fetched(repository: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.extend(allow_patterns)
+        (tmp_path / "README.md").write_text("---\nlicense: llama3.2\n---\n")
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetched)
+    (tmp_path / "folder").mkdir()
+    download_model("owner/name", "abc", tmp_path / "folder")
+    assert "README.md" in asked
+    assert kept_licence(tmp_path / "folder") == {"license": "llama3.2"}
 
 
 def test_the_embedded_model_has_the_projects_licence() -> None:
