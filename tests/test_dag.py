@@ -32,6 +32,13 @@ from tests.scratch import (
 AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export", "model_card"]
 NOT_FOR_EVALUATION = {"score_cleaning", "export", "model_card"}
 
+MODEL_WEIGHTS = (
+    "models/base/model.safetensors",
+    "models/adapter/adapter_model.safetensors",
+    "models/export/merged/model.safetensors",
+    "models/export/shelftalk-f16.gguf",
+    "models/export/shelftalk-q8_0.gguf",
+)
 EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
 
 
@@ -100,10 +107,8 @@ def test_plots_and_metrics_are_shown(reproduced: tuple[Path, str]) -> None:
 
 def test_results_lie_once_on_the_disk(reproduced: tuple[Path, str]) -> None:
     """Linked with DVC's cache, which takes a copy in a folder for a link where `reflink` comes first in cache.type."""
-    results = [path for name in ("models", "data") for path in (reproduced[0] / name).rglob("*") if path.is_file()]
-    large = [path for path in results if path.suffix in (".safetensors", ".gguf", ".parquet", ".jsonl")]
-    copied = [path for path in large if path.stat().st_nlink < 2]
-    assert large and {path.relative_to(reproduced[0]).parts[:2] for path in copied} <= {("models", "embedded")}
+    linked = ("data/split/train.parquet", "data/prompts/train.jsonl", *MODEL_WEIGHTS)
+    assert {name: (reproduced[0] / name).stat().st_nlink for name in linked} == dict.fromkeys(linked, 2)
 
 
 def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, str], tmp_path: Path) -> None:
