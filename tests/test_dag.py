@@ -108,7 +108,7 @@ def test_plots_and_metrics_are_shown(reproduced: tuple[Path, str]) -> None:
 def test_results_lie_once_on_the_disk(reproduced: tuple[Path, str]) -> None:
     """Linked with DVC's cache, which takes a copy in a folder for a link where `reflink` comes first in cache.type."""
     linked = ("data/split/train.parquet", "data/prompts/train.jsonl", *MODEL_WEIGHTS)
-    assert {name: (reproduced[0] / name).stat().st_nlink for name in linked} == dict.fromkeys(linked, 2)
+    assert [name for name in linked if (reproduced[0] / name).stat().st_nlink < 2] == []
 
 
 def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, str], tmp_path: Path) -> None:
