@@ -63,6 +63,7 @@ def main() -> None:
 def train_adapter(task: AgreementTask) -> dict[str, Any]:
     """Trains and saves an adapter; its losses, and whether the labels that reached the model are right."""
     from src.models.adapter import save_adapter
+    from src.models.base_note import describe_base
     from src.training.history import collect_run
 
     train, base = TrainParams(**task.train), Path(task.base)
@@ -73,7 +74,7 @@ def train_adapter(task: AgreementTask) -> dict[str, Any]:
     trainer.train()
     curves = collect_run(trainer)
     model = cast("PeftModel", trainer.model)
-    save_adapter(model, tokenizer, Path(task.adapter))
+    save_adapter(model, tokenizer, describe_base(base, train.four_bit), Path(task.adapter))
     results = {
         "attention": kernel.reason,
         "labels_right": labels_right,

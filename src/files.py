@@ -46,12 +46,21 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
+        set_usual_permissions(partial)
         if final.exists():
             os.rename(final, old)
         os.rename(partial, final)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def set_usual_permissions(folder: Path) -> None:
+    """Lets everybody read a folder's files who may read the folder: safetensors writes its own for the owner alone."""
+    usual = folder.stat().st_mode & 0o666  # as the umask left it
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(usual)
 
 
 def write_json(path: str | Path, value: object) -> None:

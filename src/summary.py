@@ -17,6 +17,7 @@ from typing import Any
 
 from src.errors import UserError
 from src.files import read_json, read_tsv
+from src.git_advice import git_advice
 
 TRAIN, EVALUATE = Path("reports/train.json"), Path("reports/evaluate.json")
 EXAMPLES = Path("plots/evaluate/examples.tsv")
@@ -89,7 +90,8 @@ def main() -> None:
     """Prints the summary as wide as the terminal."""
     width = min(shutil.get_terminal_size((100, 24)).columns, WIDEST)
     try:
-        print("", *summary_lines(width), sep="\n")
+        advice = (fill(line, width) for line in git_advice())
+        print("", *summary_lines(width), *advice, sep="\n")
     except FileNotFoundError as error:
         sys.exit(f"summary: {error.filename} is missing: run `make repro`, which writes it.")
     except UserError as error:

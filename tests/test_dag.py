@@ -5,6 +5,7 @@ Changes and recipes are reproduced in the background, in as many copies as there
 
 import itertools
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from src.export.card_code import quoted
+from src.export.model_card import EXAMPLE_TITLE
+from src.files import read_jsonl
 from tests.changes import RECIPES, TABLES, TOY, last_stage, parameters, recipes_by_records
 from tests.scratch import (
     ROOT,
@@ -27,6 +31,13 @@ AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export", "model_card",
 NOT_FOR_EVALUATION = {"score_cleaning", "export", "model_card", "gather"}
 
 LARGE = 100_000  # bytes; smaller are the metrics and the run cache's own entries, which DVC leaves writable
+MODEL_WEIGHTS = (
+    "models/base/model.safetensors",
+    "models/adapter/adapter_model.safetensors",
+    "models/export/merged/model.safetensors",
+    "models/export/shelftalk-f16.gguf",
+    "models/export/shelftalk-q8_0.gguf",
+)
 EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
 
 
@@ -60,6 +71,20 @@ def test_the_whole_dag_runs_and_is_up_to_date(reproduced: tuple[Path, str]) -> N
     assert json.loads((folder / "reports/sample.json").read_text())["shared_titles"] == 0
     assert json.loads((folder / "reports/export.json").read_text())["prompts"] == SMALL["export.check_prompts"]
     assert {path.name for path in (folder / "models/export").iterdir()} == EXPORTED
+    config = json.loads((folder / "models/export/adapter/adapter_config.json").read_text())
+    assert config["base_model_name_or_path"].startswith("embedded@sha256:")
+
+
+def test_the_lines_of_the_model_card_give_the_answers_that_were_measured(
+    reproduced: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(reproduced[0])
+    [lines] = re.findall(r"(?s)```python\n(.*?)```", Path("models/MODEL_CARD.md").read_text(encoding="utf-8"))
+    assert quoted(EXAMPLE_TITLE) in lines
+    answers = read_jsonl("data/generations/tuned.jsonl")
+    for row in answers:
+        exec(lines.replace(quoted(EXAMPLE_TITLE), quoted(row["title"])), {})
+    assert capsys.readouterr().out.splitlines() == [row["answer"] for row in answers]
 
 
 def test_output_is_quiet_and_every_stage_ends_with_its_line(reproduced: tuple[Path, str]) -> None:
@@ -107,6 +132,12 @@ def test_the_page_of_plots_loads_nothing(reproduced: tuple[Path, str]) -> None:
     for name, version in {"vega": "5.33.1", "vega-lite": "5.21.0", "vega-embed": "6.29.0"}.items():
         assert f"{name} {version}" in page and f'<script id="{name}">' in page and f'"{version}"' in page
     assert "Redistribution and use in source and binary forms" in page
+
+
+def test_results_lie_once_on_the_disk(reproduced: tuple[Path, str]) -> None:
+    """Linked with DVC's cache, which takes a copy in a folder for a link where `reflink` comes first in cache.type."""
+    linked = ("data/split/train.parquet", "data/prompts/train.jsonl", *MODEL_WEIGHTS)
+    assert [name for name in linked if (reproduced[0] / name).stat().st_nlink < 2] == []
 
 
 def test_a_copy_of_the_reproduced_project_is_up_to_date(reproduced: tuple[Path, str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,6 +80,21 @@ def test_a_folder_takes_its_place_when_all_is_written() -> None:
         (partial / "b").write_text("new")
         assert Path("out/a").read_text() == "old"
     assert listing() == ["out", "out/b"]
+
+
+def test_the_files_of_a_folder_are_readable_as_the_umask_says() -> None:
+    """safetensors writes them for the owner alone."""
+    from safetensors.numpy import save_file
+
+    for umask, expected in ((0o022, 0o644), (0o027, 0o640), (0o077, 0o600)):
+        before = os.umask(umask)
+        try:
+            with files.atomic_folder("out") as partial:
+                (partial / "below").mkdir()
+                save_file({"a": np.ones(3)}, partial / "below/weights.safetensors")
+        finally:
+            os.umask(before)
+        assert Path("out/below/weights.safetensors").stat().st_mode & 0o777 == expected
 
 
 def test_an_error_leaves_the_old_folder() -> None:

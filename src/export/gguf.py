@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 FILE_TYPES = {"f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}  # our names of precisions, and the gguf package's
 FILES = {precision: f"shelftalk-{precision}.gguf" for precision in FILE_TYPES}
 
-# The first two write a line for each tensor; auto_round repeats warnings of transformers whose logger is silenced.
-TALKATIVE = ("hf-to-gguf", "gguf.gguf_writer", "autoround")
+# The first two write a line for each tensor; auto_round repeats warnings of transformers whose logger is silenced;
+# gguf.vocab warns of tokenizers that put a begin token between two texts, as Llama 3's do: no prompt here has two.
+TALKATIVE = ("hf-to-gguf", "gguf.gguf_writer", "autoround", "gguf.vocab")
 
 
 def convert_to_gguf(model: Path, target: Path, precision: str, name: str) -> None:

@@ -3,27 +3,44 @@
 Covers the wording, filled from parameters and metrics. Does not measure anything.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from src.export.card_code import Loading, loading_lines
+from src.export.card_metadata import CardMetadata, render_metadata, tuned_scores
 from src.scoring.scores import SCORES
 from src.scoring.systems import SYSTEMS
 
+if TYPE_CHECKING:
+    from src.models.base_note import BaseNote
+
 EMBEDDED_BASE = "models/embedded"  # base.folder of the model that comes with the project
+EXPORTED_ADAPTER = "models/export/adapter"
+EXAMPLE_TITLE = "Tumblewright Bamboo Desk Lamp, Olive, 45 cm high"
 GGUF_NAMES = {"f16": "16 bits", "q8_0": "8 bits (Q8_0)"}
 
-# What model hubs read: the library that loads the adapter, the task, and tags to find it by.
-FRONT_MATTER = "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, product-descriptions]\n---"
+# What an adapter has learnt is the difference from these weights, by how they were loaded.
+LOADED = {
+    "nf4": "The adapter belongs on the base in 4 bits: NF4 with double quantisation, computing in {dtype}. On the base "
+    "as it is stored it answers otherwise, and that is what `AutoPeftModelForCausalLM` loads by itself.",
+    "stored": "The adapter belongs on the base in 4 bits, as it is stored, computing in {dtype}.",
+    "none": "The adapter belongs on the base as it is stored, computing in {dtype}. On a quantised one it answers "
+    "otherwise.",
+}
 
 
 class ModelFacts(NamedTuple):
     """What the model was made from and how, in a reader's words."""
 
-    base: str
+    base: "BaseNote"
+    base_place: str
+    """Where its base is: a hub's repository, or a folder of the project."""
     data: str
+    language: str | None
+    """ISO 639-1, where it is known."""
     template: str
     instruction: str
     question: str
-    four_bit: bool
+    max_new_tokens: int
     embedded_base: bool
     synthetic_data: bool
 
@@ -32,18 +49,31 @@ def render_model_card(facts: ModelFacts, metrics: dict[str, dict[str, Any]]) -> 
     """A model card in Markdown.
 
     Args:
-        facts: from the parameters.
+        facts: from the parameters and the adapter's note of its base.
         metrics: what audit, train, evaluate and export measured, by the stage's name.
     """
     sections = [
-        FRONT_MATTER,
+        render_metadata(card_metadata(facts), metrics["evaluate"]),
         heading_section(facts),
+        loading_section(facts),
         training_section(metrics["audit"], metrics["train"]),
         evaluation_section(metrics["evaluate"]),
+        limits_section(facts, metrics["evaluate"]),
         parity_section(metrics["export"]),
-        usage_section(facts),
+        usage_section(),
+        licence_section(facts),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def card_metadata(facts: ModelFacts) -> CardMetadata:
+    """What the metadata block tells beside the scores."""
+    return CardMetadata(
+        base_repository=facts.base["name"] if facts.base["revision"] else None,
+        dataset="shelftalk-synthetic" if facts.synthetic_data else facts.data.split(".")[0],
+        language=facts.language,
+        licence=facts.base["licence"],
+    )
 
 
 def heading_section(facts: ModelFacts) -> str:
@@ -56,10 +86,29 @@ def heading_section(facts: ModelFacts) -> str:
             "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products."
         )
     made_from = (
-        f"- Base model: {facts.base}\n- Data: {facts.data}\n- Template: {facts.template}\n"
-        f"- Method: {'QLoRA, the base in 4-bit NF4' if facts.four_bit else 'LoRA'}"
+        f"- Base model: {describe_base(facts)}\n- Data: {facts.data}\n- Template: {facts.template}\n"
+        f"- Method: {'LoRA' if facts.base['quantisation'] == 'none' else 'QLoRA, the base in 4-bit NF4'}"
     )
     return "\n\n".join(["# A model that describes a product from its title", *notes, made_from])
+
+
+def describe_base(facts: ModelFacts) -> str:
+    """The base by its name: a repository at its commit, or a folder, and the hash of the weights."""
+    revision = facts.base["revision"]
+    kind = f" at commit `{revision}`" if revision else ", a folder and no repository of a hub"
+    return f"`{facts.base_place}`{kind}; SHA-256 of its weights `{facts.base['sha256']}`"
+
+
+def loading_section(facts: ModelFacts) -> str:
+    """The lines that load and ask it as it was evaluated."""
+    loading = Loading(
+        facts.base, facts.base_place, EXPORTED_ADAPTER, facts.instruction, facts.question, facts.max_new_tokens
+    )
+    loaded = LOADED[facts.base["quantisation"]].format(dtype=facts.base["dtype"])
+    return (
+        f"## Load it\n\n{loaded} These lines load it as it was trained and ask it as it was evaluated; put your own "
+        f"places of base and adapter in:\n\n```python\n{loading_lines(loading, EXAMPLE_TITLE)}\n```"
+    )
 
 
 def training_section(audit: dict[str, Any], train: dict[str, Any]) -> str:
@@ -99,11 +148,36 @@ def parity_section(export: dict[str, Any]) -> str:
     )
 
 
-def usage_section(facts: ModelFacts) -> str:
-    """How to ask it."""
+def limits_section(facts: ModelFacts, scores: dict[str, Any]) -> str:
+    """What the figures do not cover, and what the model gets wrong."""
+    wrong = next((f"{value:.1f}%" for score, value in tuned_scores(scores) if score.name == "facts_wrong"), "some")
+    limits = [
+        f"It invents: of the facts that its answers stated {wrong} were wrong. Check an answer before you publish it.",
+        "It was measured on titles like those that it was trained on, and on no others.",
+        f"It was measured with greedy answers of at most {facts.max_new_tokens} tokens; sampled ones were not.",
+        f"The language of its data is {facts.language or 'not known: nothing filtered it'}; others were not measured.",
+        "What it may have taken over from its base and its data, such as bias, was not measured.",
+    ]
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
+
+
+def usage_section() -> str:
+    """How to ask the other forms."""
     return (
-        "## Use\n\n"
-        '`ollama create shelftalk -f Modelfile`, then `ollama run shelftalk "TITLE"`. In a library, the chat template '
-        f"in the files renders the prompt it was trained on: system turn `{facts.instruction}`, user turn "
-        f"`{facts.question}`."
+        "## Other programs\n\n"
+        '`ollama create shelftalk -f Modelfile`, then `ollama run shelftalk "TITLE"`. The merged weights and the GGUF '
+        "files need neither peft nor bitsandbytes; the chat template in the files renders the prompt it was trained on."
     )
+
+
+def licence_section(facts: ModelFacts) -> str:
+    """The licence of the base, or that it is not known."""
+    known = facts.base["licence"]
+    if not known:
+        return (
+            "## Licence\n\nThe base declares none that could be read, so none is given here: look it up before you "
+            "publish this model, which is made from it."
+        )
+    named = known.get("license_name", known["license"])
+    link = f" ({known['license_link']})" if "license_link" in known else ""
+    return f"## Licence\n\n{named}{link}, as its base declares."

@@ -17,24 +17,28 @@ if TYPE_CHECKING:
     from torch.nn import Module, Parameter
     from transformers import PreTrainedTokenizerBase
 
+    from src.models.base_note import BaseNote
+
 # What an adapter is on: every linear layer of a Llama but the output layer. peft's "all-linear" finds the same, but
 # how it writes them depends on their number: up to 19 by their full names, more as these seven endings (peft 0.21.2).
 LINEAR_LAYERS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
 
-BASE_FILE = "base.json"  # beside an adapter: which base it was trained on
+BASE_FILE = "base.json"  # beside an adapter: which base it was trained on, and how that was loaded
 
 
 def save_adapter(
     model: "PeftModel",
     tokenizer: "PreTrainedTokenizerBase",
+    base: "BaseNote",
     folder: Path,
     weights: "dict[str, Tensor] | None" = None,
 ) -> None:
-    """Saves an adapter's weights and configuration, its base's digest, and the tokenizer with its template.
+    """Saves an adapter's weights and configuration, the note of its base, and the tokenizer with its template.
 
     Args:
         model: the base model with its adapter.
         tokenizer: what the adapter was trained with; its chat template travels with it.
+        base: what it was trained on.
         folder: an existing folder to write to.
         weights: the whole weights by name, where `model` holds a shard of them.
     """
@@ -43,18 +47,10 @@ def save_adapter(
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card: the model_card stage writes one
     config = read_json(folder / "adapter_config.json")
     config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, whose order changes
+    # peft names the folder that the base was loaded from, which no other machine has.
+    config |= {"base_model_name_or_path": base["name"], "revision": base["revision"]}
     write_json(folder / "adapter_config.json", config)
-    record_base(Path(config["base_model_name_or_path"]), folder)
-
-
-def record_base(base: Path, adapter: Path) -> None:
-    """Writes beside an adapter which base it was trained on.
-
-    Args:
-        base: the base model's folder.
-        adapter: the adapter's folder.
-    """
-    write_json(adapter / BASE_FILE, {"sha256": weights_digest(base)})
+    write_json(folder / BASE_FILE, base)
 
 
 def weights_digest(base: Path) -> str:

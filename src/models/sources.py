@@ -9,6 +9,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from src.errors import UserError
+from src.models.licence import README, keep_licence
 from src.models.refusals import changed_model_file
 from src.params import BaseParams
 
@@ -37,7 +38,8 @@ def download_model(repository: str, revision: str, folder: Path) -> None:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        copy_model(Path(snapshot_download(repository, revision=revision, allow_patterns=MODEL_FILES)), folder)
+        patterns = [*MODEL_FILES, README]
+        copy_model(Path(snapshot_download(repository, revision=revision, allow_patterns=patterns)), folder)
     except HfHubHTTPError as error:
         raise UserError(
             f"base.repository {repository!r} at base.revision {revision!r} was refused by the hub "
@@ -55,7 +57,7 @@ def download_model(repository: str, revision: str, folder: Path) -> None:
 
 
 def copy_model(source: Path, folder: Path) -> None:
-    """Copies a model's configuration, tokenizer and safetensors.
+    """Copies a model's configuration, tokenizer and safetensors, and what its README declares as its licence.
 
     Args:
         source: the folder of a model.
@@ -71,6 +73,7 @@ def copy_model(source: Path, folder: Path) -> None:
     for pattern in MODEL_FILES:
         for path in source.glob(pattern):
             shutil.copyfile(path, folder / path.name)
+    keep_licence(source, folder)
 
 
 def find_changed_file(folder: Path) -> Path | None:

@@ -1,36 +1,58 @@
-"""Writes the model card, models/MODEL_CARD.md, from the parameters and the metrics of four stages.
+"""Writes the model card, models/MODEL_CARD.md, from the parameters, the adapter's base.json and four stages' metrics.
 
 It tells what the exported model is, how it was trained and what it scores: the README.md of its repository on a model
 hub. A stage of its own, so that the model is not merged and converted again for a new score or another wording.
 """
 
+from pathlib import Path
+
 from src.export.model_card import EMBEDDED_BASE, ModelFacts, render_model_card
 from src.files import atomic_file, read_json
-from src.models.sources import base_origin
 from src.params import Params
 from src.stages.runner import Outcome, run_stage
 
 MODEL_CARD = "models/MODEL_CARD.md"
+BASE_NOTE = "models/adapter/base.json"
 STAGES = ("audit", "train", "evaluate", "export")
 
 
 def main(params: Params) -> Outcome:
     """Writes the model card."""
+    base = read_json(BASE_NOTE)
+    # The one folder with invented records; what a user sets instead is taken for real.
+    synthetic = params.data.raw.startswith("data/sample/")
     facts = ModelFacts(
-        base=base_origin(params.base),
-        data=params.data.raw,
+        base=base,
+        base_place=base["name"] if base["revision"] else folder_name(params.base.folder),
+        data=params.data.raw if synthetic else Path(params.data.raw).name,
+        language=known_language(params.clean.language, synthetic),
         template=params.format.template,
         instruction=params.format.instruction,
         question=params.format.question,
-        four_bit=params.train.four_bit,
+        max_new_tokens=params.generate.max_new_tokens,
         embedded_base=(params.base.source, params.base.folder) == ("local", EMBEDDED_BASE),
-        # The one folder with invented records; what a user sets instead is taken for real.
-        synthetic_data=params.data.raw.startswith("data/sample/"),
+        synthetic_data=synthetic,
     )
     metrics = {stage: read_json(f"data/reports/{stage}.json") for stage in STAGES}
     with atomic_file(MODEL_CARD) as partial:
         partial.write_text(render_model_card(facts, metrics), encoding="utf-8")
     return Outcome(f"{MODEL_CARD} has the figures of {', '.join(STAGES)}")
+
+
+def folder_name(folder: str) -> str:
+    """A base model's folder as others may read it: of one outside the project the name alone."""
+    path = Path(folder)
+    return path.resolve().name if path.is_absolute() or ".." in path.parts else path.as_posix()
+
+
+def known_language(kept: str, synthetic: bool) -> str | None:
+    """The language of the data; None where nothing says so.
+
+    Args:
+        kept: clean.language.
+        synthetic: whether the data is the invented catalogue, which is English.
+    """
+    return kept if kept != "any" else ("en" if synthetic else None)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
 from src.models import backends, processes
-from src.models.adapter import copy_trained_weights, save_adapter, weights_digest
+from src.models.adapter import copy_trained_weights, save_adapter
 from src.models.attention import Attention, choose_attention
+from src.models.base_note import BaseNote, describe_base
 from src.models.sources import base_origin
 from src.numerics import seed_everything
 from src.params import Params, TrainParams
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import Outcome, run_stage
-from src.training.checkpoints import training_fingerprint
+from src.training.checkpoints import CHECKPOINTS, training_fingerprint
 from src.training.evidence import device_name, training_evidence, training_throughput
 from src.training.refusals import refuse_other_steps
 from src.training.rounds import TrainingContext, train_rounds
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BASE, PROMPTS, PLAN = Path("models/base"), Path("data/prompts"), Path("data/training_plan.json")
-ADAPTER, CHECKPOINTS = Path("models/adapter"), Path(".checkpoints")
+ADAPTER = Path("models/adapter")
 
 
 def main(params: Params) -> Outcome:
@@ -50,13 +51,13 @@ def main(params: Params) -> Outcome:
     context = TrainingContext(tokenizer, rows.validation, rows.names, train, attention)
     run = train_rounds(model, context, rows.rounds, checkpoints)
     metrics = training_evidence(model, run, steps)
-    write_adapter(model, tokenizer)
+    base = write_adapter(model, tokenizer, params)
 
     write_tsv("data/tables/train/training.tsv", run.training_loss)
     write_tsv("data/tables/train/validation.tsv", run.validation_loss)
     sizes = {"records": len(records["train"]), "rows": sum(rows.per_round()), "rounds": train.rounds}
-    base = {"base": base_origin(params.base), "base_sha256": weights_digest(BASE)}
-    write_json("data/reports/train.json", sizes | metrics | base)
+    origin = {"base": base_origin(params.base), "base_sha256": base["sha256"]}
+    write_json("data/reports/train.json", sizes | metrics | origin)
     write_json("metrics/train.json", {"device": device_name(), "validation_loss": metrics["validation_loss_kept"]})
     shutil.rmtree(checkpoints, ignore_errors=True)  # not before all is in place: until then training can be resumed
     measured = training_throughput(run)
@@ -82,18 +83,24 @@ def planned_steps(rows: TrainingRows, train: TrainParams, attention: Attention) 
     return steps
 
 
-def write_adapter(model: "PeftModel", tokenizer: "PreTrainedTokenizerBase") -> None:
+def write_adapter(model: "PeftModel", tokenizer: "PreTrainedTokenizerBase", params: Params) -> BaseNote:
     """Writes the adapter from the main process, which goes on alone: the others end here.
 
     Args:
         model: the base model with its adapter, sharded or whole.
         tokenizer: with the chat template that it was trained in.
+        params: the parameters.
+
+    Returns:
+        What it was trained on.
     """
     weights = copy_trained_weights(model)  # every process has to ask for its shards
     if not processes.is_main():
         sys.exit()
+    base = describe_base(BASE, params.train.four_bit, params.base)
     with atomic_folder(ADAPTER) as folder:
-        save_adapter(model, tokenizer, folder, weights)
+        save_adapter(model, tokenizer, base, folder, weights)
+    return base
 
 
 def launch_processes(params: Params) -> None:

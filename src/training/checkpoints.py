@@ -19,18 +19,25 @@ from src.models.sources import hash_file
 from src.params import PIPELINE, Params, declared_params, read_yaml
 from src.training.refusals import disk_advice
 
-STAGE = "train"
+STAGE, CHECKPOINTS = "train", Path(".checkpoints")  # a folder in there for each training, by its fingerprint
 MANIFEST = "complete.json"  # written last: the size and the SHA-256 of every other file
 WITHOUT_EFFECT = {("train", "launcher"), ("train", "save_steps")}  # training may be resumed after these changed
 
 
-def training_fingerprint(params: Params) -> str:
+def training_fingerprint(params: Params, world_size: int | None = None, sharded: bool | None = None) -> str:
     """A name for everything that training depends on: what dvc.yaml declares for the stage, and the processes.
 
     So a checkpoint is used again exactly where DVC finds its stage unchanged; but another number of
     processes, by which the order of records changes, counts too, and parameters without effect do not.
+
+    Args:
+        params: the parameters of the stage.
+        world_size: the processes that train together; None for those that this one is of.
+        sharded: whether each has a part of the model; None for what this one has.
     """
-    values = {"world_size": processes.world_size(), "sharded": processes.is_sharded(), **declared_values(params)}
+    world_size = processes.world_size() if world_size is None else world_size
+    sharded = processes.is_sharded() if sharded is None else sharded
+    values = {"world_size": world_size, "sharded": sharded, **declared_values(params)}
     digest = sha256(json.dumps(values, sort_keys=True).encode())
     for path in declared_files():
         digest.update(path.as_posix().encode() + hash_file(path).encode())

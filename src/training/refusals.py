@@ -143,3 +143,15 @@ def disk_advice(target: Path, error: BaseException, resume_step: int) -> str:
 def error_reason(error: BaseException) -> str:
     """The operating system's words for an error of writing, or the library's first line."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+
+
+def unknown_current_training(missing: str) -> UserError:
+    """The refusal to tell which checkpoints training would go on from.
+
+    Args:
+        missing: an input of training.
+    """
+    return UserError(
+        f"{missing} is missing, so it is not known which checkpoints training would go on from: run `dvc repro` up to "
+        "the audit first, or remove all of them (`remove --all`)."
+    )

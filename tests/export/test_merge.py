@@ -9,6 +9,7 @@ import torch
 from src.export.merge import merge_adapter
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_trainable
+from src.models.base_note import describe_base
 from src.models.loading import load_adapted, load_base
 from src.numerics import seed_everything
 from src.params import TrainParams
@@ -34,7 +35,7 @@ def test_the_merged_model_answers_as_the_adapter_does(
     base_folder: Path, chat_tokenizer: Any, train_params: TrainParams, tmp_path: Path, four_bit: bool
 ) -> None:
     train = train_params.model_copy(update={"four_bit": four_bit})
-    save_adapter(adapted(base_folder, train), chat_tokenizer, tmp_path)
+    save_adapter(adapted(base_folder, train), chat_tokenizer, describe_base(base_folder, four_bit), tmp_path)
     expected = logits(load_adapted(base_folder, tmp_path, four_bit))
     merged = merge_adapter(base_folder, tmp_path, four_bit)
     assert merged.dtype == torch.float16

@@ -1,10 +1,13 @@
 """The model card holds what it is given."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 
 from src.export.model_card import ModelFacts, render_model_card
+from src.models.base_note import BaseNote
 from src.scoring.scores import SCORES as ALL_SCORES
 
 SCORES = [score.name for score in ALL_SCORES if score.in_tables]
@@ -34,14 +37,29 @@ METRICS: dict[str, Any] = {
 }
 
 
-def facts(embedded_base: bool = False, synthetic_data: bool = False) -> ModelFacts:
+HUB = BaseNote(
+    name="owner/name",
+    revision="abc",
+    sha256="0123",
+    quantisation="nf4",
+    dtype="bfloat16",
+    licence={"license": "other", "license_name": "own", "license_link": "LICENSE"},
+)
+FOLDER = HUB | BaseNote(name="mine@sha256:0123", revision=None, licence={})  # type: ignore[typeddict-item]
+
+
+def facts(
+    embedded_base: bool = False, synthetic_data: bool = False, base: BaseNote = HUB, place: str = "owner/name"
+) -> ModelFacts:
     return ModelFacts(
-        base="owner/name@abc",
+        base=base,
+        base_place=place,
         data="raw.zip",
+        language="en",
         template="plain",
         instruction="Describe it.",
         question="{title}?",
-        four_bit=True,
+        max_new_tokens=77,
         embedded_base=embedded_base,
         synthetic_data=synthetic_data,
     )
@@ -67,7 +85,7 @@ def test_a_model_card_holds_the_numbers_given() -> None:
     assert "| facts of the title stated (%) | 10.25 | 30.25 | 50.25 |" in text
     assert "| answer loss (nats a token) | 17.25 | 37.25 | – |" in text
     assert "| ROUGE-L | 16.25 | 36.25 | 50.25 |" in text
-    for given in ("owner/name@abc", "raw.zip", "Template: plain", "`Describe it.`", "`{title}?`"):
+    for given in ("`owner/name` at commit `abc`", "`0123`", "raw.zip", "Template: plain", '"Describe it."', 'high?"'):
         assert given in text, given
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
@@ -81,5 +99,43 @@ def test_a_model_card_marks_a_demonstration(embedded_base: bool, synthetic_data:
     assert ("data is synthetic" in text) == synthetic_data
 
 
-def test_a_model_card_starts_with_its_front_matter() -> None:
-    assert render_model_card(facts(embedded_base=True), METRICS).startswith("---\nlibrary_name: peft\n")
+def test_a_hub_reads_what_the_model_is_made_from_and_what_it_scores(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(render_model_card(facts(), METRICS), encoding="utf-8")
+    data = ModelCard.load(tmp_path / "README.md").data.to_dict()
+    model_index = data.pop("model-index")
+    assert data == {
+        "base_model": "owner/name",
+        "base_model_relation": "adapter",
+        "datasets": ["raw"],
+        "language": "en",
+        "library_name": "peft",
+        "license": "other",
+        "license_name": "own",
+        "license_link": "LICENSE",
+        "pipeline_tag": "text-generation",
+        "tags": ["lora", "product-descriptions"],
+    }
+    [result] = model_index[0]["results"]
+    assert result["dataset"] == {"type": "raw", "name": "raw, 199 held-out records", "split": "test"}
+    scores = {metric["name"]: (metric["type"], metric["value"]) for metric in result["metrics"]}
+    assert len(scores) == len(SCORES)
+    assert scores["ROUGE-L"] == ("rouge", 36.25)
+    assert scores["chrF"] == ("chrf", METRICS["evaluate"]["tuned"]["chrf"])
+
+
+def test_what_is_not_known_is_left_out_and_said() -> None:
+    """A hub refuses a card whose base is no repository, and nobody else's licence is guessed."""
+    text = render_model_card(facts(base=FOLDER, place="models/mine")._replace(language=None), METRICS)
+    metadata = text.split("---")[1]
+    assert not [key for key in ("base_model", "license", "language") if key in metadata]
+    assert "- Base model: `models/mine`, a folder and no repository of a hub; SHA-256 of its weights `0123`" in text
+    assert "The base declares none that could be read" in text
+    assert "The language of its data is not known" in text
+
+
+def test_its_limits_are_told_with_the_share_of_wrong_facts() -> None:
+    text = render_model_card(facts(), METRICS)
+    assert "of the facts that its answers stated 31.2% were wrong" in text
+    assert "at most 77 tokens" in text
+    scores = METRICS["evaluate"] | {"tuned": METRICS["evaluate"]["tuned"] | {"facts_wrong": None}}
+    assert "its answers stated some were wrong" in render_model_card(facts(), METRICS | {"evaluate": scores})

@@ -164,7 +164,7 @@ INPUTS = [
     *(("generate tuned", fault) for fault in lines(TEST)[2:3]),
     *(("export", fault) for fault in lines(TEST)[2:]),
     *(("evaluate", fault) for fault in lines(ANSWERS)),
-    *(("model_card", fault) for fault in damage(CARD)),
+    *(("model_card", fault) for path in (CARD, "models/adapter/base.json") for fault in damage(path)),
 ]
 INPUTS = [(stage, Fault(f"{stage} {fault.name}", fault.breaks, fault.sentence)) for stage, fault in INPUTS]
 STAGE_OF = {fault.name: stage for stage, fault in INPUTS}

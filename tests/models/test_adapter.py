@@ -8,6 +8,7 @@ import torch
 
 from src.models.adapter import LINEAR_LAYERS, save_adapter
 from src.models.backends.transformers import load_trainable
+from src.models.base_note import describe_base
 from src.numerics import seed_everything
 from src.params import TrainParams
 from src.prompts.rendering import DATE_PIN
@@ -29,7 +30,7 @@ def test_equal_weights_are_equal_files(
 ) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
-        save_adapter(adapted(base_folder, train_params), tokenizer, folder)
+        save_adapter(adapted(base_folder, train_params), tokenizer, describe_base(base_folder, False), folder)
     one, two = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
     assert one == two
     assert "README.md" not in one
@@ -39,7 +40,7 @@ def test_equal_weights_are_equal_files(
 def test_the_template_travels_with_the_adapter(
     base_folder: Path, tokenizer: Any, template: Any, train_params: TrainParams, tmp_path: Path
 ) -> None:
-    save_adapter(adapted(base_folder, train_params), tokenizer, tmp_path)
+    save_adapter(adapted(base_folder, train_params), tokenizer, describe_base(base_folder, False), tmp_path)
     loaded = load_tokenizer(tmp_path, template)
     assert loaded.chat_template == tokenizer.chat_template
     assert loaded.chat_template.count(DATE_PIN) == (template == "chat")

@@ -11,6 +11,7 @@ from src.errors import UserError
 from src.models import backends, loading
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_trainable
+from src.models.base_note import describe_base
 from src.models.loading import compute_dtype, load_adapted, load_base
 from src.numerics import seed_everything
 from src.params import TrainParams
@@ -205,7 +206,7 @@ def test_measuring_a_loss_changes_no_gradient(base_folder: Path, train_params: T
 def test_an_adapter_of_another_base_is_refused(
     base_folder: Path, stored_in_4_bits: Path, chat_tokenizer: Any, train_params: TrainParams, tmp_path: Path
 ) -> None:
-    save_adapter(load_trainable(base_folder, train_params), chat_tokenizer, tmp_path)
+    save_adapter(load_trainable(base_folder, train_params), chat_tokenizer, describe_base(base_folder, False), tmp_path)
     assert load_adapted(base_folder, tmp_path, four_bit=False)
     with pytest.raises(UserError, match="was trained on another base model than the one in"):
         load_adapted(stored_in_4_bits, tmp_path, four_bit=True)

@@ -1,6 +1,9 @@
 """An export that renders other prompts or answers otherwise is refused, and the last good one is left."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,17 @@ from src.inference.engine import Sampling
 from src.inference.transformers_engine import TransformersEngine
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_trainable
+from src.models.base_note import describe_base
 from src.models.loading import load_base
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.rendering import prompt_and_completion, prompt_turns
 from src.prompts.tokenizers import load_tokenizer
 from src.stages import export
+from tests.faults.table import set_param
+from tests.terminal import Terminal, frames, screen
 
+ROOT = Path(__file__).parents[2]
 TITLES = ("Oak Desk Lamp, 30 cm", "Kerr's Brass Kettle")
 
 
@@ -48,7 +55,8 @@ def trained(project: Path, base_folder: Path) -> Params:
     seed_everything(1)
     model = load_trainable(base_folder, whole.train)
     Path("models/adapter").mkdir()
-    save_adapter(model, load_tokenizer(base_folder, "chat"), Path("models/adapter"))
+    note = describe_base(base_folder, whole.train.four_bit)
+    save_adapter(model, load_tokenizer(base_folder, "chat"), note, Path("models/adapter"))
     write_jsonl("data/prompts/test.jsonl", records(whole.format.instruction))
     return whole
 
@@ -68,6 +76,26 @@ def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_le
         export.main(trained)
     assert [path.name for path in Path("models/export").iterdir()] == ["marker.json"]
     assert not Path("data/reports/export.json").exists()
+
+
+def test_libraries_leave_nothing_in_the_terminal(trained: Params, base_folder: Path) -> None:
+    """Neither bars nor warnings, here of a tokenizer that puts a begin token between two texts, as Llama 3's do."""
+    adapter = Path("models/adapter/tokenizer.json")
+    tokenizer = json.loads(adapter.read_text(encoding="utf-8"))
+    begin, pair = tokenizer["post_processor"]["single"][0], tokenizer["post_processor"]["pair"]
+    tokenizer["post_processor"]["pair"] = [*pair[:-1], begin, pair[-1]]
+    adapter.write_text(json.dumps(tokenizer), encoding="utf-8")
+    set_param("export.check_prompts", "2")
+    set_param("export.check_tokens", "3")
+    terminal = Terminal(100)
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal.file)
+    command, environment = [sys.executable, "-m", "src.stages.export"], os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run(command, env=environment, check=True, **streams)  # type: ignore[call-overload]
+    output = terminal.output()
+    shown = "".join(screen(output))
+    assert shown.startswith("export: merged weights within") and shown.endswith(" s)"), shown
+    assert any(frame.startswith("Merging the adapter") for frame in frames(output))
+    assert not [frame for frame in frames(output) if "shards" in frame]
 
 
 @pytest.mark.parametrize("precision", ["f16", "q8_0"])
