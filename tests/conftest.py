@@ -7,6 +7,7 @@ stage sets them up, before torch is imported.
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,7 @@ from src.params import TemplateName
 from src.prompts.rendering import prompt_and_completion, prompt_turns
 from tests.changes import changes_by_test
 from tests.scratch import Background, ProjectWorker, Reproduction, make_project, reproduce_project, submit_groups
+from tests.tiny_bases import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 INSTRUCTION, QUESTION = "Describe the product that has this title.", "Title: {title}"
@@ -112,6 +114,13 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_model.new_model(tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def family_base(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a base model of another family by its name in FAMILIES, made when it is first asked for."""
+    folder = tmp_path_factory.mktemp("families")
+    return cache(lambda name: FAMILIES[name](folder / name.replace(" ", "-"), base_folder))
 
 
 @pytest.fixture(params=get_args(TemplateName))

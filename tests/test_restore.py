@@ -82,8 +82,8 @@ def test_what_a_failed_stage_had_written_comes_back_by_the_command_that_is_told(
     before = results(project)
     printed = fail(project)
     assert "data.raw: broken.json.gz" in printed and "`make restore`" in printed
-    assert not (project / "data/records.parquet").exists() and not (project / "metrics/decompress.json").exists()
-    (project / "metrics/clean.json").write_text("{}")  # by hand, or half of a later run
+    assert not (project / "data/records.parquet").exists() and not (project / "data/reports/decompress.json").exists()
+    (project / "metrics/train.json").write_text("{}")  # by hand, or half of a later run
     restore(project)
     assert results(project) == before
 
@@ -111,4 +111,4 @@ def test_a_killed_training_comes_back_and_can_go_on(project: Path) -> None:
     restore(project)
     assert results(project, "train") == before
     assert "Going on from step" in reproduce(project, "train")
-    assert json.loads((project / "metrics/train.json").read_text())["steps"] == 40
+    assert json.loads((project / "data/reports/train.json").read_text())["steps"] == 40

@@ -38,7 +38,7 @@ def ask(title: str, precision: str | None = None) -> Iterator[str]:
     modelfile = read_modelfile(existing(EXPORT / "Modelfile").read_text(encoding="utf-8"))
     engine = LlamaCppEngine(existing(EXPORT / (FILES[precision] if precision else modelfile.gguf)))
     prompt = fill_template(modelfile.template, modelfile.instruction, title.strip())
-    refusals.refuse_long_title(engine.count_tokens(prompt), modelfile.max_new_tokens, CONTEXT)
+    refusals.refuse_long_title(len(engine.token_ids(prompt)), modelfile.max_new_tokens, CONTEXT)
     yield from engine.stream(prompt, Sampling(modelfile.max_new_tokens))
 
 

@@ -1,16 +1,16 @@
 """GGUF files, written by llama.cpp's converter.
 
-Covers conversion of a merged Llama from safetensors. The converter is the one that auto-round carries, which needs
-neither a compiler nor a network. Does not run them: src/inference/llama_cpp.py does.
+Covers conversion of a merged model from safetensors. The converter is the one that auto-round carries, which needs
+neither a compiler nor a network. Does not read tokenizers: vocabulary.py does; nor run the files:
+src/inference/llama_cpp.py does.
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.export import refusals
+from src.export import refusals, vocabulary
 from src.files import read_json
-from src.prompts.llama_3 import LLAMA_3_SPLIT
+from src.prompts.tokenizer_files import puts_space_after_special, read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -44,34 +44,75 @@ def convert_to_gguf(model: Path, target: Path, precision: str, name: str) -> Non
 def converter_class(model: Path) -> Any:
     """llama.cpp's converter class for the architecture of the model in a folder.
 
-    Its table of tokenizers lacks those trained here; one with exactly Llama 3's split expression is named for it.
-
     Raises:
-        UserError: if llama.cpp's converter does not know the architecture.
+        UserError: if llama.cpp's converter does not know the architecture, or writing, the tokenizer.
     """
     import logging
 
-    from auto_round.export.export_to_gguf.llama_cpp_conversion import get_conversion
-
-    architecture = read_json(model / "config.json")["architectures"][0]
-    try:
-        known = get_conversion(model).get_model_class(architecture)
-    except NotImplementedError:
-        raise refusals.unknown_architecture(architecture) from None
+    known = bundled_class(read_json(model / "config.json")["architectures"][0])
     for logger in TALKATIVE:
         logging.getLogger(logger).setLevel(logging.ERROR)
 
     class Converter(known):  # type: ignore[misc, valid-type]
         model_arch = known.model_arch
 
+        def set_vocab(self) -> None:
+            super().set_vocab()
+            tokenizer = read_tokenizer(self.dir_model)
+            self.gguf_writer.add_add_bos_token(tokenizer.bos_token is not None)  # as `with_bos` does
+
         def get_vocab_base_pre(self, tokenizer: "PreTrainedTokenizerFast") -> str:
-            return "llama-bpe" if splits_like_llama_3(tokenizer) else super().get_vocab_base_pre(tokenizer)
+            known_split = vocabulary.SPLITS.get(vocabulary.split_expression(tokenizer))
+            try:
+                return known_split or super().get_vocab_base_pre(tokenizer)
+            except NotImplementedError:
+                raise refusals.unknown_split() from None
+
+        def _set_vocab_sentencepiece(self, *given: Any) -> None:
+            super()._set_vocab_sentencepiece(*given)
+            self.gguf_writer.add_add_space_prefix(puts_space_after_special(read_tokenizer(self.dir_model)))
+
+        def _create_vocab_sentencepiece(self) -> tuple[list[bytes], list[float], list[int]]:
+            steps = read_json(self.dir_model / "tokenizer.json")
+            if not vocabulary.has_pieces(steps):
+                raise FileNotFoundError  # what the converter expects here of another tokenizer
+            return vocabulary.piece_table(steps, self.hparams["vocab_size"])
 
     return Converter
 
 
-def splits_like_llama_3(tokenizer: "PreTrainedTokenizerFast") -> bool:
-    """Whether a tokenizer splits text by exactly Llama 3's expression before its merges."""
-    steps = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"] or {}
-    first = steps.get("pretokenizers", [{}])[0]
-    return first.get("pattern", {}).get("Regex") == LLAMA_3_SPLIT
+def bundled_class(architecture: str) -> Any:
+    """The class of an architecture in auto-round's copy of llama.cpp's converter.
+
+    Raises:
+        UserError: if it has none.
+    """
+    from auto_round.export.export_to_gguf.llama_cpp_conversion import get_conversion
+
+    conversion = get_conversion()
+    if architecture == "Qwen2ForCausalLM":
+        return qwen2_class(conversion.module.TextModel)
+    try:
+        return conversion.get_model_class(architecture)
+    except NotImplementedError:
+        raise refusals.unknown_architecture(architecture) from None
+
+
+def qwen2_class(text_model: Any) -> Any:
+    """What llama.cpp's converter has for Qwen2.
+
+    Written here since the bundled one (auto-round 0.16.1) shares a file with models that gguf 0.19 does not know, which
+    cannot be imported.
+
+    Args:
+        text_model: the converter's class for any language model.
+    """
+    import gguf
+
+    class Qwen2(text_model):
+        model_arch = gguf.MODEL_ARCH.QWEN2
+
+        def set_vocab(self) -> None:
+            self._set_vocab_gpt2()
+
+    return Qwen2

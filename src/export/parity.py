@@ -1,12 +1,11 @@
 """Whether an exported form answers as the model it was made from.
 
-Covers prompts byte by byte, greedy answers token by token, and the loss of given answers. Does not measure how good an
-answer is: src/scoring does.
+Covers prompts byte by byte and token by token, greedy answers token by token, the loss of given answers, and which GGUF
+is served by what was measured. Does not measure how good an answer is: src/scoring does.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from src.export import refusals
 from src.inference.engine import Answer, Sampling
@@ -17,9 +16,13 @@ from src.prompts.encoding import encode_prompt, render_prompt
 from src.prompts.rendering import FormattedRecord, Prompt, Turns, prompt_turns
 from src.prompts.tokenizers import end_of_turn_id, without_bos
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 # By precision: nats by which the original may prefer its own token where answers first differ: rounding swaps ties.
 TOLERANCE = {"f16": 0.02, "q8_0": 0.3}
 LOSS_DIFFERENCE = 0.01  # nats a token that merging may change the loss of an answer by
+LOST_AGREEMENT = 0.05  # share of answers that a smaller file may give otherwise, beyond those of f16, and be served
 
 
 class PromptCheck(NamedTuple):
@@ -61,38 +64,82 @@ def prompt_checks(
         instruction: format.instruction.
         question: format.question.
         sampling: how the merged model answers, and every GGUF after it.
+
+    Raises:
+        UserError: if all answers are empty, which show nothing.
     """
     answers = merged.answer([record["prompt"] for record in records], sampling)
+    refusals.refuse_empty_answers([answer.token_ids for answer in answers])
     return [
         PromptCheck(record["prompt"], prompt_turns(instruction, question, record["title"]), answer)
         for record, answer in zip(records, answers, strict=True)
     ]
 
 
-def check_gguf(
-    path: Path, precision: str, merged: TransformersEngine, checks: Sequence[PromptCheck], sampling: Sampling
+def check_prompt_tokens(
+    engine: LlamaCppEngine,
+    tokenizer: "PreTrainedTokenizerBase",
+    records: Sequence[FormattedRecord],
+    instruction: str,
+    question: str,
+) -> None:
+    """Makes sure that llama.cpp asks a GGUF in the text and in the tokens of training.
+
+    Args:
+        engine: the GGUF in llama.cpp.
+        tokenizer: the merged model's, with the chat template.
+        records: formatted records with a title.
+        instruction: format.instruction.
+        question: format.question.
+
+    Raises:
+        UserError: if the file renders another prompt, or splits it into other tokens.
+    """
+    for number, record in enumerate(records, start=1):
+        trained = render_prompt(tokenizer, record["prompt"])
+        rendered = engine.render_prompt(prompt_turns(instruction, question, record["title"]))
+        refusals.refuse_other_prompt(engine.name, rendered, without_bos(tokenizer, trained))
+        refusals.refuse_other_tokens(
+            engine.name,
+            number,
+            read=list(tokenizer.convert_ids_to_tokens(engine.token_ids(rendered))),
+            trained=tokenizer.tokenize(trained),
+        )
+
+
+def check_answers(
+    engine: LlamaCppEngine,
+    precision: str,
+    merged: TransformersEngine,
+    checks: Sequence[PromptCheck],
+    sampling: Sampling,
 ) -> float:
     """The share of prompts that llama.cpp answers from a GGUF with exactly the merged model's tokens.
 
     Args:
-        path: the GGUF file.
+        engine: the GGUF in llama.cpp.
         precision: its precision, one of TOLERANCE.
         merged: the model it was made from.
         checks: the prompts, with that model's answers.
         sampling: how it answered.
 
     Raises:
-        UserError: if the file renders another prompt, or gives an answer that the merged model does not see as a tie.
+        UserError: if it gives an answer that the merged model does not see as a tie.
     """
-    engine = LlamaCppEngine(path)
-    # Prompts before answers: another prompt explains other answers, and is the error to fix.
-    for check in checks:
-        trained = without_bos(merged.tokenizer, render_prompt(merged.tokenizer, check.prompt))
-        refusals.refuse_other_prompt(path.name, engine.render_prompt(check.turns), trained)
     answers = engine.answer([check.turns for check in checks], sampling)
     preferences = [answer_preference(merged, check, answer) for check, answer in zip(checks, answers, strict=True)]
-    refusals.refuse_other_answers(path.name, preferences, TOLERANCE[precision])
+    refusals.refuse_other_answers(engine.name, preferences, TOLERANCE[precision])
     return answer_agreement(answers, [check.answer for check in checks])
+
+
+def served_precision(shares: Mapping[str, float]) -> str:
+    """The smallest file that is served: its share of equal answers is hardly below that of f16.
+
+    Args:
+        shares: of equal answers by precision, the largest file first; f16 is one of them.
+    """
+    enough = shares["f16"] - LOST_AGREEMENT
+    return next(precision for precision in reversed(list(shares)) if shares[precision] >= enough)
 
 
 def answer_agreement(answers: Sequence[Answer], expected: Sequence[Answer]) -> float:

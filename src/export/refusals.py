@@ -13,7 +13,7 @@ def unknown_architecture(architecture: str) -> UserError:
     """llama.cpp's converter has no class for the base model."""
     return UserError(
         f"the base model is a {architecture}, which llama.cpp's converter does not know: "
-        "choose a base of the Llama family."
+        "choose a Llama, a Mistral or a Qwen2 as the base."
     )
 
 
@@ -30,6 +30,52 @@ def refuse_other_prompt(name: str, rendered: str, trained: str) -> None:
     """
     if rendered != trained:
         raise UserError(f"{name} renders the prompt {rendered!r}, and training saw {trained!r}: not exported.")
+
+
+def refuse_other_tokens(name: str, prompt: int, read: list[str], trained: list[str]) -> None:
+    """Refuses a GGUF by which llama.cpp splits a prompt into other tokens than training did.
+
+    Args:
+        name: the file, as the message names it.
+        prompt: the number of the test prompt.
+        read: the prompt's tokens by llama.cpp.
+        trained: those by the tokenizer of training.
+
+    Raises:
+        UserError: quoting both where they first differ.
+    """
+    if read != trained:
+        at = next((at for at, pair in enumerate(zip(read, trained, strict=False)) if pair[0] != pair[1]), 0)
+        raise UserError(
+            f"{name} reads test prompt {prompt} from token {at + 1} on as {read[at : at + 5]}, and training read "
+            f"{trained[at : at + 5]}: llama.cpp does not split text as the base's tokenizer.json does, so that the "
+            "model would be asked in tokens it was not trained on: not exported. Take what it reads otherwise out of "
+            "the titles, format.instruction or format.question, or choose a base whose tokenizer llama.cpp knows."
+        )
+
+
+def refuse_empty_answers(answers: list[list[int]]) -> None:
+    """Refuses check prompts that the merged model answers with nothing: equal silence shows no equal model.
+
+    Args:
+        answers: token ids of each answer.
+
+    Raises:
+        UserError: if every answer is empty.
+    """
+    if not any(answers):
+        raise UserError(
+            f"the merged model answers all {len(answers)} check prompts with nothing, so that no exported form can be "
+            "compared with it: not exported. Raise export.check_prompts, or train longer."
+        )
+
+
+def unknown_split() -> UserError:
+    """llama.cpp's converter has no name for the way in which the base's tokenizer splits text."""
+    return UserError(
+        "the base model's tokenizer splits text in a way that llama.cpp's converter does not know: choose a base with "
+        "a tokenizer of Llama, Llama 3, Qwen2 or Mistral."
+    )
 
 
 def refuse_other_loss(name: str, difference: float, limit: float) -> None:

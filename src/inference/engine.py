@@ -17,8 +17,6 @@ class Sampling(NamedTuple):
 
     max_new_tokens: int
     """Tokens that an answer has at most, its stop token among them."""
-    logprobs: bool = False
-    """Whether the answers' log-probabilities are wanted."""
 
 
 class Answer(NamedTuple):
@@ -30,8 +28,6 @@ class Answer(NamedTuple):
     """As they were generated, without the token that the answer stopped at."""
     finish_reason: FinishReason
     """stop where the model ended the answer by a stop token, length where it reached max_new_tokens."""
-    logprobs: list[float] | None = None
-    """The log-probability of each of `token_ids`, in nats, where it was asked for."""
 
 
 class Engine(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from src.inference import refusals
@@ -17,7 +18,7 @@ from src.inference.engine import Answer, Sampling
 from src.prompts.rendering import Prompt, Turns
 
 CONTEXT = 2048  # tokens of prompt and answer together, which a description needs at most
-TIMEOUT = 60  # seconds until the server begins to respond, or goes on; rendering a prompt takes none
+TIMEOUT = 60  # seconds until the server begins to respond, or goes on; a whole answer may take longer
 EVENT, LAST_EVENT = b"data: ", b"data: [DONE]"  # server-sent events, as OpenAI's interface has them
 
 
@@ -28,6 +29,7 @@ class LlamaCppEngine:
         """Loads a GGUF file."""
         import xllamacpp
 
+        self.name = gguf.name
         params = xllamacpp.CommonParams()
         params.model.path = str(gguf)
         params.n_ctx = CONTEXT
@@ -48,10 +50,10 @@ class LlamaCppEngine:
             UserError: if llama.cpp does not answer a prompt.
         """
         single = progress_batches(prompts, 1, "Answering by llama.cpp", "prompts")
-        return [read_answer(self.complete(prompt, sampling), sampling.logprobs) for [prompt] in single]
+        return [read_answer(self.complete(prompt, sampling)) for [prompt] in single]
 
     def complete(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
-        """llama.cpp's answer to one prompt, in the form of OpenAI's `choices`.
+        """llama.cpp's answer to one prompt, in its server's own form: OpenAI's has no token ids.
 
         Args:
             prompt: turns, or text without the begin-of-text token.
@@ -60,26 +62,24 @@ class LlamaCppEngine:
         Raises:
             UserError: if it gives none.
         """
-        # Log-probabilities are always asked for: llama.cpp gives the ids of the tokens with them alone.
-        options = {"max_tokens": sampling.max_new_tokens, "temperature": 0, "cache_prompt": False}
-        if isinstance(prompt, str):
-            response = self.server.handle_completions({"prompt": prompt, "logprobs": 1, **options})
-        else:
-            response = self.server.handle_chat_completions({"messages": prompt, "logprobs": True, **options})
-        if "error" in response:
-            raise refusals.refused_prompt(response["error"]["message"])
-        return response["choices"][0]
+        text = prompt if isinstance(prompt, str) else self.render_prompt(prompt)
+        options = {"n_predict": sampling.max_new_tokens, "temperature": 0, "cache_prompt": False, "return_tokens": True}
+        try:
+            with self.request("/completion", {"prompt": text, **options}, timeout=None) as response:
+                return dict(json.load(response))
+        except HTTPError as error:
+            raise refusals.refused_prompt(json.load(error)["error"]["message"]) from None
 
     def render_prompt(self, turns: Turns) -> str:
         """Turns as the chat template inside the file renders them, without the begin-of-text token."""
         with self.request("/apply-template", {"messages": turns}) as response:
             return str(json.load(response)["prompt"])
 
-    def count_tokens(self, prompt: str) -> int:
-        """The tokens of a prompt that lacks the begin-of-text token, which is counted too."""
+    def token_ids(self, prompt: str) -> list[int]:
+        """Token ids of a prompt that lacks the begin-of-text token, with that token."""
         options = {"content": prompt, "add_special": True, "parse_special": True}
         with self.request("/tokenize", options) as response:
-            return len(json.load(response)["tokens"])
+            return list(json.load(response)["tokens"])
 
     def stream(self, prompt: str, sampling: Sampling) -> Iterator[str]:
         """Pieces of the text that `answer` gives, each as soon as it is there.
@@ -98,32 +98,24 @@ class LlamaCppEngine:
                     yield text.strip().removeprefix(given)  # white space counts once more text follows it
                     given = text.strip()
 
-    def request(self, path: str, body: dict[str, Any]) -> HTTPResponse:
+    def request(self, path: str, body: dict[str, Any], timeout: float | None = TIMEOUT) -> HTTPResponse:
         """The server's response to a request by HTTP.
 
         Args:
             path: of the server's interface.
             body: what is posted, as JSON.
+            timeout: seconds; None waits as long as it takes.
         """
         address, headers = f"{self.server.listening_address}{path}", {"Content-Type": "application/json"}
-        return urlopen(Request(address, json.dumps(body).encode(), headers), timeout=TIMEOUT)
+        return urlopen(Request(address, json.dumps(body).encode(), headers), timeout=timeout)
 
 
-def read_answer(choice: dict[str, Any], logprobs: bool) -> Answer:
-    """The answer in one of OpenAI's `choices`.
-
-    Args:
-        choice: as llama.cpp's server gives it, with log-probabilities.
-        logprobs: whether the answer holds them too.
-    """
-    stopped = choice["finish_reason"] == "stop"
-    generated = choice["logprobs"]["content"]
-    if stopped:  # llama.cpp lists the token that it stopped at as the last one of the answer
-        generated = generated[:-1]
-    text = choice["text"] if "text" in choice else choice["message"]["content"]
+def read_answer(response: dict[str, Any]) -> Answer:
+    """The answer in the server's response."""
+    stopped = response["stop_type"] == "eos"
+    tokens = response["tokens"]
     return Answer(
-        text=text.strip(),
-        token_ids=[token["id"] for token in generated],
+        text=response["content"].strip(),
+        token_ids=tokens[:-1] if stopped else tokens,  # llama.cpp lists the token that it stopped at
         finish_reason="stop" if stopped else "length",
-        logprobs=[token["logprob"] for token in generated] if logprobs else None,
     )

@@ -11,7 +11,6 @@ from src.prompts.tokenizers import stop_token_ids
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from torch import Tensor
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -48,13 +47,9 @@ class TransformersEngine(NamedTuple):
         encoded = {"input_ids": [encode_prompt(self.tokenizer, prompt) for prompt in prompts]}
         inputs = self.tokenizer.pad(encoded, padding_side="left", return_tensors="pt").to(self.model.device)
         output = self.model.generate(**inputs, generation_config=config)  # type: ignore[operator]  # typed as a Tensor
-        generated = output.sequences[:, inputs["input_ids"].shape[1] :]
-        logprobs = token_logprobs(output.logits, generated) if sampling.logprobs else [None] * len(generated)
+        generated = output[:, inputs["input_ids"].shape[1] :]
         stops = stop_token_ids(self.tokenizer)
-        return [
-            read_answer(self.tokenizer, token_ids, scores, stops)
-            for token_ids, scores in zip(generated.tolist(), logprobs, strict=True)
-        ]
+        return [read_answer(self.tokenizer, token_ids, stops) for token_ids in generated.tolist()]
 
 
 def generation_config(tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) -> "GenerationConfig":
@@ -71,36 +66,15 @@ def generation_config(tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) 
         max_new_tokens=sampling.max_new_tokens,
         eos_token_id=stop_token_ids(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
-        return_dict_in_generate=True,
-        output_logits=sampling.logprobs,  # [prompts, vocabulary] for each token: gigabytes over a large vocabulary
     )
 
 
-def token_logprobs(logits: Sequence["Tensor"], generated: "Tensor") -> list[list[float]]:
-    """The log-probability of each generated token, in nats.
-
-    Args:
-        logits: for each step what its token was chosen from, [answers, vocabulary].
-        generated: token ids, [answers, steps].
-    """
-    import torch
-
-    columns = [
-        step.float().log_softmax(-1).gather(1, chosen[:, None])
-        for step, chosen in zip(logits, generated.unbind(1), strict=True)
-    ]
-    return torch.cat(columns, dim=1).tolist()
-
-
-def read_answer(
-    tokenizer: "PreTrainedTokenizerBase", generated: list[int], logprobs: list[float] | None, stops: list[int]
-) -> Answer:
+def read_answer(tokenizer: "PreTrainedTokenizerBase", generated: list[int], stops: list[int]) -> Answer:
     """The answer in generated tokens.
 
     Args:
         tokenizer: what the tokens are of.
         generated: token ids; those after the first stop token are padding.
-        logprobs: one for each token, if they were asked for.
         stops: the token ids that end an answer.
     """
     end = next((index for index, token in enumerate(generated) if token in stops), None)
@@ -108,5 +82,4 @@ def read_answer(
         text=str(tokenizer.decode(generated[:end], skip_special_tokens=True)).strip(),
         token_ids=generated[:end],
         finish_reason="length" if end is None else "stop",
-        logprobs=None if logprobs is None else logprobs[:end],
     )

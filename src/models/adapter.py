@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.files import read_json, write_json
+from src.prompts.tokenizer_files import save_tokenizer
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -43,7 +44,7 @@ def save_adapter(
         weights: the whole weights by name, where `model` holds a shard of them.
     """
     model.save_pretrained(str(folder), state_dict=weights)
-    tokenizer.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card: the model_card stage writes one
     config = read_json(folder / "adapter_config.json")
     config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, whose order changes

@@ -13,6 +13,7 @@ from typing import Any
 
 from src.errors import UserError
 from src.models import refusals
+from src.prompts.tokenizer_files import read_tokenizer
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"  # one file, or the list of several
 OBJECTS = (
@@ -210,10 +211,8 @@ def check_tokenizer(folder: Path, vocabulary: int) -> None:
     Raises:
         UserError: with both numbers.
     """
-    from transformers import AutoTokenizer
-
     with explained("tokenizer.json", "cannot be loaded as a tokenizer, with the settings beside it"):
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = read_tokenizer(folder)
         highest = max(tokenizer.get_vocab().values())
     if highest >= vocabulary:
         raise refusals.broken_model_file(

@@ -16,8 +16,8 @@ from src.models import processes, varlen
 from src.models.adapter import BASE_FILE, weights_digest
 from src.params import TrainParams
 
-# The memory estimate, the adapter's layers and the GGUF names are those of a Llama.
-ARCHITECTURES = ("LlamaForCausalLM",)
+# Tried from end to end: packed rows, the adapter's layers, the memory estimate, merging, llama.cpp's answers.
+ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 
 
 def refuse_launcher(train: TrainParams) -> None:
@@ -234,8 +234,12 @@ def refuse_architecture(architecture: object) -> None:
         UserError: with those that are known.
     """
     if architecture not in ARCHITECTURES:
-        named = f"is a {architecture}" if isinstance(architecture, str) else "names no architecture in config.json"
-        raise UserError(f"the base model {named}: choose a base of the Llama family ({', '.join(ARCHITECTURES)}).")
+        named = "names no architecture in config.json"
+        if isinstance(architecture, str):
+            named = f"is a {architecture}, whose attention over packed rows, merging and GGUF have not been tried here"
+        raise UserError(
+            f"the base model {named}: choose one of {', '.join(ARCHITECTURES)}; docs/extending.md tells how to add one."
+        )
 
 
 def broken_model_file(name: str, fault: str) -> UserError:

@@ -2,9 +2,9 @@
 
 Covers token ids, labels and truncation. Does not load models, nor put records into rows: packing.py does.
 
-The prompt is encoded on its own, as it is when the model answers it, so that training and generation meet at the same
-token boundary. Labels are IGNORE_INDEX on the prompt: the loss is on the completion alone, its end-of-turn token
-included.
+The prompt is encoded on its own, as it is when the model answers it, and the completion as what goes on from there, so
+that training and generation meet at the same token boundary. Labels are IGNORE_INDEX on the prompt: the loss is on the
+completion alone, its end-of-turn token included.
 """
 
 from collections.abc import Sequence
@@ -88,12 +88,28 @@ def encode_record(
     Raises:
         UserError: if the chat template renders a prompt differently once the completion follows it.
     """
-    prompt, completion = (token_ids(tokenizer, text) for text in render_record(tokenizer, record))
+    prompt, completion = encode_texts(tokenizer, *render_record(tokenizer, record))
     stop = end_of_turn_id(tokenizer)
     if stop in completion:  # some templates put a line break after it, which is not to be learnt
         completion = completion[: completion.index(stop) + 1]
     labels = [IGNORE_INDEX] * len(prompt) + completion
     return EncodedRecord((prompt + completion)[:max_length], labels[:max_length])
+
+
+def encode_texts(tokenizer: "PreTrainedTokenizerBase", prompt: str, completion: str) -> tuple[list[int], list[int]]:
+    """Token ids of a prompt, and of the completion that follows it.
+
+    By itself a completion would begin with a space that it does not have, where the tokenizer puts one in front of
+    every text, as SentencePiece does.
+
+    Args:
+        tokenizer: as `load_tokenizer` prepares it.
+        prompt: its text, with its special tokens.
+        completion: likewise.
+    """
+    asked, whole = token_ids(tokenizer, prompt), token_ids(tokenizer, prompt + completion)
+    joined = whole[: len(asked)] != asked  # a token spans the end of the prompt
+    return asked, token_ids(tokenizer, completion) if joined else whole[len(asked) :]
 
 
 def encode_records(

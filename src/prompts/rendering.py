@@ -32,6 +32,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 PINNED_DATE = "26 Jul 2024"
 DATE_PIN = f'{{%- set date_string = "{PINNED_DATE}" -%}}\n'
 
+# For a tokenizer without a begin token, in whose place llama.cpp renders any other one.
+NO_BOS = '{%- set bos_token = "" -%}\n'
+
 
 def prompt_turns(instruction: str, question: str, title: str) -> Turns:
     """The system and user turns that ask for the description of a title.
@@ -103,18 +106,20 @@ def template_source(template: TemplateName) -> str:
     return (TEMPLATES / f"{template}.jinja").read_text(encoding="utf-8")
 
 
-def saved_chat_template(template: TemplateName, base_template: str | None) -> str:
+def saved_chat_template(template: TemplateName, base_template: str | None, bos_token: str | None) -> str:
     """The Jinja chat template that goes with the adapter and into the GGUF, its date pinned.
 
     Args:
         template: the format.
         base_template: the base model's own chat template, if it has one.
+        bos_token: the begin token, if the tokenizer has one.
 
     Raises:
         UserError: if `chat` is asked of a base model that has no chat template.
     """
+    begin = "" if bos_token else NO_BOS
     if template != "chat":
-        return template_source(template)
+        return begin + template_source(template)
     if not base_template:
         raise refusals.missing_chat_template()
-    return base_template if base_template.startswith(DATE_PIN) else DATE_PIN + base_template
+    return base_template if base_template.startswith(DATE_PIN) else DATE_PIN + begin + base_template

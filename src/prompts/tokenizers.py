@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from src.params import TemplateName
 from src.prompts import refusals
 from src.prompts.rendering import Turns, saved_chat_template
+from src.prompts.tokenizer_files import read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,15 +35,13 @@ def load_tokenizer(folder: str | Path, template: TemplateName) -> "PreTrainedTok
         UserError: if there is no such folder, no tokenizer can be loaded from it, the template does not fit the base
             model or no token can serve as padding.
     """
-    from transformers import AutoTokenizer
-
     if not Path(folder).is_dir():
         raise refusals.missing_model(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = read_tokenizer(folder)
     except Exception as error:  # transformers raises anything on a file that is missing or cut off
         raise refusals.broken_tokenizer(folder, error) from None
-    tokenizer.chat_template = saved_chat_template(template, tokenizer.chat_template)
+    tokenizer.chat_template = saved_chat_template(template, tokenizer.chat_template, tokenizer.bos_token)
     tokenizer.pad_token = choose_pad_token(tokenizer)
     tokenizer.padding_side = "left"  # generation goes on from the right end
     # No warning about long records: the audit counts them.

@@ -17,7 +17,7 @@ from src.stages.runner import Outcome, run_stage
 from src.training.label_audit import audit_labels
 from src.training.memory import estimate_memory
 from src.training.prompt_checks import check_prompts
-from src.training.refusals import refuse_beyond_positions
+from src.training.refusals import refuse_beyond_positions, refuse_beyond_window
 from src.training.token_view import colour_legend, paint_spans, spread_positions, token_spans
 
 BASE, TRAIN = "models/base", "data/prompts/train.jsonl"
@@ -28,6 +28,7 @@ def main(params: Params) -> Outcome:
     """Refuses prompts that make no sense, measures those that are trained on, plans the steps."""
     config = read_json(f"{BASE}/config.json")
     refuse_beyond_positions(params.train.max_length, config["max_position_embeddings"])
+    refuse_beyond_window(params.train.max_length, config)
     tokenizer = load_tokenizer(BASE, params.format.template)
     splits = {path: read_jsonl(path) for path in PROMPTS}
     encoded = check_prompts(tokenizer, splits, params.audit, params.train)

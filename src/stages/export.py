@@ -1,8 +1,8 @@
 """Writes models/adapter on models/base into models/export, in the forms that other programs load, each checked.
 
-The forms are the adapter, the merged weights, GGUF in f16 and Q8_0, and an Ollama Modelfile. Each is loaded again and
-has to answer test prompts as the one it was made from; otherwise nothing is exported. data/reports/export.json has how
-closely they agree.
+The forms are the adapter, the merged weights, GGUF in f16 and Q8_0, and an Ollama Modelfile for the GGUF that the
+measurements favour. Each is loaded again, has to read all test prompts as training did and to answer some of them as
+the form it was made from; otherwise nothing is exported. data/reports/export.json has how closely they agree.
 """
 
 import shutil
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from src.export.gguf import FILES, convert_to_gguf
 from src.export.merge import merge_adapter
 from src.export.modelfile import render_modelfile
-from src.export.parity import check_gguf, check_losses, prompt_checks
+from src.export.parity import check_answers, check_losses, check_prompt_tokens, prompt_checks, served_precision
 from src.files import atomic_folder, read_jsonl, write_json
 from src.inference.engine import Sampling
+from src.inference.llama_cpp import LlamaCppEngine
 from src.inference.reference_loss import reference_losses
 from src.inference.transformers_engine import TransformersEngine
 from src.models.loading import load_adapted
@@ -23,6 +24,7 @@ from src.params import Params
 from src.progress import activity
 from src.prompts.ollama import ollama_template
 from src.prompts.rendering import FormattedRecord
+from src.prompts.tokenizer_files import save_tokenizer
 from src.prompts.tokenizers import load_tokenizer, stop_texts
 from src.stages.runner import Outcome, run_stage
 
@@ -34,22 +36,23 @@ BASE, ADAPTER, EXPORT = Path("models/base"), Path("models/adapter"), Path("model
 
 def main(params: Params) -> Outcome:
     """Exports every form and checks it."""
-    records = read_jsonl("data/prompts/test.jsonl")[: params.export.check_prompts]
+    records = read_jsonl("data/prompts/test.jsonl")
     tokenizer = load_tokenizer(ADAPTER, params.format.template)
     seed_everything(0)  # nothing is drawn: greedy decoding
     with atomic_folder(EXPORT) as folder:
         write_forms(params, tokenizer, folder)
         metrics = check_forms(params, tokenizer, records, folder)
+        write_modelfile(params, tokenizer, metrics["modelfile"], folder)
     write_json("data/reports/export.json", metrics)
     found = " and ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} from {precision}" for precision in FILES)
     return Outcome(
         f"merged weights within {metrics['merged_loss_difference']:.4f} nats a token of the adapter; llama.cpp gives "
-        f"their answers to {len(records)} prompts, {found}"
+        f"their answers to {metrics['prompts']} prompts, {found}; the Modelfile takes {metrics['modelfile']}"
     )
 
 
 def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
-    """Writes the adapter, the merged safetensors, the GGUF files and the Modelfile.
+    """Writes the adapter, the merged safetensors and the GGUF files.
 
     Args:
         params: the parameters.
@@ -59,13 +62,24 @@ def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Pa
     shutil.copytree(ADAPTER, folder / "adapter")
     with activity("Merging the adapter into its base"):
         merge_adapter(BASE, ADAPTER, params.train.four_bit).save_pretrained(folder / "merged")
-    tokenizer.save_pretrained(folder / "merged")
+    save_tokenizer(tokenizer, folder / "merged")
     for precision, name in FILES.items():
         with activity(f"Converting to {name}"):
             convert_to_gguf(folder / "merged", folder / name, precision, "Shelftalk")
-    template = ollama_template(tokenizer, params.format.question)
+
+
+def write_modelfile(params: Params, tokenizer: "PreTrainedTokenizerBase", precision: str, folder: Path) -> None:
+    """Writes the Modelfile.
+
+    Args:
+        params: the parameters.
+        tokenizer: the adapter's, with the chat template.
+        precision: of the GGUF that it takes.
+        folder: where that file is.
+    """
+    template, stops = ollama_template(tokenizer, params.format.question), stop_texts(tokenizer)
     modelfile = render_modelfile(
-        FILES["q8_0"], template, params.format.instruction, stop_texts(tokenizer), params.generate.max_new_tokens
+        FILES[precision], template, params.format.instruction, stops, params.generate.max_new_tokens
     )
     (folder / "Modelfile").write_text(modelfile, encoding="utf-8")
 
@@ -87,23 +101,29 @@ def check_forms(
     Raises:
         UserError: naming the first form that differs by more than rounding explains.
     """
-    length = params.train.max_length
+    length, checked = params.train.max_length, records[: params.export.check_prompts]
     # The adapter's losses before the merged model is loaded: in 32 bits two models need not fit the memory.
     expected = reference_losses(
-        load_adapted(BASE, ADAPTER, params.train.four_bit, exact=True), tokenizer, records, length
+        load_adapted(BASE, ADAPTER, params.train.four_bit, exact=True), tokenizer, checked, length
     )
     model = load_adapted(folder / "merged", None, four_bit=False, exact=True)
-    difference = check_losses("the merged model", reference_losses(model, tokenizer, records, length), expected)
+    difference = check_losses("the merged model", reference_losses(model, tokenizer, checked, length), expected)
     # One prompt at a time, as llama.cpp answers: padding changes the last bits, and a tie may turn on them.
     merged = TransformersEngine(model, tokenizer, batch_size=1)
     shares = check_ggufs(params, merged, records, folder)
-    return {"prompts": len(records), "merged_loss_difference": difference, **shares}
+    return {
+        "prompts": len(checked),
+        "prompts_read": len(records),
+        "merged_loss_difference": difference,
+        **{f"gguf_{precision}_agreement": share for precision, share in shares.items()},
+        "modelfile": served_precision(shares),
+    }
 
 
 def check_ggufs(
     params: Params, merged: TransformersEngine, records: list[FormattedRecord], folder: Path
 ) -> dict[str, float]:
-    """The shares of prompts that the GGUF files answer with exactly the merged model's tokens.
+    """The shares of prompts that the GGUF files answer with exactly the merged model's tokens, by precision.
 
     Args:
         params: the parameters.
@@ -111,12 +131,15 @@ def check_ggufs(
         records: formatted test records.
         folder: where the files are.
     """
-    sampling = Sampling(params.export.check_tokens)
-    checks = prompt_checks(merged, records, params.format.instruction, params.format.question, sampling)
-    return {
-        f"gguf_{precision}_agreement": check_gguf(folder / name, precision, merged, checks, sampling)
-        for precision, name in FILES.items()
-    }
+    asked, sampling = (params.format.instruction, params.format.question), Sampling(params.export.check_tokens)
+    checks = prompt_checks(merged, records[: params.export.check_prompts], *asked, sampling)
+    shares = {}
+    for precision, name in FILES.items():
+        engine = LlamaCppEngine(folder / name)
+        # Prompts before answers: another prompt explains other answers, and is the error to fix.
+        check_prompt_tokens(engine, merged.tokenizer, records, *asked)
+        shares[precision] = check_answers(engine, precision, merged, checks, sampling)
+    return shares
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much memory training needs on a GPU, estimated from the base model's configuration before a GPU is asked for.
 
-Covers the transformers backend on one GPU with bfloat16, a base of the Llama family, an attention kernel that keeps no
+Covers the transformers backend on one GPU with bfloat16, a Llama, Mistral or Qwen2, an attention kernel that keeps no
 scores. Does not cover CUDA's own context (about half a GB), fragmentation, short-lived copies, the inputs' dropout
 masks; nor older GPUs, where a quantised base keeps its other weights in 32 bits; nor the kernels of unsloth, which are
 made to keep less.
@@ -38,7 +38,7 @@ def estimate_memory(config: Config, train: TrainParams, row_tokens: int) -> dict
     counts by layer were compared with what autograd saves.
 
     Args:
-        config: a Llama's config.json.
+        config: a base model's config.json.
         train: the parameters of training, with train.batch_size rows in a batch.
         row_tokens: tokens of the longest row.
     """
@@ -59,7 +59,7 @@ def is_quantised(config: Config, train: TrainParams) -> bool:
     """Whether the base's linear layers are held in NF4: because it was asked for, or because they are stored so.
 
     Args:
-        config: a Llama's config.json.
+        config: a base model's config.json.
         train: the parameters of training.
     """
     return train.four_bit or "quantization_config" in config
@@ -78,7 +78,7 @@ def adapter_weights(config: Config, rank: int) -> int:
     """Weights of LoRA's A and B on all linear layers: rank x (in + out) each.
 
     Args:
-        config: a Llama's config.json.
+        config: a base model's config.json.
         rank: train.lora_r.
     """
     return config["num_hidden_layers"] * rank * sum(map(sum, linear_layers(config)))
@@ -88,14 +88,20 @@ def base_bytes(config: Config, four_bit: bool) -> float:
     """Bytes of the base: in 16 bits, or its linear layers in NF4 and all else in 16 bits.
 
     Args:
-        config: a Llama's config.json.
+        config: a base model's config.json.
         four_bit: whether its linear layers are held in NF4.
     """
     layers, hidden = config["num_hidden_layers"], config["hidden_size"]
     linear = layers * sum(wide * high for wide, high in linear_layers(config))
     tables = 1 if config.get("tie_word_embeddings", False) else 2  # token embeddings, and the output layer's
-    others = tables * config["vocab_size"] * hidden + (2 * layers + 1) * hidden
+    others = tables * config["vocab_size"] * hidden + (2 * layers + 1) * hidden + layers * attention_biases(config)
     return linear * (NF4 if four_bit else BITS_16) + others * BITS_16
+
+
+def attention_biases(config: Config) -> int:
+    """Biases of a layer's queries, keys and values, which Qwen2 has."""
+    (_, queries), (_, keys) = linear_layers(config)[:2]
+    return queries + 2 * keys if config.get("model_type") == "qwen2" else 0
 
 
 def activation_bytes(config: Config, train: TrainParams) -> int:
@@ -104,7 +110,7 @@ def activation_bytes(config: Config, train: TrainParams) -> int:
     With gradient checkpointing only each layer's input stays, and one layer at a time is computed again.
 
     Args:
-        config: a Llama's config.json.
+        config: a base model's config.json.
         train: the parameters of training.
     """
     layers, hidden = config["num_hidden_layers"], config["hidden_size"]
@@ -120,7 +126,7 @@ def layer_bytes(config: Config, rank: int) -> int:
     the gated MLP its gate before and after SiLU and what it is multiplied with.
 
     Args:
-        config: a Llama's config.json.
+        config: a base model's config.json.
         rank: train.lora_r.
     """
     maps, hidden, mlp = linear_layers(config), config["hidden_size"], config["intermediate_size"]

@@ -6,6 +6,7 @@ Nothing here changes a result, so no stage of dvc.yaml reruns when it does.
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from src.errors import UserError
 from src.params import TrainParams
@@ -42,6 +43,25 @@ def refuse_beyond_positions(max_length: int, positions: int) -> None:
         raise UserError(
             f"train.max_length is {max_length}, and the base model has {positions} positions: set train.max_length to "
             f"{positions} or less."
+        )
+
+
+def refuse_beyond_window(max_length: int, config: dict[str, Any]) -> None:
+    """Refuses rows longer than a sliding window: not every kernel knows it, and llama.cpp attends beyond it.
+
+    Args:
+        max_length: train.max_length.
+        config: the base model's config.json. Qwen2 names a window that it uses only if it says so.
+
+    Raises:
+        UserError: with both.
+    """
+    used = config.get("use_sliding_window", config.get("model_type") != "qwen2")
+    window = config.get("sliding_window") if used else None
+    if window is not None and max_length > window:
+        raise UserError(
+            f"train.max_length is {max_length}, and the base model attends within a sliding window of {window} tokens, "
+            f"which neither packed rows nor the GGUF have: set train.max_length to {window} or less."
         )
 
 

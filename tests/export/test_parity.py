@@ -6,8 +6,16 @@ import pytest
 import torch
 
 from src.errors import UserError
-from src.export.parity import LOSS_DIFFERENCE, PromptCheck, answer_agreement, answer_preference, check_losses
-from src.inference.engine import Answer
+from src.export.parity import (
+    LOSS_DIFFERENCE,
+    PromptCheck,
+    answer_agreement,
+    answer_preference,
+    check_losses,
+    prompt_checks,
+    served_precision,
+)
+from src.inference.engine import Answer, Sampling
 from src.inference.reference_loss import ReferenceLoss
 from src.inference.transformers_engine import TransformersEngine
 from src.prompts.encoding import encode_prompt
@@ -80,3 +88,21 @@ def test_losses_are_compared_by_the_token() -> None:
     with pytest.raises(UserError, match=r"merged finds an answer 0\.100 nats a token"):
         check_losses("merged", losses((1.0, 10)), losses((2.0, 10)))
     assert LOSS_DIFFERENCE < 0.1
+
+
+@pytest.mark.parametrize(
+    ("f16", "q8_0", "served"),
+    [(1.0, 1.0, "q8_0"), (0.995, 0.95, "q8_0"), (0.995, 0.76, "f16"), (1.0, 0.875, "f16"), (0.5, 0.5, "q8_0")],
+)
+def test_the_smallest_file_that_answers_like_f16_is_served(f16: float, q8_0: float, served: str) -> None:
+    assert served_precision({"f16": f16, "q8_0": q8_0}) == served
+
+
+def test_answers_that_are_all_empty_prove_nothing(engine: TransformersEngine, record: Any, monkeypatch: Any) -> None:
+    records = [record("chat", title, "-") for title in ("Lamp", "Owl")]
+    asked = ("Describe it.", "{title}", Sampling(1))
+    assert [check.answer.token_ids for check in prompt_checks(engine, records, *asked)] != [[], []]
+    first, _ = greedy_token(engine.model, encode_prompt(engine.tokenizer, records[0]["prompt"]))
+    monkeypatch.setattr("src.inference.transformers_engine.stop_token_ids", lambda _: [first])
+    with pytest.raises(UserError, match="answers all 2 check prompts with nothing, so that no exported form can be"):
+        prompt_checks(engine, records[:1] * 2, *asked)

@@ -115,7 +115,11 @@ FAULTS = [
     ),
     Fault("config-cut", cut(CONFIG, 0.5), "config.json cannot be read as JSON (Unterminated"),
     Fault("tokenizer-cut", cut(TOKENIZER, 0.5), "tokenizer.json cannot be read as JSON"),
-    Fault("architecture-other", change(CONFIG, architectures=["GPT2LMHeadModel"]), "is a GPT2LMHeadModel: choose"),
+    Fault(
+        "architecture-other",
+        change(CONFIG, architectures=["GPT2LMHeadModel"]),
+        "is a GPT2LMHeadModel, whose attention over packed rows, merging and GGUF have not been tried here: choose one",
+    ),
     *(
         Fault(f"architectures-{kind}", change(CONFIG, architectures=value), "names no architecture in config.json")
         for kind, value in (("empty", []), ("null", None), ("number", 5), ("nested", [["LlamaForCausalLM"]]))

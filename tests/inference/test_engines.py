@@ -18,7 +18,7 @@ from src.prompts.encoding import encode_prompt, render_prompt
 from src.prompts.rendering import Prompt, prompt_turns
 from src.prompts.tokenizers import end_of_turn_id, token_ids, without_bos
 
-ANSWERS = {"Kerr's Brass Lamp, 3 é 日": "A lamp of brass.", "Owl": ""}  # by title
+ANSWERS = {"Kerr's Brass Lamp, 3 é 日": "A lamp 鹅 of brass.", "Owl": ""}  # by title
 PROMPTS: list[Prompt] = [prompt_turns("Describe it.", "Title: {title}", title) for title in ANSWERS]
 LOGIT = 10.0  # of the token that is to come; all others have 0, so that rounding to 16 bits changes no token
 
@@ -59,10 +59,6 @@ def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine
     return engines[request.param]
 
 
-def without_logprobs(answers: list[Answer]) -> list[Answer]:
-    return [answer._replace(logprobs=None) for answer in answers]
-
-
 def test_the_token_that_stops_an_answer_is_none_of_its_tokens(engine: Engine, chat_tokenizer: Any) -> None:
     answers = engine.answer(PROMPTS, Sampling(max_new_tokens=20))
     assert answers == [Answer(text, token_ids(chat_tokenizer, text), "stop") for text in ANSWERS.values()]
@@ -81,26 +77,6 @@ def test_engines_give_the_same_answers(engines: dict[str, Engine], max_new_token
     ours, theirs = (engine.answer(PROMPTS, Sampling(max_new_tokens)) for engine in engines.values())
     assert ours == theirs
     assert answer_agreement(theirs, ours) == 1
-
-
-def test_log_probabilities_come_where_they_are_asked_for(engines: dict[str, Engine]) -> None:
-    plain = [engine.answer(PROMPTS, Sampling(20)) for engine in engines.values()]
-    ours, theirs = (engine.answer(PROMPTS, Sampling(20, logprobs=True)) for engine in engines.values())
-    assert [answer.logprobs for answers in plain for answer in answers] == [None] * 4
-    assert [without_logprobs(ours), without_logprobs(theirs)] == plain
-    for one, other in zip(ours, theirs, strict=True):
-        assert len(one.logprobs or []) == len(one.token_ids)
-        assert one.logprobs == pytest.approx(other.logprobs, abs=0.02)
-
-
-def test_log_probabilities_are_those_of_the_model(engines: dict[str, Any]) -> None:
-    engine = engines["transformers"]
-    [answer] = engine.answer(PROMPTS[:1], Sampling(20, logprobs=True))
-    prompt = encode_prompt(engine.tokenizer, PROMPTS[0])
-    with torch.no_grad():
-        scores = engine.model(torch.tensor([prompt + answer.token_ids])).logits[0].log_softmax(-1)
-    expected = [float(scores[len(prompt) - 1 + at, token]) for at, token in enumerate(answer.token_ids)]
-    assert answer.logprobs == pytest.approx(expected, abs=1e-3)
 
 
 def test_rendered_text_is_answered_as_its_turns_are(engine: Engine, chat_tokenizer: Any) -> None:
@@ -122,10 +98,10 @@ def test_llama_cpp_gives_an_answer_in_pieces(engines: dict[str, Any], chat_token
         assert len([piece for piece in pieces if piece]) > 2 or not expected
 
 
-def test_llama_cpp_counts_the_tokens_that_a_prompt_was_trained_in(engines: dict[str, Any], chat_tokenizer: Any) -> None:
+def test_llama_cpp_reads_the_tokens_that_a_prompt_was_trained_in(engines: dict[str, Any], chat_tokenizer: Any) -> None:
     for prompt in PROMPTS:
         text = without_bos(chat_tokenizer, render_prompt(chat_tokenizer, prompt))
-        assert engines["llama.cpp"].count_tokens(text) == len(encode_prompt(chat_tokenizer, prompt))
+        assert engines["llama.cpp"].token_ids(text) == encode_prompt(chat_tokenizer, prompt)
 
 
 def test_a_prompt_that_is_longer_than_the_context_is_a_user_error(engines: dict[str, Any]) -> None:

@@ -22,11 +22,9 @@ def prompts(record: Any) -> list[Prompt]:
 def test_an_answer_ends_at_the_first_stop_token(chat_tokenizer: Any) -> None:
     stops = stop_token_ids(chat_tokenizer)
     lamp = chat_tokenizer(" a lamp ", add_special_tokens=False)["input_ids"]
-    scores = [-0.5] * len(lamp)
-    assert read_answer(chat_tokenizer, [*lamp, stops[0], *lamp], None, stops) == Answer("a lamp", lamp, "stop")
-    assert read_answer(chat_tokenizer, lamp, None, stops) == Answer("a lamp", lamp, "length")
-    assert read_answer(chat_tokenizer, [stops[0]], None, stops) == Answer("", [], "stop")
-    assert read_answer(chat_tokenizer, [*lamp, stops[0]], [*scores, -1.0], stops).logprobs == scores
+    assert read_answer(chat_tokenizer, [*lamp, stops[0], *lamp], stops) == Answer("a lamp", lamp, "stop")
+    assert read_answer(chat_tokenizer, lamp, stops) == Answer("a lamp", lamp, "length")
+    assert read_answer(chat_tokenizer, [stops[0]], stops) == Answer("", [], "stop")
 
 
 def test_decoding_is_greedy_and_never_stops_at_padding(chat_tokenizer: Any) -> None:
@@ -43,7 +41,7 @@ def test_answers_are_the_most_likely_tokens_one_by_one(model: Any, chat_tokenize
         with torch.no_grad():
             expected.append(int(model(torch.tensor([prompt + expected])).logits[0, -1].argmax()))
     [answer] = TransformersEngine(model, chat_tokenizer, batch_size=1).answer(prompts[:1], Sampling(5))
-    assert answer == read_answer(chat_tokenizer, expected, None, stop_token_ids(chat_tokenizer))
+    assert answer == read_answer(chat_tokenizer, expected, stop_token_ids(chat_tokenizer))
 
 
 def test_a_batch_answers_as_single_prompts_do(model: Any, chat_tokenizer: Any, prompts: list[Prompt]) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import LlamaConfig, LlamaForCausalLM, modeling_flash_attention_utils
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+    modeling_flash_attention_utils,
+)
 
 from src.models import varlen
 from src.models.attention import Attention
@@ -58,14 +65,19 @@ def older(
     return documented(**locals())
 
 
-def loss_and_gradient(attention: str, batch: dict[str, Any]) -> tuple[float, torch.Tensor]:
+SHAPE: dict[str, Any] = {
+    **{"vocab_size": 32, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2},
+    **{"num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 2},
+}
+CONFIGS = [LlamaConfig(**SHAPE), MistralConfig(**SHAPE, sliding_window=4), Qwen2Config(**SHAPE)]
+
+
+def loss_and_gradient(
+    attention: str, batch: dict[str, Any], config: PreTrainedConfig = CONFIGS[0]
+) -> tuple[float, torch.Tensor]:
     """The loss of one model on a batch, and its gradient in the first layer's keys."""
     torch.manual_seed(3)
-    config = LlamaConfig(
-        vocab_size=32, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2,
-    )  # fmt: skip
-    model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
+    model: Any = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
     model.config._attn_implementation = attention  # flash-attn need not be installed
     trained_logits_only(model)
     loss = model(**batch, use_cache=False).loss
@@ -73,12 +85,15 @@ def loss_and_gradient(attention: str, batch: dict[str, Any]) -> tuple[float, tor
     return loss.item(), model.model.layers[0].self_attn.k_proj.weight.grad
 
 
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_type)
 @pytest.mark.parametrize("kernel", [newest, older])
-def test_packed_rows_have_the_loss_and_gradient_of_sdpa(monkeypatch: pytest.MonkeyPatch, kernel: Kernel) -> None:
+def test_packed_rows_have_the_loss_and_gradient_of_sdpa(
+    monkeypatch: pytest.MonkeyPatch, kernel: Kernel, config: PreTrainedConfig
+) -> None:
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", kernel)
     varlen.register_kernel()
-    loss, gradient = loss_and_gradient(varlen.NAME, collate_with_cu_seqlens(ROWS))
-    expected, expected_gradient = loss_and_gradient("sdpa", collate_padded(ROWS, pad_id=2))
+    loss, gradient = loss_and_gradient(varlen.NAME, collate_with_cu_seqlens(ROWS), config)
+    expected, expected_gradient = loss_and_gradient("sdpa", collate_padded(ROWS, pad_id=2), config)
     assert loss == pytest.approx(expected, abs=1e-6)
     torch.testing.assert_close(gradient, expected_gradient)
 

@@ -16,6 +16,7 @@ from src.prompts.encoding import render_record
 from src.prompts.ollama import fill_template, ollama_template
 from src.prompts.rendering import (
     DATE_PIN,
+    NO_BOS,
     prompt_and_completion,
     prompt_turns,
     reference_text,
@@ -110,15 +111,21 @@ def test_without_the_pin_prompts_would_change_overnight(base_folder: Any, asked:
 
 
 def test_the_date_is_pinned_once_however_often_the_template_travels() -> None:
-    once = saved_chat_template("chat", "{{ date_string }}")
-    assert saved_chat_template("chat", once) == once == DATE_PIN + "{{ date_string }}"
-    assert saved_chat_template("alpaca", None) == template_source("alpaca")
+    once = saved_chat_template("chat", "{{ date_string }}", "<s>")
+    assert saved_chat_template("chat", once, "<s>") == once == DATE_PIN + "{{ date_string }}"
+    assert saved_chat_template("alpaca", None, "<s>") == template_source("alpaca")
+
+
+def test_a_tokenizer_without_a_begin_token_gets_a_template_without_one() -> None:
+    once = saved_chat_template("chat", "{{ bos_token }}", None)
+    assert saved_chat_template("chat", once, None) == once == DATE_PIN + NO_BOS + "{{ bos_token }}"
+    assert saved_chat_template("plain", None, None) == NO_BOS + template_source("plain")
 
 
 @pytest.mark.parametrize("missing", [None, ""])
 def test_chat_needs_a_base_with_a_chat_template(missing: str | None) -> None:
     with pytest.raises(UserError, match=r"format\.template is 'chat', and the base model has no chat template"):
-        saved_chat_template("chat", missing)
+        saved_chat_template("chat", missing, "<s>")
 
 
 def test_ollama_renders_the_trained_prompt(template: TemplateName, tokenizer: Any) -> None:

@@ -12,9 +12,10 @@ import pytest
 from src import params
 from src.errors import UserError
 from src.export.gguf import convert_to_gguf
-from src.export.parity import check_gguf, prompt_checks
+from src.export.parity import check_answers, prompt_checks
 from src.files import write_json, write_jsonl
 from src.inference.engine import Sampling
+from src.inference.llama_cpp import LlamaCppEngine
 from src.inference.transformers_engine import TransformersEngine
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_trainable
@@ -48,7 +49,7 @@ def records(instruction: str) -> list[dict[str, Any]]:
 def trained(project: Path, base_folder: Path) -> Params:
     """A project whose stages before export have run, on a base with random weights and an adapter that does nothing."""
     whole = params.load_params()
-    small = whole.export.model_copy(update={"check_prompts": 2, "check_tokens": 3})
+    small = whole.export.model_copy(update={"check_prompts": 1, "check_tokens": 3})
     whole = whole.model_copy(update={"export": small})
     Path("models").mkdir()
     Path("models/base").symlink_to(base_folder)
@@ -66,7 +67,20 @@ def test_every_form_is_written(trained: Params) -> None:
     written = {path.name for path in Path("models/export").iterdir()}
     assert written == {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
     assert "{{ .Prompt }}" in Path("models/export/Modelfile").read_text()
-    assert json.loads(Path("data/reports/export.json").read_text())["prompts"] == len(TITLES)
+    metrics = json.loads(Path("data/reports/export.json").read_text())
+    assert (metrics["prompts"], metrics["prompts_read"]) == (1, len(TITLES))
+
+
+@pytest.mark.parametrize(("share", "served"), [(1.0, "q8_0"), (0.5, "f16")])
+def test_the_modelfile_takes_what_the_measurements_favour(
+    trained: Params, monkeypatch: pytest.MonkeyPatch, share: float, served: str
+) -> None:
+    measured = {"f16": 1.0, "q8_0": share}
+    monkeypatch.setattr(export, "check_ggufs", lambda *_: measured)
+    outcome = export.main(trained)
+    assert Path("models/export/Modelfile").read_text().startswith(f"FROM ./shelftalk-{served}.gguf\n")
+    assert json.loads(Path("data/reports/export.json").read_text())["modelfile"] == served
+    assert outcome.line.endswith(f"100% from f16 and {share:.0%} from q8_0; the Modelfile takes {served}")
 
 
 def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_left(trained: Params) -> None:
@@ -113,4 +127,4 @@ def test_a_gguf_of_another_model_is_refused(trained: Params, precision: str, tmp
     instruction, question = trained.format.instruction, trained.format.question
     checks = prompt_checks(merged, records(instruction), instruction, question, sampling)
     with pytest.raises(UserError, match=f"shelftalk-{precision}.gguf answers check prompt 1 otherwise"):
-        check_gguf(path, precision, merged, checks, sampling)
+        check_answers(LlamaCppEngine(path), precision, merged, checks, sampling)

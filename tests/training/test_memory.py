@@ -36,6 +36,17 @@ LLAMA_8B = LLAMA_1B | {
     "num_hidden_layers": 32,
     "tie_word_embeddings": False,
 }
+MISTRAL_7B = LLAMA_8B | {"model_type": "mistral", "vocab_size": 32000}
+QWEN_HALF_B = {
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "model_type": "qwen2",
+    "num_attention_heads": 14,
+    "num_hidden_layers": 24,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": True,
+    "vocab_size": 151936,
+}
 SMALL: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 192,
@@ -106,6 +117,8 @@ def test_weights_are_those_of_the_model() -> None:
 def test_weights_of_published_models_are_counted() -> None:
     assert base_bytes(LLAMA_1B, four_bit=False) == 2 * 1_235_814_400
     assert base_bytes(LLAMA_8B, four_bit=False) == 2 * 8_030_261_248
+    assert base_bytes(MISTRAL_7B, four_bit=False) == 2 * 7_241_732_096
+    assert base_bytes(QWEN_HALF_B, four_bit=False) == 2 * 494_032_768
     assert adapter_weights(LLAMA_8B, 16) == 41_943_040
     assert linear_layers(LLAMA_1B)[1] == (2048, 512)
 
