@@ -81,7 +81,7 @@ def check_outputs() -> None:
         assert others == [base_ids] * 2
     names = ("base", "tuned")
     check_paired({name: read_generations(Path(f"data/generations/{name}.jsonl")) for name in names})
-    trained, exported = read_json("metrics/train.json"), read_json("metrics/export.json")
+    trained, exported = read_json("data/reports/train.json"), read_json("data/reports/export.json")
     assert trained["b_matrices_moved"] == SHAPE["num_hidden_layers"] * len(LINEAR_LAYERS)
     assert exported["prompts_read"] == len(TITLES)
     assert exported["gguf_f16_agreement"] > 0.7
