@@ -3,10 +3,10 @@
 Covers every score that is a function of sums over records: means, ratios such as a loss per token, and corpus BLEU and
 chrF, which sacrebleu computes from summed n-gram counts. Scores that are not, such as distinct-n, get no interval.
 
-All scores of all systems see the same resamples, so that a difference of two systems is one of two columns. A resample
-is how often each record was drawn, so that its sums are one product of matrices: 10,000 resamples of 1,000 records take
-a tenth of a second where `scipy.stats.bootstrap`, which gathers each record anew, takes many (`python -m
-benchmarks.statistics` compares both).
+All scores of all systems see the same resamples, so that a difference of two systems is one of two columns, and each
+score of each system is resampled once. A resample is how often each record was drawn; its sums are a product of
+matrices. `scipy.stats.bootstrap` would gather all records again for each difference (`python -m benchmarks.significance`
+compares).
 
 sacrebleu's own PairedTest is not used: it gives no interval of a difference, and the smallest p-value that there is to
 two equal systems, as it counts only the resamples that differ by more than the systems do (`_compute_p_value`, 2.6.0).
@@ -66,12 +66,12 @@ class RecordSums:
         return np.concatenate([self.score(self.terms @ drawn.T) for drawn in as_floats(resamples(self.records))])
 
 
-def mean_of(values: Sequence[float]) -> RecordSums:
+def mean_of(values: Sequence[float] | Floats) -> RecordSums:
     """The mean of one value a record."""
-    return ratio_of_sums(values, [1.0] * len(values))
+    return ratio_of_sums(values, np.ones(len(values)))
 
 
-def ratio_of_sums(parts: Sequence[float], wholes: Sequence[float]) -> RecordSums:
+def ratio_of_sums(parts: Sequence[float] | Floats, wholes: Sequence[float] | Floats) -> RecordSums:
     """A ratio of two sums over records.
 
     Args:
@@ -128,8 +128,7 @@ def resamples(records: int) -> Counts:
     """How often each record is drawn in each resample, (RESAMPLES, records).
 
     Args:
-        records: how many there are, at least one. That one of more than 255 draws is the same record has a
-            probability of nothing.
+        records: how many there are, at least one. Of 256 or more, no record is ever drawn as often as 256 times.
     """
     random = np.random.default_rng(SEED)
     return np.concatenate([draw_counts(random, records) for _ in range(RESAMPLES // BATCH)])

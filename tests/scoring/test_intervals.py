@@ -107,7 +107,7 @@ def test_the_interval_of_a_slice_is_that_of_its_records_alone() -> None:
 
 @pytest.mark.parametrize("records", [30, 200])
 def test_95_percent_of_the_intervals_hold_the_true_difference(records: int) -> None:
-    """Of two systems with scores as skewed as losses are; `python -m benchmarks.statistics` has many more trials."""
+    """Of two systems with scores as skewed as losses are; `python -m benchmarks.significance` has many more trials."""
     random = np.random.default_rng(records)
     first = random.gamma(2, 1.5, size=(200, records))
     second = first - 0.3 + random.gamma(1, 1, size=(200, records)) - 1

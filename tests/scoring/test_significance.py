@@ -1,4 +1,4 @@
-"""P-values and verdicts: exact where they can be counted by hand, as often wrong as promised, corrected as Holm has it."""
+"""P-values and verdicts: exact where they can be counted by hand, wrong as often as promised, corrected by Holm."""
 
 from itertools import product
 
