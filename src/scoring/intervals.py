@@ -5,7 +5,7 @@ chrF, which sacrebleu computes from summed n-gram counts. Scores that are not, s
 
 All scores of all systems see the same resamples, so that a difference of two systems is one of two columns, and each
 score of each system is resampled once. A resample is how often each record was drawn; its sums are a product of
-matrices. `scipy.stats.bootstrap` would gather all records again for each difference (`python -m benchmarks.significance`
+matrices. `scipy.stats.bootstrap` would gather all records again for each difference (`benchmarks/significance.py`
 compares).
 
 sacrebleu's own PairedTest is not used: it gives no interval of a difference, and the smallest p-value that there is to
