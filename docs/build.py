@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import data_path_report, gpu_report, tiny_training
+from benchmarks import data_path_report, gpu_report, significance, tiny_training
 from docs.example import example_table
 from docs.picture import PICTURE, draw_picture, picture_is_current
 from docs.stages import pipeline_diagram, stages_table
@@ -181,6 +181,11 @@ def gpu_bench() -> str:
     return gpu_report.render_table(read_json(gpu_report.RESULTS))
 
 
+def significance_bench() -> str:
+    """How far the evaluation's statistics keep their promises, by the committed simulation."""
+    return significance.render_table(read_json(significance.RESULTS))
+
+
 class Block(NamedTuple):
     """A generated block: its name in the markers, the files that show it, and what writes it."""
 
@@ -198,6 +203,7 @@ BLOCKS = (
     Block("parameters", (DOCS / "parameters.md",), parameters_table),
     Block("data-bench", (DOCS / "benchmarks.md",), data_bench),
     Block("tiny-bench", (DOCS / "benchmarks.md",), tiny_bench),
+    Block("significance-bench", (DOCS / "benchmarks.md",), significance_bench),
     Block("gpu-bench", (DOCS / "benchmarks.md",), gpu_bench),
 )
 

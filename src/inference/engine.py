@@ -13,10 +13,20 @@ FinishReason = Literal["stop", "length"]  # OpenAI's words, which llama.cpp's se
 
 
 class Sampling(NamedTuple):
-    """How answers are drawn from a model: greedily, the most likely token each time."""
+    """How answers are drawn from a model: by default greedily, the most likely token each time."""
 
     max_new_tokens: int
     """Tokens that an answer has at most, its stop token among them."""
+    temperature: float = 0.0
+    """What the logits are divided by before a token is drawn; 0 takes the most likely one."""
+    top_k: int = 0
+    """Only so many of the most likely tokens may be drawn; 0 allows all."""
+    top_p: float = 1.0
+    """Only the most likely tokens that together have this probability may be drawn."""
+    repetition_penalty: float = 1.0
+    """What the logits of tokens that prompt and answer hold already are divided by (Keskar et al. 2019, CTRL)."""
+    seed: int = 0
+    """What the draws follow from, together with the prompt's number."""
 
 
 class Answer(NamedTuple):

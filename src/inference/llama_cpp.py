@@ -19,7 +19,8 @@ from src.prompts.rendering import Prompt, Turns
 
 CONTEXT = 2048  # tokens of prompt and answer together, which a description needs at most
 TIMEOUT = 60  # seconds until the server begins to respond, or goes on; a whole answer may take longer
-EVENT, LAST_EVENT = b"data: ", b"data: [DONE]"  # server-sent events, as OpenAI's interface has them
+EVENT = b"data: "  # what a server-sent event begins with
+SEED_STEP = 2_654_435_761  # Knuth's multiplier: the prompts of two seeds that are close share no draws
 
 
 class LlamaCppEngine:
@@ -49,21 +50,22 @@ class LlamaCppEngine:
         Raises:
             UserError: if llama.cpp does not answer a prompt.
         """
-        single = progress_batches(prompts, 1, "Answering by llama.cpp", "prompts")
-        return [read_answer(self.complete(prompt, sampling)) for [prompt] in single]
+        single = progress_batches(list(enumerate(prompts)), 1, "Answering by llama.cpp", "prompts")
+        return [read_answer(self.complete(prompt, sampling, number)) for [(number, prompt)] in single]
 
-    def complete(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
+    def complete(self, prompt: Prompt, sampling: Sampling, number: int) -> dict[str, Any]:
         """llama.cpp's answer to one prompt, in its server's own form: OpenAI's has no token ids.
 
         Args:
             prompt: turns, or text without the begin-of-text token.
             sampling: how the answer is drawn.
+            number: of the prompt among all, which its draws follow from.
 
         Raises:
             UserError: if it gives none.
         """
         text = prompt if isinstance(prompt, str) else self.render_prompt(prompt)
-        options = {"n_predict": sampling.max_new_tokens, "temperature": 0, "cache_prompt": False, "return_tokens": True}
+        options = {**sampling_options(sampling, number), "cache_prompt": False, "return_tokens": True}
         try:
             with self.request("/completion", {"prompt": text, **options}, timeout=None) as response:
                 return dict(json.load(response))
@@ -90,11 +92,11 @@ class LlamaCppEngine:
         """
         text, given = "", ""
         # By HTTP: in a callback of the server Ctrl-C would not be heard.
-        options = {"prompt": prompt, "max_tokens": sampling.max_new_tokens, "temperature": 0, "stream": True}
-        with self.request("/v1/completions", options) as events:
+        options = {"prompt": prompt, **sampling_options(sampling), "stream": True}
+        with self.request("/completion", options) as events:
             for line in events:
-                if line.startswith(EVENT) and not line.startswith(LAST_EVENT):
-                    text += json.loads(line.removeprefix(EVENT))["choices"][0]["text"]
+                if line.startswith(EVENT):
+                    text += json.loads(line.removeprefix(EVENT))["content"]
                     yield text.strip().removeprefix(given)  # white space counts once more text follows it
                     given = text.strip()
 
@@ -108,6 +110,26 @@ class LlamaCppEngine:
         """
         address, headers = f"{self.server.listening_address}{path}", {"Content-Type": "application/json"}
         return urlopen(Request(address, json.dumps(body).encode(), headers), timeout=timeout)
+
+
+def sampling_options(sampling: Sampling, number: int = 0) -> dict[str, Any]:
+    """How an answer is drawn, in the words of llama.cpp's server, and in transformers' order.
+
+    Args:
+        sampling: what is asked for.
+        number: of the prompt among all.
+    """
+    return {
+        "n_predict": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": 0.0,  # llama.cpp's own default leaves out unlikely tokens
+        "repeat_penalty": sampling.repetition_penalty,
+        "repeat_last_n": CONTEXT,  # all tokens of prompt and answer
+        "samplers": ["penalties", "temperature", "top_k", "top_p"],
+        "seed": (sampling.seed + number * SEED_STEP) % 2**32,
+    }
 
 
 def read_answer(response: dict[str, Any]) -> Answer:

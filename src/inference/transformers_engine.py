@@ -32,28 +32,33 @@ class TransformersEngine(NamedTuple):
         Raises:
             UserError: if the model's chat template refuses the turns.
         """
-        batches = progress_batches(prompts, self.batch_size, "Answering", "prompts")
+        batches = progress_batches(list(enumerate(prompts)), self.batch_size, "Answering", "prompts")
         return [answer for batch in batches for answer in self.answer_batch(batch, sampling)]
 
-    def answer_batch(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
+    def answer_batch(self, batch: Sequence[tuple[int, Prompt]], sampling: Sampling) -> list[Answer]:
         """Answers to prompts that are answered at once.
 
         Args:
-            prompts: as many as fit the memory.
+            batch: prompts with their numbers, as many as fit the memory.
             sampling: how the answers are drawn.
         """
+        from src.inference.drawing import drawing_processors
+
+        numbers, prompts = zip(*batch, strict=True)
         config = generation_config(self.tokenizer, sampling)
         self.model.generation_config = config  # generate() fills what is not set from here: no sampling of the base's
         encoded = {"input_ids": [encode_prompt(self.tokenizer, prompt) for prompt in prompts]}
         inputs = self.tokenizer.pad(encoded, padding_side="left", return_tensors="pt").to(self.model.device)
-        output = self.model.generate(**inputs, generation_config=config)  # type: ignore[operator]  # typed as a Tensor
+        output = self.model.generate(  # type: ignore[operator]  # typed as a Tensor
+            **inputs, generation_config=config, logits_processor=drawing_processors(sampling, numbers)
+        )
         generated = output[:, inputs["input_ids"].shape[1] :]
         stops = stop_token_ids(self.tokenizer)
         return [read_answer(self.tokenizer, token_ids, stops) for token_ids in generated.tolist()]
 
 
 def generation_config(tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) -> "GenerationConfig":
-    """transformers' settings for greedy decoding up to the template's stop tokens.
+    """transformers' settings for greedy decoding up to the template's stop tokens; drawing.py draws where it is asked.
 
     Args:
         tokenizer: with a pad token that is not a stop token.
@@ -63,6 +68,7 @@ def generation_config(tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) 
 
     return GenerationConfig(
         do_sample=False,
+        repetition_penalty=sampling.repetition_penalty,
         max_new_tokens=sampling.max_new_tokens,
         eos_token_id=stop_token_ids(tokenizer),
         pad_token_id=tokenizer.pad_token_id,

@@ -101,5 +101,5 @@ def percentage_columns(sums: RecordSums | None) -> dict[str, object]:
     if sums is None:
         return {"percent": "", "low": "", "high": "", "facts": 0}
     found = estimate_with_interval(sums)
-    percent, low, high = (round(found[name], DIGITS) for name in ("estimate", "low", "high"))
+    percent, low, high = (round(number, DIGITS) for number in found)
     return {"percent": percent, "low": low, "high": high, "facts": round(sums.terms[1].sum())}

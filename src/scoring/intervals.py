@@ -1,24 +1,41 @@
-"""How sure a score, or a difference between two systems, is: bootstrap intervals, paired for differences, by scipy.
+"""How sure a score, or a difference between two systems, is: bootstrap intervals, paired for differences.
 
 Covers every score that is a function of sums over records: means, ratios such as a loss per token, and corpus BLEU and
 chrF, which sacrebleu computes from summed n-gram counts. Scores that are not, such as distinct-n, get no interval.
+
+All scores of all systems see the same resamples, so that a difference of two systems is one of two columns, and each
+score of each system is resampled once. A resample is how often each record was drawn; its sums are a product of
+matrices. `scipy.stats.bootstrap` would gather all records again for each difference (`benchmarks/significance.py`
+compares).
 
 sacrebleu's own PairedTest is not used: it gives no interval of a difference, and the smallest p-value that there is to
 two equal systems, as it counts only the resamples that differ by more than the systems do (`_compute_p_value`, 2.6.0).
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 1000  # so that 25 of them lie beyond each bound of a 95% interval
-BATCH = 100  # resamples at once: of 1,000 records with chrF's 18 counts they take 14 MB
+RESAMPLES = 10_000  # so that 250 of them lie beyond each bound of a 95% interval
+BATCH = 500  # resamples at once: of 1,000 records they take 4 MB as floats
 SEED = 13  # fixed, so that equal scores give equal intervals
 CONFIDENCE = 0.95
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.uint8]
+
+
+class Interval(NamedTuple):
+    """A score, or a difference of two, with the bounds of its interval."""
+
+    estimate: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,24 +43,35 @@ class RecordSums:
     """A score of a corpus as a function of sums over its records.
 
     Attributes:
-        terms: what adds up, (quantities, records); a quantity's terms are neighbours in memory, where most time goes.
+        terms: what adds up, (quantities, records).
         score: from sums, (quantities, ...), the score of each: (...).
     """
 
     terms: Floats
     score: Callable[[Floats], Floats]
 
-    def score_records(self, positions: NDArray[np.int64]) -> Floats:
-        """The score of the records at `positions`, (..., records): (...)."""
-        return self.score(self.terms.take(positions, axis=1).sum(axis=-1))
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        return self.terms.shape[1]
+
+    @cached_property
+    def estimate(self) -> float:
+        """The score of all records."""
+        return float(self.score(self.terms.sum(axis=1)))
+
+    @cached_property
+    def resampled(self) -> Floats:
+        """The score of each of the resamples, which are the same for every score of as many records."""
+        return np.concatenate([self.score(self.terms @ drawn.T) for drawn in as_floats(resamples(self.records))])
 
 
-def mean_of(values: Sequence[float]) -> RecordSums:
+def mean_of(values: Sequence[float] | Floats) -> RecordSums:
     """The mean of one value a record."""
-    return ratio_of_sums(values, [1.0] * len(values))
+    return ratio_of_sums(values, np.ones(len(values)))
 
 
-def ratio_of_sums(parts: Sequence[float], wholes: Sequence[float]) -> RecordSums:
+def ratio_of_sums(parts: Sequence[float] | Floats, wholes: Sequence[float] | Floats) -> RecordSums:
     """A ratio of two sums over records.
 
     Args:
@@ -58,17 +86,22 @@ def ratio_of_sums(parts: Sequence[float], wholes: Sequence[float]) -> RecordSums
     return RecordSums(np.array([parts, wholes], dtype=float), score)
 
 
-def estimate_score(sums: RecordSums) -> float:
-    """The score of all records."""
-    return float(sums.score(sums.terms.sum(axis=-1)))
+def select_records(sums: RecordSums, chosen: Sequence[bool]) -> RecordSums:
+    """The score of some of the records, a slice; they stay in their places, so that resamples are those of all records.
+
+    Args:
+        sums: of all records.
+        chosen: whether each belongs to the slice.
+    """
+    return RecordSums(sums.terms * np.array(chosen, dtype=float), sums.score)
 
 
-def estimate_with_interval(sums: RecordSums) -> dict[str, float]:
-    """A system's own score, with its percentile bootstrap interval: `estimate`, `low` and `high`."""
-    return bootstrap_statistic(sums.terms.shape[1], sums.score_records)
+def estimate_with_interval(sums: RecordSums) -> Interval:
+    """A system's own score, with its percentile bootstrap interval."""
+    return Interval(sums.estimate, *percentile_bounds(sums.resampled))
 
 
-def paired_difference(first: RecordSums, second: RecordSums) -> dict[str, float]:
+def paired_difference(first: RecordSums, second: RecordSums) -> Interval:
     """The score of `first` minus that of `second`, with a percentile bootstrap interval (Efron & Tibshirani 1993).
 
     Records are drawn with replacement, those of both systems together: what makes a record easy for both then
@@ -77,42 +110,42 @@ def paired_difference(first: RecordSums, second: RecordSums) -> dict[str, float]
     Args:
         first: one system's sums.
         second: the other's, of the same records in the same order, at least one.
-
-    Returns:
-        `estimate`, and `low` and `high`, the bounds of its 95% interval.
     """
-
-    def difference(positions: NDArray[np.int64]) -> Floats:
-        return first.score_records(positions) - second.score_records(positions)
-
-    return bootstrap_statistic(first.terms.shape[1], difference)
+    return Interval(first.estimate - second.estimate, *percentile_bounds(first.resampled - second.resampled))
 
 
-def bootstrap_statistic(records: int, statistic: Callable[[NDArray[np.int64]], Floats]) -> dict[str, float]:
-    """A statistic of some records, with its percentile bootstrap interval.
+def percentile_bounds(samples: Floats) -> tuple[float, float]:
+    """The bounds between which CONFIDENCE of the samples lie.
+
+    The percentile method rather than BCa, whose interval is NaN where all resamples are equal.
+    """
+    low, high = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=1)  # every score of an evaluation has as many records
+def resamples(records: int) -> Counts:
+    """How often each record is drawn in each resample, (RESAMPLES, records).
 
     Args:
-        records: how many there are, at least one.
-        statistic: from positions of records, (..., records), what is estimated: (...).
-
-    Returns:
-        `estimate`, and `low` and `high`, the bounds of its 95% interval.
+        records: how many there are, at least one. Of 256 or more, no record is ever drawn as often as 256 times.
     """
-    from scipy import stats
+    random = np.random.default_rng(SEED)
+    return np.concatenate([draw_counts(random, records) for _ in range(RESAMPLES // BATCH)])
 
-    positions = np.arange(records)
-    estimate = float(statistic(positions))
-    if records == 1:  # scipy refuses a single record, of which every resample is the same
-        return {"estimate": estimate, "low": estimate, "high": estimate}
-    # The percentile method rather than BCa, whose interval is NaN where all resamples are equal.
-    low, high = stats.bootstrap(
-        (positions,),
-        lambda drawn, axis: statistic(drawn),  # scipy always passes the last axis
-        n_resamples=RESAMPLES,
-        batch=BATCH,
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
-    return {"estimate": estimate, "low": float(low), "high": float(high)}
+
+def draw_counts(random: np.random.Generator, records: int) -> Counts:
+    """How often each record is drawn in each of BATCH resamples.
+
+    Args:
+        random: what draws.
+        records: how many there are, and how many each resample draws.
+    """
+    drawn = random.integers(records, size=(BATCH, records)) + records * np.arange(BATCH)[:, None]
+    return np.bincount(drawn.ravel(), minlength=BATCH * records).reshape(BATCH, records).astype(np.uint8)
+
+
+def as_floats(counts: Counts) -> Iterator[Floats]:
+    """The rows of a matrix of counts as floats, BATCH at a time: all at once would take eight times its memory."""
+    for start in range(0, len(counts), BATCH):
+        yield counts[start : start + BATCH].astype(np.float64)

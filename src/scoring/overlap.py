@@ -9,7 +9,7 @@ modules know how each score is computed.
 import functools
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.scoring.intervals import Floats, RecordSums, mean_of
+from src.scoring.summed_counts import bleu_of_counts, chrf_of_counts
 
 if TYPE_CHECKING:
     from evaluate import Metric
 
 MODULES = Path(__file__).parent / "metrics"
 NAMES = ("bleu", "chrf", "rouge")
+FROM_COUNTS: dict[str, Callable[[Floats], Floats]] = {"bleu": bleu_of_counts, "chrf": chrf_of_counts}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,23 +55,18 @@ def overlap_scores(answers: Sequence[str], references: Sequence[str]) -> Overlap
         scored = module.compute(predictions=answers, references=references)
         corpus |= scored["corpus"]
         sums |= {name: mean_of(values) for name, values in scored["records"].items()}
-        sums |= {name: corpus_sums(module, counts) for name, counts in scored["counts"].items()}
+        sums |= {name: corpus_sums(name, counts) for name, counts in scored["counts"].items()}
     return OverlapScores(corpus, sums)
 
 
-def corpus_sums(module: "Metric", counts: Sequence[Sequence[int]]) -> RecordSums:
+def corpus_sums(name: str, counts: Sequence[Sequence[int]]) -> RecordSums:
     """A corpus score of sacrebleu as a function of summed counts.
 
     Args:
-        module: BLEU's or chrF's.
+        name: a key of FROM_COUNTS.
         counts: matches, n-grams and lengths of each record, as sacrebleu orders them.
     """
-
-    def score(sums: Floats) -> Floats:
-        return np.apply_along_axis(lambda summed: module.score_counts(summed.tolist()), 0, sums)
-
-    # Copied in the new order, since the sums of each resample read a quantity's terms one after the other.
-    return RecordSums(np.array(counts, dtype=float).T.copy(), score)
+    return RecordSums(np.array(counts, dtype=float).T, FROM_COUNTS[name])
 
 
 @functools.cache

@@ -43,7 +43,7 @@ def own_intervals(answers: SystemAnswers) -> dict[str, RoundedScores]:
     for score in SCORES:
         if score.interval and score.sums and (sums := score.sums(answers)):
             bounds = estimate_with_interval(sums)
-            found[score.name] = round_scores({"low": bounds["low"], "high": bounds["high"]})
+            found[score.name] = round_scores({"low": bounds.low, "high": bounds.high})
     return found
 
 
@@ -67,7 +67,7 @@ def score_differences(first: SystemAnswers, second: SystemAnswers) -> dict[str, 
     for score in SCORES:
         sums = [score.sums(answers) for answers in (first, second)] if score.sums else [None, None]
         if sums[0] and sums[1]:
-            found[score.name] = round_scores(paired_difference(sums[0], sums[1]))
+            found[score.name] = round_scores(paired_difference(sums[0], sums[1])._asdict())
     return found
 
 

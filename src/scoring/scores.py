@@ -18,7 +18,7 @@ from src.scoring.fact_counts import (
     wrong_sums,
 )
 from src.scoring.generations import Generation
-from src.scoring.intervals import RecordSums, estimate_score
+from src.scoring.intervals import RecordSums
 from src.scoring.likelihood import answer_loss, loss_sums, perplexity, stop_rate
 from src.scoring.overlap import OverlapScores, overlap_scores
 from src.scoring.style import distinct_ngrams, length_ratio, repetition_rate, verbatim_copy_rate
@@ -112,7 +112,7 @@ def fact_score(sums: FactSums) -> Callable[[SystemAnswers], float | None]:
 
     def compute(system: SystemAnswers) -> float | None:
         found = fact_sums(sums)(system)
-        return estimate_score(found) if found else None
+        return found.estimate if found else None
 
     return compute
 

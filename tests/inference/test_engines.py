@@ -107,3 +107,28 @@ def test_llama_cpp_reads_the_tokens_that_a_prompt_was_trained_in(engines: dict[s
 def test_a_prompt_that_is_longer_than_the_context_is_a_user_error(engines: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"does not answer a prompt \(request \(\d+ tokens\) exceeds .* shorten"):
         engines["llama.cpp"].answer([prompt_turns("Describe it.", "{title}", "lamp " * CONTEXT)], Sampling(1))
+
+
+def test_every_engine_draws_tokens_as_often_as_the_model_has_it(engine: Engine, engines: dict[str, Any]) -> None:
+    model = engines["transformers"]
+    with torch.no_grad():
+        logits = model.model(torch.tensor([encode_prompt(model.tokenizer, PROMPTS[0])])).logits[0, -1]
+    likely, temperature, draws = int(logits.argmax()), 1.3, 300
+    share = float((logits / temperature).softmax(-1)[likely])
+    assert 0.05 < share < 0.95
+    drawn = engine.answer(PROMPTS[:1] * draws, Sampling(1, temperature=temperature, seed=1))
+    found = sum(answer.token_ids == [likely] for answer in drawn) / draws
+    assert found == pytest.approx(share, abs=4 * (share * (1 - share) / draws) ** 0.5)
+
+
+def test_every_engine_repeats_its_draws_by_the_seed(engine: Engine) -> None:
+    drawn, again, others = (
+        [answer.token_ids for answer in engine.answer(PROMPTS, Sampling(20, temperature=3.0, seed=seed))]
+        for seed in (1, 1, 2)
+    )
+    assert drawn == again
+    assert drawn != others
+
+
+def test_every_engine_is_greedy_where_one_token_may_be_drawn(engine: Engine) -> None:
+    assert engine.answer(PROMPTS, Sampling(20, temperature=2.0, top_k=1)) == engine.answer(PROMPTS, Sampling(20))

@@ -3,7 +3,7 @@
 import pytest
 
 from src.scoring.fact_counts import ALL_FACTS, FactCounts, add_counts, fact_rows, stated_sums, wrong_sums
-from src.scoring.intervals import estimate_score, estimate_with_interval
+from src.scoring.intervals import estimate_with_interval
 
 RIGHT, WRONG, SILENT = FactCounts(1, 1, 0), FactCounts(1, 0, 1), FactCounts(1, 0, 0)
 
@@ -16,8 +16,8 @@ def test_counts_of_all_attributes_add_up() -> None:
 def test_percentages_are_ratios_of_sums() -> None:
     stated, wrong = stated_sums([RIGHT, WRONG, SILENT, SILENT]), wrong_sums([RIGHT, WRONG, SILENT, WRONG])
     assert stated and wrong
-    assert estimate_score(stated) == 25
-    assert estimate_score(wrong) == pytest.approx(200 / 3)
+    assert stated.estimate == 25
+    assert wrong.estimate == pytest.approx(200 / 3)
 
 
 def test_a_percentage_of_nothing_is_none() -> None:
@@ -30,7 +30,7 @@ def test_a_percentage_of_nothing_is_none() -> None:
 def test_one_record_with_facts_among_many_without_has_a_finite_interval() -> None:
     sums = wrong_sums([WRONG, *[SILENT] * 30])
     assert sums
-    assert estimate_with_interval(sums) == {"estimate": 100, "low": 0, "high": 100}
+    assert estimate_with_interval(sums) == (100, 0, 100)
 
 
 def test_rows_are_by_attribute_system_and_measure() -> None:

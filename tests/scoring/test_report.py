@@ -138,7 +138,7 @@ def without_newer_scores(found: Any, golden: Any) -> Any:
 
 
 def test_the_report_is_the_golden_one_to_the_last_digit() -> None:
-    """The golden report is older than scipy's bootstrap; scores that are newer than it are left out."""
+    """Scores that are newer than the golden report are left out; its bounds are those of 10,000 resamples."""
     random = Random(5)
     references, contents = synthetic_texts(random, 60), synthetic_texts(random, 90)
     base, tuned = (synthetic_generations(random, references, kept) for kept in (0.2, 0.7))

@@ -27,7 +27,3 @@ class Bleu(evaluate.Metric):
         counts = self.scorer._extract_corpus_statistics(predictions, [references])
         corpus = self.scorer._aggregate_and_compute(counts).score
         return {"corpus": {"bleu": corpus}, "records": {}, "counts": {"bleu": counts}}
-
-    def score_counts(self, counts: list[int]) -> float:
-        """BLEU from summed counts."""
-        return self.scorer._compute_score_from_stats(counts).score

@@ -25,10 +25,6 @@ class Chrf(evaluate.Metric):
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, dict]:
         # The two steps of corpus_score and sentence_score, which would each count all n-grams anew: most of the time.
         counts = self.scorer._extract_corpus_statistics(predictions, [references])
-        records = [self.score_counts(row) for row in counts]
+        records = [self.scorer._compute_score_from_stats(row).score for row in counts]
         corpus = self.scorer._aggregate_and_compute(counts).score
         return {"corpus": {"chrf": corpus}, "records": {"chrf_sentence": records}, "counts": {"chrf": counts}}
-
-    def score_counts(self, counts: list[int]) -> float:
-        """chrF from a record's counts, or from summed ones."""
-        return self.scorer._compute_score_from_stats(counts).score
