@@ -40,8 +40,10 @@ def test_a_folder_without_a_model_leaves_the_last_one(project: Path, base_folder
 
 def test_the_embedded_model_is_copied_as_it_was_published(project: Path) -> None:
     base.main(params(source="local", folder=str(EMBEDDED)))
-    assert contents() == {path.name: path.read_bytes() for path in EMBEDDED.iterdir() if path.name in contents()}
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= contents().keys()
+    copied = contents()
+    assert copied.pop("declared_license.json") == b'{\n  "license": "apache-2.0"\n}\n'
+    assert copied == {path.name: path.read_bytes() for path in EMBEDDED.iterdir() if path.name in copied}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= copied.keys()
     assert load_tokenizer("models/base", "chat").pad_token == "<|finetune_right_pad_id|>"
 
 
