@@ -150,6 +150,7 @@ def ablation_parts(folder: Path, train: Settings) -> list[Part]:
         "without checkpointing": {"gradient_checkpointing": False, "batch_size": 8, "accumulation": 4},
         "padded": {"packing": False},
         "compiled": {"compile": True},
+        "32-bit optimiser": {"optimizer": "adamw_torch"},
     }
     base = str(folder / "Llama-3.2-1B")
     return [

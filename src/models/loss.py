@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers.modeling_outputs import CausalLMOutputWithPast
 
-LOGITS_AT_ONCE = 2**25  # 128 MB in 32 bits; more are computed in chunks, and again in the backward pass
+LOGITS_AT_ONCE = 2**25  # 128 MB in 32 bits; more are computed in chunks
+TILE = 256  # tokens that a GPU multiplies at once, at most: of 261, a third of the work would be for nothing
 
 
 def trained_logits_only(model: "PreTrainedModel | PeftModel") -> None:
@@ -58,20 +59,27 @@ def negative_log_likelihood(states: "Tensor", labels: "Tensor", head: "Linear") 
         labels: token ids or IGNORE_INDEX, [rows, tokens]; each is predicted from the state before it.
         head: the linear map from states to logits.
     """
-    from torch.utils.checkpoint import checkpoint
-
     trained = labels[:, 1:] != IGNORE_INDEX
     states, targets = states[:, :-1][trained], labels[:, 1:][trained]
-    size = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
-    if len(targets) <= size:
-        return chunk_loss(head, states, targets), trained.sum()
-    chunks = zip(states.split(size), targets.split(size), strict=True)
-    losses: Any = (checkpoint(chunk_loss, head, *chunk, use_reentrant=False) for chunk in chunks)
-    return sum(losses), trained.sum()
+    if len(targets) * head.weight.shape[0] <= LOGITS_AT_ONCE:
+        return whole_loss(head, states, targets), trained.sum()
+    from src.models.chunked_loss import ChunkedLoss
+
+    return ChunkedLoss.apply(states, targets, head, chunk_tokens(head.weight.shape[0])), trained.sum()
 
 
-def chunk_loss(head: "Linear", states: "Tensor", targets: "Tensor") -> "Tensor":
-    """Summed cross entropy of some tokens, in nats.
+def chunk_tokens(vocabulary: int) -> int:
+    """Tokens of a chunk: as many as take the memory of LOGITS_AT_ONCE, in whole tiles where it holds one.
+
+    Args:
+        vocabulary: logits of a token.
+    """
+    tokens = 2 * LOGITS_AT_ONCE // vocabulary  # in a chunk a logit takes 6 bytes instead of 12
+    return tokens // TILE * TILE or max(1, tokens)
+
+
+def whole_loss(head: "Linear", states: "Tensor", targets: "Tensor") -> "Tensor":
+    """Summed cross entropy of tokens, in nats.
 
     Args:
         head: the linear map from states to logits.

@@ -46,7 +46,7 @@ def training_arguments(train: TrainParams, folder: Path) -> "SFTConfig":
         learning_rate=train.lr,
         lr_scheduler_type=train.scheduler,
         warmup_steps=train.warmup_steps,
-        optim=train.optimizer if on_gpu else train.optimizer.removeprefix("paged_"),  # there is nothing to page out
+        optim=optimizer_name(train.optimizer, on_gpu),
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         gradient_checkpointing=train.gradient_checkpointing,
@@ -60,3 +60,15 @@ def training_arguments(train: TrainParams, folder: Path) -> "SFTConfig":
         dataloader_pin_memory=on_gpu,
         **FIXED,
     )
+
+
+def optimizer_name(optimizer: str, on_gpu: bool) -> str:
+    """The optimiser in the Trainer's words: on a CPU there is nothing to page out, on a GPU one kernel does all steps.
+
+    Args:
+        optimizer: train.optimizer.
+        on_gpu: whether PyTorch sees an NVIDIA GPU.
+    """
+    if not on_gpu:
+        return optimizer.removeprefix("paged_")
+    return "adamw_torch_fused" if optimizer == "adamw_torch" else optimizer

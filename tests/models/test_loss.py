@@ -89,24 +89,67 @@ def gradients(base: Path, train: TrainParams, batch: dict[str, Any]) -> tuple[fl
     return found.item(), {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
 
 
+@pytest.mark.parametrize("four_bit", [False, True])
 def test_chunks_give_the_same_loss_and_gradients(
-    base_folder: Path, train_params: TrainParams, encoded: list[Any], monkeypatch: pytest.MonkeyPatch
+    base_folder: Path,
+    train_params: TrainParams,
+    encoded: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    four_bit: bool,
 ) -> None:
     batch = collate_padded(made(encoded[:3], packing=False), PAD)
-    whole, expected = gradients(base_folder, train_params, batch)
-    calls: list[int] = []
-    chunk_loss = loss.chunk_loss
-    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", 2048 * 10)  # chunks of about ten tokens
-
-    def counted(head: Any, states: Any, targets: Any) -> Any:
-        calls.append(len(targets))
-        return chunk_loss(head, states, targets)
-
-    monkeypatch.setattr(loss, "chunk_loss", counted)
-    chunked, found = gradients(base_folder, train_params, batch)
-    assert len(calls) > 10 and max(calls) < 20
+    train = train_params.model_copy(update={"four_bit": four_bit})
+    whole, expected = gradients(base_folder, train, batch)
+    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", 2048 * 10)  # chunks of about twenty tokens
+    monkeypatch.delattr(loss, "whole_loss")
+    chunked, found = gradients(base_folder, train, batch)
     assert chunked == pytest.approx(whole, abs=1e-5)
     assert all(torch.allclose(found[name], expected[name], rtol=1e-4, atol=1e-7) for name in expected)
+    assert any(gradient.abs().max() > 0 for gradient in found.values())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+@pytest.mark.parametrize("size", [1, 7, 40, 100])
+def test_a_chunked_loss_is_the_whole_one(dtype: Any, tolerance: float, size: int) -> None:
+    from src.models.chunked_loss import ChunkedLoss
+
+    seed_everything(1)
+    head = torch.nn.Linear(16, 300, bias=False, dtype=dtype).requires_grad_(False)
+    states, targets = torch.randn(40, 16, dtype=dtype), torch.randint(300, (40,))
+    losses, gradients = [], []
+    for compute in (lambda given: loss.whole_loss(head, given, targets), None):
+        given = (30 * states).requires_grad_()  # scores that overflow without their maximum taken off
+        value = compute(given) if compute else ChunkedLoss.apply(given, targets, head, size)
+        (value / 7).backward()
+        losses.append(value.item())
+        gradients.append(given.grad)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=tolerance, atol=tolerance)
+
+
+def test_a_chunked_loss_computes_logits_once_and_keeps_none() -> None:
+    from src.models.chunked_loss import ChunkedLoss
+
+    saved: list[int] = []
+    calls: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved.append(tensor.nbytes)
+        return tensor
+
+    head = torch.nn.Linear(32, 4096, bias=False).requires_grad_(False)
+    head.register_forward_hook(lambda module, given, logits: calls.append(len(logits)))
+    states = torch.randn(64, 32, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        ChunkedLoss.apply(states, torch.zeros(64, dtype=torch.long), head, 24).backward()
+    assert calls == [24, 24, 16] and saved == [states.nbytes]
+
+
+def test_chunks_are_whole_tiles_where_the_vocabulary_allows() -> None:
+    assert loss.chunk_tokens(128_256) == 512
+    assert loss.chunk_tokens(262_144) == 256
+    assert loss.chunk_tokens(400_000) == 167
+    assert loss.chunk_tokens(2**30) == 1
 
 
 def test_a_model_that_caps_its_logits_is_left_as_it_is(base_folder: Path) -> None:

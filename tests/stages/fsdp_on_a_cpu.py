@@ -23,7 +23,7 @@ from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin  # 
 from bitsandbytes.nn import Linear4bit  # noqa: E402
 from torch.distributed.tensor import DTensor  # noqa: E402
 
-from src.models import loading  # noqa: E402
+from src.models import loading, loss  # noqa: E402
 from src.models.backends import transformers  # noqa: E402
 from src.training import rounds  # noqa: E402
 from src.training.history import TrainingRun  # noqa: E402
@@ -80,7 +80,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--dtype", default="float32", help="of the products, as on a GPU that has it")
     parser.add_argument("--killed-at", type=int, default=0, help="the number of a checkpoint, once it is written")
+    parser.add_argument("--logits-at-once", type=int, default=loss.LOGITS_AT_ONCE, help="more are computed in chunks")
     chosen = parser.parse_args()
+    loss.LOGITS_AT_ONCE = chosen.logits_at_once
     loading.compute_dtype = lambda: getattr(torch, chosen.dtype)
     CompletionTrainer._save_checkpoint = killed_at(chosen.killed_at)  # type: ignore[method-assign]
     sys.argv = ["src.stages.train"]

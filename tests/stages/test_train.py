@@ -268,12 +268,13 @@ def test_a_model_sharded_over_processes_computes_in_16_bits_and_sums_in_32(
     check_metrics(alone, rel=5e-5)
 
 
-def test_4_bit_weights_are_sharded_too(params: Params) -> None:
+@pytest.mark.parametrize("logits", [2**25, 2**14], ids=["whole", "chunks"])
+def test_4_bit_weights_are_sharded_too(params: Params, logits: int) -> None:
     plan_steps(2)
     train.main(set_train({"batch_size": 4, "max_steps": 2, "four_bit": True}))
     alone = read_json("data/reports/train.json")
     set_train({"batch_size": 2, "launcher": f"{SHARDED} -m"})
-    status, output = ended(SHARDED, str(FSDP_ON_A_CPU))
+    status, output = ended(SHARDED, str(FSDP_ON_A_CPU), "--logits-at-once", str(logits))
     assert status == 0, output
     check_metrics(alone, rel=1e-5)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src.models.adapter import LINEAR_LAYERS
-from src.models.loss import LOGITS_AT_ONCE, chunk_loss
+from src.models.loss import LOGITS_AT_ONCE, whole_loss
 from src.params import TrainParams
 from src.training.memory import (
     ADAM,
@@ -176,7 +176,7 @@ def test_a_loss_keeps_as_many_bytes_a_logit() -> None:
 
     states, head = torch.randn(64, 32, requires_grad=True), torch.nn.Linear(32, 4096, bias=False)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = chunk_loss(head, states, torch.zeros(64, dtype=torch.long))
+        loss = whole_loss(head, states, torch.zeros(64, dtype=torch.long))
     logits = 64 * 4096
     assert max(saved) == 4 * logits  # the log-softmax, in 32 bits; both gradients are as large
     assert loss.requires_grad
