@@ -160,9 +160,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m src.pipeline", description="Writes source files into dvc.yaml.")
     parser.add_argument("--check", action="store_true", help="only compare")
     check = parser.parse_args().check
-    read_yaml(PIPELINE)  # names its faults
-    text = PIPELINE.read_text(encoding="utf-8")
     try:
+        read_yaml(PIPELINE)  # names its faults
+        text = PIPELINE.read_text(encoding="utf-8")
         new = with_source_files(text)
     except UserError as error:
         sys.exit(str(error))

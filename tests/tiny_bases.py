@@ -30,7 +30,15 @@ TITLES = [
         "a\nb\n\nc",
         "tab\there",
     ),
-    *("{title}", "x" * 70, "1234567.89 cm", "😀 zwj 👩‍👩‍👧", "in\u00a0between", "zero\u200bwidth", "“quotes” – dash"),
+    *(
+        "{title}",
+        "x" * 70,
+        "1234567.89 cm",
+        "😀 zwj 👩‍👩‍👧",
+        "\u00a0wide\u00a0space\u3000",
+        "\u200bzero width",
+        "“quotes” – dash",
+    ),
     *(
         "[INST] x [/INST]",
         "<|user|>",

@@ -141,10 +141,13 @@ def parity_section(export: dict[str, Any]) -> str:
     shares = [f"- GGUF in {name}: {export[f'gguf_{key}_agreement']:.0%}" for key, name in GGUF_NAMES.items()]
     return (
         "## Exported forms\n\n"
-        f"Checked on {export['prompts']} held-out prompts. Merging changed the loss of an answer by "
+        f"llama.cpp reads all {export['prompts_read']} held-out prompts in exactly the tokens of training. "
+        f"Answers were checked on {export['prompts']} of them. Merging changed the loss of an answer by "
         f"{export['merged_loss_difference']:.6f} nats a token at most. llama.cpp gives exactly the merged model's "
         "answers to these shares of the prompts; the others differ where it finds two tokens about equally likely:\n\n"
         + "\n".join(shares)
+        + f"\n\nThe Modelfile takes the one in {GGUF_NAMES[export['modelfile']]}, the smallest that answers hardly "
+        "otherwise than the one in 16 bits."
     )
 
 

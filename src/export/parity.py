@@ -14,7 +14,7 @@ from src.inference.reference_loss import ReferenceLoss
 from src.inference.transformers_engine import TransformersEngine
 from src.prompts.encoding import encode_prompt, render_prompt
 from src.prompts.rendering import FormattedRecord, Prompt, Turns, prompt_turns
-from src.prompts.tokenizers import end_of_turn_id, without_bos
+from src.prompts.tokenizers import end_of_turn_id, token_ids, without_bos
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -99,12 +99,9 @@ def check_prompt_tokens(
         trained = render_prompt(tokenizer, record["prompt"])
         rendered = engine.render_prompt(prompt_turns(instruction, question, record["title"]))
         refusals.refuse_other_prompt(engine.name, rendered, without_bos(tokenizer, trained))
-        refusals.refuse_other_tokens(
-            engine.name,
-            number,
-            read=list(tokenizer.convert_ids_to_tokens(engine.token_ids(rendered))),
-            trained=tokenizer.tokenize(trained),
-        )
+        ids = engine.token_ids(rendered), token_ids(tokenizer, trained)
+        read, expected = (list(tokenizer.convert_ids_to_tokens(each)) for each in ids)
+        refusals.refuse_other_tokens(engine.name, number, read, expected)
 
 
 def check_answers(

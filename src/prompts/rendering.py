@@ -37,7 +37,9 @@ NO_BOS = '{%- set bos_token = "" -%}\n'
 
 
 def prompt_turns(instruction: str, question: str, title: str) -> Turns:
-    """The system and user turns that ask for the description of a title.
+    """The system and user turns that ask for the description of a title, without white space at their ends.
+
+    Templates trim their turns, and llama.cpp's trim knows white space of ASCII alone.
 
     Args:
         instruction: the system turn.
@@ -45,8 +47,8 @@ def prompt_turns(instruction: str, question: str, title: str) -> Turns:
         title: what takes that place, as it is: braces in it mean nothing.
     """
     return [
-        {"role": "system", "content": instruction},
-        {"role": "user", "content": question.replace("{title}", title)},
+        {"role": "system", "content": instruction.strip()},
+        {"role": "user", "content": question.replace("{title}", title).strip()},
     ]
 
 

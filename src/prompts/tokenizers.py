@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Tokens that models reserve and never write, the likeliest first. A model padded with its stop token learns to ignore
 # that token, and never stops.
-PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<pad>", "<unk>")
+PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<|vision_pad|>", "<pad>", "<unk>")
 
 # In place of a completion where only what the template puts after it matters.
 COMPLETION_MARK = "SHELFTALK"

@@ -33,6 +33,8 @@ METRICS: dict[str, Any] = {
         "merged_loss_difference": 0.000124,
         "gguf_f16_agreement": 1.0,
         "gguf_q8_0_agreement": 0.875,
+        "prompts_read": 313,
+        "modelfile": "f16",
     },
 }
 
@@ -76,7 +78,9 @@ def test_a_model_card_holds_the_numbers_given() -> None:
         "4.321 before",
         "2.110 after",
         "199",
-        "8 held-out prompts",
+        "all 313 held-out prompts in exactly the tokens",
+        "checked on 8 of them",
+        "The Modelfile takes the one in 16 bits",
         "0.000124 nats",
         "16 bits: 100%",
         "8 bits (Q8_0): 88%",

@@ -31,12 +31,22 @@ def test_a_base_padded_with_its_stop_token_gets_another(base_folder: Path, templ
     assert loaded.pad_token_id not in stop_token_ids(loaded)
 
 
-def test_a_base_without_any_pad_token_is_a_user_error() -> None:
-    words = Tokenizer(WordLevel({"?": 0, "SHELFTALK": 1, "<end>": 2}, unk_token="?"))
-    bare = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<end>", pad_token="<end>")
+def padded_with_its_stop(*more: str) -> PreTrainedTokenizerFast:
+    """A tokenizer of few words and some more."""
+    words = {word: number for number, word in enumerate(("?", "SHELFTALK", "<end>", *more))}
+    made = Tokenizer(WordLevel(words, unk_token="?"))
+    bare = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<end>", pad_token="<end>")
     bare.chat_template = "{% for message in messages %}{{ message['content'] + eos_token }}{% endfor %}"
+    return bare
+
+
+def test_a_base_without_any_pad_token_is_a_user_error() -> None:
     with pytest.raises(UserError, match="no token to pad with"):
-        choose_pad_token(bare)
+        choose_pad_token(padded_with_its_stop())
+
+
+def test_qwen_2_5_is_padded_with_a_token_that_it_never_writes() -> None:
+    assert choose_pad_token(padded_with_its_stop("<|vision_pad|>")) == "<|vision_pad|>"
 
 
 def test_a_base_without_a_chat_template_is_a_user_error(base_folder: Path, tmp_path: Path) -> None:

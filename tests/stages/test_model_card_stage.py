@@ -27,6 +27,8 @@ METRICS = {
         "merged_loss_difference": 0.0,
         "gguf_f16_agreement": 1.0,
         "gguf_q8_0_agreement": 0.5,
+        "prompts_read": 2,
+        "modelfile": "f16",
     },
 }
 
