@@ -15,7 +15,7 @@ those that need Unsloth. Needs no network.
 
 A machine without a network needs, beside PyTorch for CUDA, transformers and accelerate, the wheels of unsloth,
 unsloth_zoo, trl, peft, bitsandbytes, datasets and what they need, pydantic, pydantic_core, annotated_types,
-typing_inspection and ruamel.yaml.
+typing_inspection and ruamel.yaml; and xformers, as Unsloth without it attends record by record on PyTorch 2.11.
 """
 
 import argparse

@@ -27,7 +27,6 @@ from tests.scratch import (
 )
 
 WRITTEN_AGAIN = ["model_card", "gather"]  # whose outputs git keeps
-WITHOUT_CACHE = {"runtime.json", ".gitignore"}
 
 
 @pytest.fixture
