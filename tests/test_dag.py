@@ -26,7 +26,7 @@ from tests.scratch import (
 
 # Where a new stage is added: what a new adapter reruns, in DVC's order, and what no evaluation waits for.
 AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export", "model_card"]
-NOT_FOR_EVALUATION = {"score_cleaning", "export", "model_card"}
+NOT_FOR_EVALUATION = {"score_cleaning", "index", "export", "model_card"}
 
 EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
 
