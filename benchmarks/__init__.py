@@ -2,7 +2,8 @@
 
     python -m benchmarks.data_path --records 2248619 --twice   # decompress, clean, sample and format: data.json
     python -m benchmarks.tiny_training                         # training the tiny model on a CPU: tiny_training.json
+    python -m benchmarks.serving --records 2248619             # the search for titles: serving.json
     python -m benchmarks.gpu                                   # training and generation on a GPU: gpu.json
 
-The other modules are what these three import, or run in processes of their own.
+The other modules are what these four import, or run in processes of their own.
 """

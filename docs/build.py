@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import data_path_report, gpu_report, significance, tiny_training
+from benchmarks import data_path_report, gpu_report, serving_report, significance, tiny_training
 from docs.example import example_table
 from docs.picture import PICTURE, draw_picture, picture_is_current
 from docs.stages import pipeline_diagram, stages_table
@@ -174,6 +174,13 @@ def tiny_bench() -> str:
     return tiny_training.render_table(read_json(tiny_training.RESULTS))
 
 
+def serving_bench() -> str:
+    """What the search for titles takes and finds, by the committed benchmark."""
+    if not serving_report.RESULTS.exists():
+        return "No results yet: run the command above."
+    return serving_report.render_table(read_json(serving_report.RESULTS))
+
+
 def gpu_bench() -> str:
     """What the GPU check found, by its committed results."""
     if not gpu_report.RESULTS.exists():
@@ -204,6 +211,7 @@ BLOCKS = (
     Block("data-bench", (DOCS / "benchmarks.md",), data_bench),
     Block("tiny-bench", (DOCS / "benchmarks.md",), tiny_bench),
     Block("significance-bench", (DOCS / "benchmarks.md",), significance_bench),
+    Block("serving-bench", (DOCS / "benchmarks.md",), serving_bench),
     Block("gpu-bench", (DOCS / "benchmarks.md",), gpu_bench),
 )
 

@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "training": {"prompts", "models"},
     "inference": {"prompts", "models"},
     "export": {"prompts", "models", "inference", "scoring"},
+    "serving": set(),
     "synthetic": {"records", "prompts", "models"},
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "unsloth", "bitsandbytes", "sklearn", "xllamacpp"}

@@ -152,6 +152,7 @@ INPUTS = [
     ),
     *(("clean", fault) for fault in damage("data/records.parquet")),
     *(("sample", fault) for fault in damage("data/clean.parquet")),
+    *(("index", fault) for fault in damage("data/clean.parquet")),
     *(("format", fault) for fault in damage(SPLIT)),
     *(("score_cleaning", fault) for fault in damage("data/sample/ground_truth.json.gz")),
     *(("audit", fault) for path in (PROMPTS, TEST) for fault in lines(path)),
