@@ -1,7 +1,7 @@
 """Measures the search for titles at full size: the index stage as dvc.yaml runs it, then searches one after the other.
 
-Titles have the published lengths and made-up words, as often as words of real titles are; a fifth are another title
-with one word replaced, as real series are. Searches are for a title as it is, in capitals and another order, with two
+Titles have the published lengths and made-up words, drawn by Zipf's law; a fifth are another title with one word
+replaced, as in a series. Searches are for a title as it is, in capitals and another order, with two
 typos, and with three words dropped. Covers the search alone.
 
     python -m benchmarks.serving --records 2248619     # as many titles as the published file has
@@ -34,7 +34,7 @@ from src.synthetic.catalogue import generate_products
 
 SEED = 1
 CHUNK = 50_000  # records made at once
-VOCABULARY = 600_000  # made-up words; Zipf's law, with an exponent and a shift as in real titles
+VOCABULARY = 600_000  # made-up words; Zipf's law, its exponent and shift set by hand
 ZIPF_EXPONENT, ZIPF_SHIFT = 1.1, 10
 SHORT_WORDS = (1_500, 150_000)  # the most frequent words have one syllable, the next ones two, all others three
 CLUSTERS = "br ch cl cr dr fl fr gr ph pl pr sc sh sl sp st str th tr"
