@@ -1,5 +1,6 @@
 """Settings that are valid by themselves and impossible with this data, this model or this machine."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def settings(**values: str) -> Callable[[], object]:
             set_param(name.replace("__", "."), value)
 
     return breaks
+
+
+def remove_adapter() -> None:
+    """As before the first training."""
+    shutil.rmtree("models/adapter")
 
 
 def answer_other_titles() -> None:
@@ -56,8 +62,8 @@ TABLE = [
         settings(train__max_steps="3"),
         "data/training_plan.json plans 10 steps, and the prompts make 3: run the",
     ),
-    ("generate tuned", settings(), "models/adapter is missing: run `dvc repro`, which makes it."),
-    ("export", settings(), "models/adapter is missing: run `dvc repro`, which makes it."),
+    ("generate tuned", remove_adapter, "models/adapter is missing: run `dvc repro`, which makes it."),
+    ("export", remove_adapter, "models/adapter is missing: run `dvc repro`, which makes it."),
     ("evaluate", answer_other_titles, "Line 1 of the generations: uid is '1' for base and '2' for tuned"),
     ("clean", settings(format__question="What?"), "format.question is 'What?' and has to hold {title} once"),
     ("clean", settings(sample__test_share="0.5", sample__validation_share="0.4"), "add up to 0.9: leave some."),

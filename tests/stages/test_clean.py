@@ -92,7 +92,7 @@ def test_records_are_cleaned_dropped_and_counted_over_batches(rows: int, monkeyp
     assert counts["records"] == sum(counts[each.name] for each in FILTERS) + counts[KEPT] == 6
     assert (counts["changed_entities"], counts["near_duplicate_clusters"]) == (3, 1)
     assert {name: counts[f"kept_near_{name}"] for name in TIES} == dict.fromkeys(TIES, 0) | {"other_title": 1}
-    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet", "tables"]
+    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet", "reports", "tables"]
 
 
 def test_plots_show_what_became_of_the_records() -> None:
@@ -220,7 +220,7 @@ def test_no_record_left_is_a_user_error_and_leaves_the_last_result() -> None:
     ):
         run([("1", "An owl", "<b>owls</b>")])
     assert {path: path.read_bytes() for path in before} == before
-    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet", "tables"]
+    assert sorted(os.listdir("data")) == ["clean.parquet", "records.parquet", "reports", "tables"]
 
 
 def test_the_ground_truth_is_not_needed_to_clean_the_sample(folder: Path) -> None:
