@@ -122,7 +122,7 @@ def read_reproduction(folder: Path, output: str) -> Reproduction:
     return Reproduction(
         output=output,
         stages=stages_run(output),
-        reports={path.stem: json.loads(path.read_text()) for path in (folder / "reports").glob("*.json")},
+        reports={path.stem: json.loads(path.read_text()) for path in (folder / "data/reports").glob("*.json")},
         lock=YAML(typ="safe").load(folder / "dvc.lock"),
         adapter=json.loads((folder / "models/adapter/adapter_config.json").read_text()),
     )
