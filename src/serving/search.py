@@ -32,6 +32,8 @@ LETTER_COST = 0.01  # of a letter of a title, where a shared trigram is worth 0.
 SURE_TRIGRAMS = 3  # read however common they are, so that there are candidates for every query
 LONGEST_QUERY = 2_000  # characters that count: as long as the longest published title
 MAPPED_BYTES = 2**31 - 2**16  # of the file that are mapped into memory rather than copied: as many as SQLite can
+# What a damaged file makes reading raise; the last two where a row holds a number in place of a text.
+DAMAGE = (sqlite3.DatabaseError, ValueError, IndexError, OverflowError, TypeError, AttributeError)
 TEXT_CHARS = 200  # of a hit's text on the terminal
 
 
@@ -144,7 +146,7 @@ class TitleIndex:
         """Turns what reading a damaged index raises into a sentence."""
         try:
             yield
-        except (sqlite3.DatabaseError, ValueError, IndexError, OverflowError) as error:
+        except DAMAGE as error:
             raise DamagedFileError(self.path, error) from None
 
 
