@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -304,12 +303,10 @@ def test_a_stage_does_not_start_on_faults_elsewhere(project: Path) -> None:
         params.params_for_stage("clean")
 
 
-def test_check_passes_here_quickly_and_without_torch() -> None:
-    start = time.perf_counter()
+def test_check_passes_here_without_torch() -> None:
     checked = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "src.params", "check"], cwd=ROOT, capture_output=True, text=True
     )
-    assert time.perf_counter() - start < 5
     assert checked.returncode == 0, checked.stderr
     assert re.fullmatch(r"params\.yaml and \d+ recipes? are valid\.\n", checked.stdout)
     imported = {line.rpartition("|")[2].strip() for line in checked.stderr.splitlines()}

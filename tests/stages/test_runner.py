@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -194,15 +193,13 @@ def test_a_stage_sees_no_parameter_that_it_does_not_declare(project: Path) -> No
 
 
 @pytest.mark.parametrize("stage", ["train", "generate"])
-def test_help_is_quick_and_loads_no_model_library(stage: str) -> None:
-    start = time.perf_counter()
+def test_help_loads_no_model_library(stage: str) -> None:
     helped = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", f"src.stages.{stage}", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    assert time.perf_counter() - start < 3
     assert helped.returncode == 0
     docstring = ast.get_docstring(ast.parse((ROOT / f"src/stages/{stage}.py").read_text())) or ""
     assert docstring and docstring in helped.stdout
