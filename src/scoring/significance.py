@@ -15,9 +15,8 @@ import numpy as np
 from src.scoring.intervals import BATCH, RESAMPLES, SEED, Counts, Floats, Interval, RecordSums, as_floats
 
 ALPHA = 0.05  # how often two equal systems may be called different
-POWER = 0.8  # how often the smallest detectable difference is detected
-# The normal distribution's quantiles at 1 - ALPHA / 2 and at POWER, added: how many standard errors such a difference
-# is away from nothing (Cohen 1988).
+# The normal distribution's quantiles at 1 - ALPHA / 2 and at 0.8, how often the smallest detectable difference is
+# detected, added: how many standard errors such a difference is away from nothing (Cohen 1988).
 DETECTABLE_ERRORS = 1.959964 + 0.841621
 TIE = 1e-9  # relative: differences that rounding alone tells apart
 
