@@ -36,6 +36,7 @@ $(DONE): $(REQUIREMENTS) requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 found: install one, or name it with 'make PYTHON=/path/to/python'."; exit 1; }
 	@echo "$(if $(GPU),NVIDIA GPU found ($(GPU)): installing requirements-gpu.txt with Unsloth.,No NVIDIA GPU found: installing requirements.txt$(,) everything runs on the CPU.)"
 	$(PYTHON) -m venv .venv
+	@echo "pip installs some 170 packages now, a minute or several by the network, and prints nothing meanwhile."
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
