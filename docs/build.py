@@ -21,7 +21,8 @@ from docs.stages import pipeline_diagram, stages_table
 from src.errors import UserError
 from src.export.model_card import EMBEDDED_BASE, evaluation_section
 from src.files import atomic_file, read_json
-from src.params import PARAMS, read_yaml
+from src.inference.engine import sampling_of
+from src.params import PARAMS, load_params, read_yaml
 from src.scoring.scores import SCORES
 from src.scoring.systems import TUNED
 
@@ -161,7 +162,7 @@ def scores_table() -> str:
     require_first_run()
     scores = read_json("reports/evaluate.json")
     require_scores(scores)
-    return evaluation_section(scores).partition("\n\n")[2]
+    return evaluation_section(scores, sampling_of(load_params().generate)).partition("\n\n")[2]
 
 
 def data_bench() -> str:

@@ -163,6 +163,11 @@ class TrainParams(Section):
 class GenerateParams(Section):
     records: CountOrAll
     max_new_tokens: Tokens
+    temperature: Annotated[float, Field(ge=0, le=10)]
+    top_k: Annotated[int, Field(ge=0, le=10**6)]
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    repetition_penalty: Annotated[float, Field(ge=0.1, le=10)]
+    seed: Seed
     batch_size: BatchSize
 
 

@@ -1,7 +1,7 @@
 """Asks the exported model for the description of a title, by llama.cpp, as the Modelfile makes Ollama ask it.
 
 Covers one title on the command line and its answer, alone, on the standard output. The prompt is the trained one, from
-the Modelfile's template; the answer is greedy, as in the evaluation. Loads no torch, so that it starts at once.
+the Modelfile's template; the answer is drawn as in the evaluation. Loads no torch, so that it starts at once.
 
     python -m src.export.ask "Oak Desk Lamp, 30 cm"
     python -m src.export.ask --precision f16 "Oak Desk Lamp, 30 cm"
@@ -16,7 +16,6 @@ from src.errors import UserError
 from src.export import refusals
 from src.export.gguf import FILES
 from src.export.modelfile import read_modelfile
-from src.inference.engine import Sampling
 from src.inference.llama_cpp import CONTEXT, LlamaCppEngine
 from src.prompts.ollama import fill_template
 
@@ -38,8 +37,8 @@ def ask(title: str, precision: str | None = None) -> Iterator[str]:
     modelfile = read_modelfile(existing(EXPORT / "Modelfile").read_text(encoding="utf-8"))
     engine = LlamaCppEngine(existing(EXPORT / (FILES[precision] if precision else modelfile.gguf)))
     prompt = fill_template(modelfile.template, modelfile.instruction, title.strip())
-    refusals.refuse_long_title(len(engine.token_ids(prompt)), modelfile.max_new_tokens, CONTEXT)
-    yield from engine.stream(prompt, Sampling(modelfile.max_new_tokens))
+    refusals.refuse_long_title(len(engine.token_ids(prompt)), modelfile.sampling.max_new_tokens, CONTEXT)
+    yield from engine.stream(prompt, modelfile.sampling)
 
 
 def existing(path: Path) -> Path:

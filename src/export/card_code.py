@@ -4,7 +4,9 @@ Covers transformers, peft and bitsandbytes, the libraries that the adapter was t
 """
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from src.inference.engine import Sampling
 
 if TYPE_CHECKING:
     from src.models.base_note import BaseNote
@@ -24,7 +26,7 @@ turns = [
     {{"role": "user", "content": {question}}},
 ]
 prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-answer = model.generate(**prompt.to(model.device), do_sample=False, max_new_tokens={max_new_tokens})
+answer = model.generate(**prompt.to(model.device), {decoding})
 print(tokenizer.decode(answer[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))"""
 
 
@@ -39,7 +41,7 @@ class Loading(NamedTuple):
     instruction: str
     question: str
     """Holds {title} once."""
-    max_new_tokens: int
+    sampling: Sampling
 
 
 def loading_lines(loading: Loading, title: str) -> str:
@@ -56,9 +58,19 @@ def loading_lines(loading: Loading, title: str) -> str:
         adapter=quoted(loading.adapter),
         instruction=quoted(loading.instruction),
         question=quoted(loading.question.replace("{title}", title)),
-        max_new_tokens=loading.max_new_tokens,
+        decoding=decoding_options(loading.sampling),
     )
     return f"{imports}{nf4}{base_line(loading)}\n{adapter_line(loading)}\n{ask}"
+
+
+def decoding_options(sampling: Sampling) -> str:
+    """How the answers were drawn, in the words of transformers' `generate`."""
+    drawn = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
+    options: dict[str, Any] = {"do_sample": True, **drawn} if sampling.temperature > 0 else {"do_sample": False}
+    if sampling.repetition_penalty != 1:
+        options["repetition_penalty"] = sampling.repetition_penalty
+    options["max_new_tokens"] = sampling.max_new_tokens
+    return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
 def quoted(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from src.export.card_code import Loading, loading_lines
 from src.export.card_metadata import CardMetadata, render_metadata, tuned_scores
+from src.inference.engine import Sampling
 from src.scoring.scores import SCORES
 from src.scoring.systems import SYSTEMS
 
@@ -40,7 +41,8 @@ class ModelFacts(NamedTuple):
     template: str
     instruction: str
     question: str
-    max_new_tokens: int
+    sampling: Sampling
+    """How the evaluated answers were drawn."""
     embedded_base: bool
     synthetic_data: bool
 
@@ -57,7 +59,7 @@ def render_model_card(facts: ModelFacts, metrics: dict[str, dict[str, Any]]) -> 
         heading_section(facts),
         loading_section(facts),
         training_section(metrics["audit"], metrics["train"]),
-        evaluation_section(metrics["evaluate"]),
+        evaluation_section(metrics["evaluate"], facts.sampling),
         limits_section(facts, metrics["evaluate"]),
         parity_section(metrics["export"]),
         usage_section(),
@@ -101,9 +103,7 @@ def describe_base(facts: ModelFacts) -> str:
 
 def loading_section(facts: ModelFacts) -> str:
     """The lines that load and ask it as it was evaluated."""
-    loading = Loading(
-        facts.base, facts.base_place, EXPORTED_ADAPTER, facts.instruction, facts.question, facts.max_new_tokens
-    )
+    loading = Loading(facts.base, facts.base_place, EXPORTED_ADAPTER, facts.instruction, facts.question, facts.sampling)
     loaded = LOADED[facts.base["quantisation"]].format(dtype=facts.base["dtype"])
     return (
         f"## Load it\n\n{loaded} These lines load it as it was trained and ask it as it was evaluated; put your own "
@@ -127,13 +127,28 @@ def training_section(audit: dict[str, Any], train: dict[str, Any]) -> str:
     )
 
 
-def evaluation_section(scores: dict[str, Any]) -> str:
-    """The scores of every compared system as a table."""
+def describe_answers(sampling: Sampling) -> str:
+    """How answers were drawn, in words."""
+    penalty = f", repetition penalty {sampling.repetition_penalty}" if sampling.repetition_penalty != 1 else ""
+    if sampling.temperature == 0:
+        return f"greedy answers{penalty}"
+    top_k = f", top-k {sampling.top_k}" if sampling.top_k else ""
+    top_p = f", top-p {sampling.top_p}" if sampling.top_p < 1 else ""
+    return f"answers drawn at temperature {sampling.temperature}{top_k}{top_p}{penalty}"
+
+
+def evaluation_section(scores: dict[str, Any], sampling: Sampling) -> str:
+    """The scores of every compared system as a table.
+
+    Args:
+        scores: metrics of the evaluate stage.
+        sampling: how the models' answers were drawn.
+    """
     rows = [f"| | {' | '.join(system.label for system in SYSTEMS)} |", f"|---{'|---:' * len(SYSTEMS)}|"]
     for score in (score for score in SCORES if score.in_tables):
         values = (scores[system.name][score.name] for system in SYSTEMS)
         rows.append(f"| {score.label} | {' | '.join('–' if value is None else f'{value:.2f}' for value in values)} |")
-    return f"## Evaluation\n\n{scores['records']} held-out records, greedy answers.\n\n" + "\n".join(rows)
+    return f"## Evaluation\n\n{scores['records']} held-out records, {describe_answers(sampling)}.\n\n" + "\n".join(rows)
 
 
 def parity_section(export: dict[str, Any]) -> str:
@@ -157,7 +172,8 @@ def limits_section(facts: ModelFacts, scores: dict[str, Any]) -> str:
     limits = [
         f"It invents: of the facts that its answers stated {wrong} were wrong. Check an answer before you publish it.",
         "It was measured on titles like those that it was trained on, and on no others.",
-        f"It was measured with greedy answers of at most {facts.max_new_tokens} tokens; sampled ones were not.",
+        f"It was measured with {describe_answers(facts.sampling)}, of at most {facts.sampling.max_new_tokens} tokens, "
+        "and with no others.",
         f"The language of its data is {facts.language or 'not known: nothing filtered it'}; others were not measured.",
         "What it may have taken over from its base and its data, such as bias, was not measured.",
     ]

@@ -7,11 +7,14 @@ import re
 from typing import NamedTuple
 
 from src.export import refusals
+from src.inference.engine import Sampling
 
 # As `render_modelfile` writes it; the stops of Ollama are llama.cpp's own, from the file.
 FORM = re.compile(
     r'FROM \./(.*?)\nTEMPLATE """(.*?)"""\nSYSTEM """(.*?)"""\n'
-    r"(?:PARAMETER .*\n)*PARAMETER num_predict (\d+)\n",
+    r'(?:PARAMETER stop "[^\n]*"\n)*'
+    r"PARAMETER num_predict (\d+)\nPARAMETER temperature (\S+)\nPARAMETER top_k (\d+)\nPARAMETER top_p (\S+)\n"
+    r"PARAMETER min_p 0\nPARAMETER repeat_penalty (\S+)\nPARAMETER repeat_last_n -1\n",
     re.DOTALL,
 )
 
@@ -25,11 +28,11 @@ class Modelfile(NamedTuple):
     """The trained prompt as a Go template."""
     instruction: str
     """The system turn."""
-    max_new_tokens: int
-    """The longest answer."""
+    sampling: Sampling
+    """How its answers are drawn."""
 
 
-def render_modelfile(gguf: str, template: str, instruction: str, stops: list[str], max_new_tokens: int) -> str:
+def render_modelfile(gguf: str, template: str, instruction: str, stops: list[str], sampling: Sampling) -> str:
     """An Ollama Modelfile.
 
     Args:
@@ -37,11 +40,21 @@ def render_modelfile(gguf: str, template: str, instruction: str, stops: list[str
         template: the trained prompt as a Go template.
         instruction: the system turn.
         stops: the texts of the stop tokens.
-        max_new_tokens: the longest answer. Answers are greedy, as they were evaluated.
+        sampling: how the evaluated answers were drawn.
     """
     lines = [f"FROM ./{gguf}", f'TEMPLATE """{template}"""', f'SYSTEM """{instruction}"""']
     lines += [f'PARAMETER stop "{stop}"' for stop in stops]
-    lines += ["PARAMETER temperature 0", f"PARAMETER num_predict {max_new_tokens}"]
+    # All of them: Ollama's own defaults penalise repetition, in greedy answers too, and leave out unlikely tokens.
+    parameters = {
+        "num_predict": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": 0,
+        "repeat_penalty": sampling.repetition_penalty,
+        "repeat_last_n": -1,  # all tokens of prompt and answer
+    }
+    lines += [f"PARAMETER {name} {value}" for name, value in parameters.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -54,4 +67,6 @@ def read_modelfile(text: str) -> Modelfile:
     found = FORM.fullmatch(text)
     if not found:
         raise refusals.other_modelfile()
-    return Modelfile(found[1], found[2], found[3], int(found[4]))
+    length, temperature, top_k, top_p, penalty = found.groups()[3:]
+    sampling = Sampling(int(length), float(temperature), int(top_k), float(top_p), float(penalty))
+    return Modelfile(found[1], found[2], found[3], sampling)

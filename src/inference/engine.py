@@ -7,6 +7,7 @@ llama_cpp.py a GGUF file. Does not score answers: src/scoring does.
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from src.params import GenerateParams
 from src.prompts.rendering import Prompt
 
 FinishReason = Literal["stop", "length"]  # OpenAI's words, which llama.cpp's server uses too
@@ -27,6 +28,18 @@ class Sampling(NamedTuple):
     """What the logits of tokens that prompt and answer hold already are divided by (Keskar et al. 2019, CTRL)."""
     seed: int = 0
     """What the draws follow from, together with the prompt's number."""
+
+
+def sampling_of(generate: GenerateParams) -> Sampling:
+    """How the generate stage draws answers, and all that serve the model as it was evaluated."""
+    return Sampling(
+        max_new_tokens=generate.max_new_tokens,
+        temperature=generate.temperature,
+        top_k=generate.top_k,
+        top_p=generate.top_p,
+        repetition_penalty=generate.repetition_penalty,
+        seed=generate.seed,
+    )
 
 
 class Answer(NamedTuple):

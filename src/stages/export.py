@@ -14,7 +14,7 @@ from src.export.merge import merge_adapter
 from src.export.modelfile import render_modelfile
 from src.export.parity import check_answers, check_losses, check_prompt_tokens, prompt_checks, served_precision
 from src.files import atomic_folder, read_jsonl, write_json
-from src.inference.engine import Sampling
+from src.inference.engine import Sampling, sampling_of
 from src.inference.llama_cpp import LlamaCppEngine
 from src.inference.reference_loss import reference_losses
 from src.inference.transformers_engine import TransformersEngine
@@ -78,9 +78,8 @@ def write_modelfile(params: Params, tokenizer: "PreTrainedTokenizerBase", precis
         folder: where that file is.
     """
     template, stops = ollama_template(tokenizer, params.format.question), stop_texts(tokenizer)
-    modelfile = render_modelfile(
-        FILES[precision], template, params.format.instruction, stops, params.generate.max_new_tokens
-    )
+    sampling = sampling_of(params.generate)
+    modelfile = render_modelfile(FILES[precision], template, params.format.instruction, stops, sampling)
     (folder / "Modelfile").write_text(modelfile, encoding="utf-8")
 
 

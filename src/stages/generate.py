@@ -1,4 +1,4 @@
-"""Writes greedy answers to the test prompts, and the loss of the references, by the base model or the tuned one.
+"""Writes answers to the test prompts, and the loss of the references, by the base model or the tuned one.
 
 The results are data/generations/base.jsonl and tuned.jsonl. The base is loaded as it was for training, so that the two
 differ in the adapter alone.
@@ -7,7 +7,7 @@ differ in the adapter alone.
 from pathlib import Path
 
 from src.files import read_jsonl
-from src.inference.engine import Answer, Sampling
+from src.inference.engine import Answer, sampling_of
 from src.inference.reference_loss import ReferenceLoss, reference_losses
 from src.inference.transformers_engine import TransformersEngine
 from src.models.loading import load_adapted
@@ -30,13 +30,13 @@ def main(params: Params, variant: str) -> Outcome:
     """
     generate, adapter = params.generate, ADAPTERS[variant]
     records = read_jsonl("data/prompts/test.jsonl")[: generate.records or None]
-    seed_everything(0)  # nothing is drawn: greedy decoding
+    seed_everything(0)  # draws have streams of their own, from generate.seed
     # The adapter's folder has the tokenizer with the template that it was trained in.
     tokenizer = load_tokenizer(adapter or BASE, params.format.template)
     model = load_adapted(BASE, adapter, params.train.four_bit)
 
     engine = TransformersEngine(model, tokenizer, generate.batch_size)
-    answers = engine.answer([record["prompt"] for record in records], Sampling(generate.max_new_tokens))
+    answers = engine.answer([record["prompt"] for record in records], sampling_of(generate))
     losses = reference_losses(model, tokenizer, records, params.train.max_length)
     write_generations(f"data/generations/{variant}.jsonl", map(make_generation, records, answers, losses))
 

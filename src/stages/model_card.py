@@ -8,6 +8,7 @@ from pathlib import Path
 
 from src.export.model_card import EMBEDDED_BASE, ModelFacts, render_model_card
 from src.files import atomic_file, read_json
+from src.inference.engine import sampling_of
 from src.params import Params
 from src.stages.runner import Outcome, run_stage
 
@@ -29,7 +30,7 @@ def main(params: Params) -> Outcome:
         template=params.format.template,
         instruction=params.format.instruction,
         question=params.format.question,
-        max_new_tokens=params.generate.max_new_tokens,
+        sampling=sampling_of(params.generate),
         embedded_base=(params.base.source, params.base.folder) == ("local", EMBEDDED_BASE),
         synthetic_data=synthetic,
     )

@@ -35,7 +35,7 @@ def export(base_folder: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytes
     for precision, name in FILES.items():
         convert_to_gguf(folder / "merged", folder / name, precision, "tiny")
     template, stops = ollama_template(tokenizer, QUESTION), stop_texts(tokenizer)
-    (folder / "Modelfile").write_text(render_modelfile(FILES["q8_0"], template, INSTRUCTION, stops, TOKENS))
+    (folder / "Modelfile").write_text(render_modelfile(FILES["q8_0"], template, INSTRUCTION, stops, Sampling(TOKENS)))
     return folder
 
 

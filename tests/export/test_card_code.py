@@ -31,7 +31,7 @@ def loading(
     note = describe_base(base_folder, train.four_bit)
     assert note["quantisation"] == request.param
     save_adapter(adapted(base_folder, train), tokenizer, note, tmp_path)
-    return Loading(note, str(base_folder), str(tmp_path), INSTRUCTION, QUESTION, TOKENS)
+    return Loading(note, str(base_folder), str(tmp_path), INSTRUCTION, QUESTION, Sampling(TOKENS))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_without_the_quantisation_the_answers_are_others(
 )
 def test_the_base_is_loaded_as_it_was_for_training(quantisation: Any, dtype: str, words: str) -> None:
     base: Any = {"revision": "abc", "quantisation": quantisation, "dtype": dtype}
-    lines = loading_lines(Loading(base, "owner/name", "adapter", "Describe.", "{title}", 9), "Lamp")
+    lines = loading_lines(Loading(base, "owner/name", "adapter", "Describe.", "{title}", Sampling(9)), "Lamp")
     assert words in lines
     assert bool(re.search("bnb_4bit_compute_dtype=torch.bfloat16", lines)) == (quantisation == "nf4")
     assert max(map(len, lines.splitlines())) <= 120

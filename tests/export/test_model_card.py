@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from src.export.model_card import ModelFacts, render_model_card
+from src.inference.engine import Sampling
 from src.models.base_note import BaseNote
 from src.scoring.scores import SCORES as ALL_SCORES
 
@@ -61,7 +62,7 @@ def facts(
         template="plain",
         instruction="Describe it.",
         question="{title}?",
-        max_new_tokens=77,
+        sampling=Sampling(77),
         embedded_base=embedded_base,
         synthetic_data=synthetic_data,
     )
@@ -143,3 +144,26 @@ def test_its_limits_are_told_with_the_share_of_wrong_facts() -> None:
     assert "at most 77 tokens" in text
     scores = METRICS["evaluate"] | {"tuned": METRICS["evaluate"]["tuned"] | {"facts_wrong": None}}
     assert "its answers stated some were wrong" in render_model_card(facts(), METRICS | {"evaluate": scores})
+
+
+@pytest.mark.parametrize(
+    ("sampling", "words", "line"),
+    [
+        (Sampling(9), "greedy answers", "do_sample=False, max_new_tokens=9"),
+        (
+            Sampling(9, temperature=0.7, top_k=50, top_p=0.95),
+            "answers drawn at temperature 0.7, top-k 50, top-p 0.95",
+            "do_sample=True, temperature=0.7, top_k=50, top_p=0.95, max_new_tokens=9",
+        ),
+        (
+            Sampling(9, repetition_penalty=1.2),
+            "greedy answers, repetition penalty 1.2",
+            "do_sample=False, repetition_penalty=1.2, max_new_tokens=9",
+        ),
+    ],
+)
+def test_a_model_card_tells_how_answers_were_drawn_and_draws_them_so(sampling: Sampling, words: str, line: str) -> None:
+    text = render_model_card(facts()._replace(sampling=sampling), METRICS)
+    assert f"held-out records, {words}." in text
+    assert f"It was measured with {words}, of at most 9 tokens" in text
+    assert f"prompt.to(model.device), {line})" in text

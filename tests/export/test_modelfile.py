@@ -6,26 +6,51 @@ from hypothesis import strategies as st
 
 from src.errors import UserError
 from src.export.modelfile import Modelfile, read_modelfile, render_modelfile
+from src.inference.engine import Sampling
 
+DRAWN = Sampling(96, temperature=0.7, top_k=50, top_p=0.95, repetition_penalty=1.1)
+samplings = st.builds(
+    Sampling,
+    st.integers(1, 4096),
+    st.floats(0, 10),
+    st.integers(0, 1000),
+    st.floats(0, 1, exclude_min=True),
+    st.floats(0.1, 10),
+    st.just(0),
+)
 TEXTS = st.text().filter(lambda text: '"""' not in text)
 
 
 def test_a_modelfile_holds_template_system_stops_and_length() -> None:
-    assert render_modelfile("x.gguf", "{{ .System }}\n{{ .Prompt }}", "Describe it.", ["<|eot_id|>", "</s>"], 96) == (
+    assert render_modelfile(
+        "x.gguf", "{{ .System }}\n{{ .Prompt }}", "Describe it.", ["<|eot_id|>", "</s>"], DRAWN
+    ) == (
         "FROM ./x.gguf\n"
         'TEMPLATE """{{ .System }}\n{{ .Prompt }}"""\n'
         'SYSTEM """Describe it."""\n'
         'PARAMETER stop "<|eot_id|>"\n'
         'PARAMETER stop "</s>"\n'
-        "PARAMETER temperature 0\n"
         "PARAMETER num_predict 96\n"
+        "PARAMETER temperature 0.7\n"
+        "PARAMETER top_k 50\n"
+        "PARAMETER top_p 0.95\n"
+        "PARAMETER min_p 0\n"
+        "PARAMETER repeat_penalty 1.1\n"
+        "PARAMETER repeat_last_n -1\n"
     )
 
 
-@given(TEXTS, TEXTS, st.lists(st.sampled_from(["<|eot_id|>", "</s>"])), st.integers(1, 4096))
-def test_a_modelfile_is_read_as_it_was_written(template: str, instruction: str, stops: list[str], length: int) -> None:
-    written = render_modelfile("x.gguf", template, instruction, stops, length)
-    assert read_modelfile(written) == Modelfile("x.gguf", template, instruction, length)
+@given(TEXTS, TEXTS, st.lists(st.sampled_from(["<|eot_id|>", "</s>"])), samplings)
+def test_a_modelfile_is_read_as_it_was_written(
+    template: str, instruction: str, stops: list[str], sampling: Sampling
+) -> None:
+    written = render_modelfile("x.gguf", template, instruction, stops, sampling)
+    assert read_modelfile(written) == Modelfile("x.gguf", template, instruction, sampling)
+
+
+def test_greedy_answers_are_not_penalised_for_repetition() -> None:
+    written = render_modelfile("x.gguf", "{{ .Prompt }}", "", [], Sampling(9))
+    assert "PARAMETER temperature 0.0\n" in written and "PARAMETER repeat_penalty 1.0\n" in written
 
 
 @pytest.mark.parametrize("text", ["", "FROM llama3\n", 'FROM ./x.gguf\nTEMPLATE """t"""\nSYSTEM """s"""\n'])
