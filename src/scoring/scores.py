@@ -69,6 +69,7 @@ class Score:
         compute: the score of one system, None where it has no meaning. A row without it gives differences alone.
         sums: what it is computed from, for an interval of its differences; None where the system has no such score.
             A row without it has no interval.
+        matters: the smallest difference that would change a decision, in the score's unit; of rows with sums.
         interval: whether reports/evaluate.json holds the interval of each system's own score too; needs sums.
         headline: whether it is one of DVC's metrics, which a reviewer decides by, and in the stage's closing line.
         plotted: whether plots/evaluate/scores.tsv holds it.
@@ -81,6 +82,7 @@ class Score:
     better: Literal["higher", "lower"] | None
     compute: Callable[[SystemAnswers], float | None] | None = None
     sums: Callable[[SystemAnswers], RecordSums | None] | None = None
+    matters: float = 0.0
     interval: bool = False
     headline: bool = False
     plotted: bool = False
@@ -126,6 +128,7 @@ SCORES = (
         better="higher",
         compute=fact_score(stated_sums),
         sums=fact_sums(stated_sums),
+        matters=1.0,
         interval=True,
         headline=True,
         plotted=True,
@@ -138,6 +141,7 @@ SCORES = (
         better="lower",
         compute=fact_score(wrong_sums),
         sums=fact_sums(wrong_sums),
+        matters=1.0,
         interval=True,
         headline=True,
         plotted=True,
@@ -150,6 +154,7 @@ SCORES = (
         better="higher",
         compute=overlap_score("bleu"),
         sums=overlap_sums("bleu"),
+        matters=1.0,
         interval=True,
         plotted=True,
         in_tables=True,
@@ -161,6 +166,7 @@ SCORES = (
         better="higher",
         compute=overlap_score("chrf"),
         sums=overlap_sums("chrf"),
+        matters=1.0,
         interval=True,
         plotted=True,
         in_tables=True,
@@ -188,6 +194,7 @@ SCORES = (
         better="higher",
         compute=overlap_score("rougeL"),
         sums=overlap_sums("rougeL"),
+        matters=1.0,
         interval=True,
         headline=True,
         plotted=True,
@@ -199,6 +206,7 @@ SCORES = (
         unit=PERCENT,
         better="higher",
         sums=overlap_sums("chrf_sentence"),
+        matters=1.0,
     ),
     Score(
         name="answer_loss",
@@ -207,6 +215,7 @@ SCORES = (
         better="lower",
         compute=by_model(answer_loss),
         sums=by_model(loss_sums),
+        matters=0.01,
         in_tables=True,
     ),
     Score(
