@@ -6,7 +6,7 @@ nothing: the generate stage depends on this module, and must not rerun because a
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,12 +22,15 @@ class Generation(BaseModel):
 
     uid: str
     title: str
+    prompt: str  # as the model read it, rendered; the messages as JSON where an endpoint renders them
     answer: str
     reference: str
+    finish_reason: Literal["stop", "length"]  # ended by itself, or at the limit
+    prompt_tokens: Annotated[int, Field(ge=0)]
     tokens: Annotated[int, Field(ge=0)]  # of the answer
-    stopped: bool  # ended by itself rather than at the limit
-    loss: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # nats, summed over loss_tokens
-    loss_tokens: Annotated[int, Field(ge=1)]  # of the reference and its end-of-turn token
+    # The reference's likelihood: None of a model that tells none, as an endpoint.
+    loss: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None  # nats, summed over loss_tokens
+    loss_tokens: Annotated[int, Field(ge=1)] | None  # of the reference and its end-of-turn token
 
 
 def write_generations(path: str | Path, generations: Iterable[Generation]) -> None:

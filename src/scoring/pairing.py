@@ -48,7 +48,8 @@ def check_pair(number: int, pair: Mapping[str, Generation]) -> None:
         UserError: naming the first field that differs.
     """
     (first, left), (other, right) = pair.items()
-    for field in PAIRED_FIELDS:
+    fields = PAIRED_FIELDS if left.loss_tokens and right.loss_tokens else PAIRED_FIELDS[:-1]
+    for field in fields:
         if getattr(left, field) != getattr(right, field):
             raise UserError(
                 f"Line {number} of the generations: {field} is {getattr(left, field)!r} for {first} and "

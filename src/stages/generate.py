@@ -13,8 +13,9 @@ from src.inference.transformers_engine import TransformersEngine
 from src.models.loading import load_adapted
 from src.numerics import seed_everything
 from src.params import Params
+from src.prompts.encoding import render_prompt
 from src.prompts.rendering import FormattedRecord, reference_text
-from src.prompts.tokenizers import load_tokenizer
+from src.prompts.tokenizers import load_tokenizer, token_ids
 from src.scoring.generations import Generation, write_generations
 from src.stages.runner import Outcome, run_stage
 
@@ -38,7 +39,10 @@ def main(params: Params, variant: str) -> Outcome:
     engine = TransformersEngine(model, tokenizer, generate.batch_size)
     answers = engine.answer([record["prompt"] for record in records], sampling_of(generate))
     losses = reference_losses(model, tokenizer, records, params.train.max_length)
-    write_generations(f"data/generations/{variant}.jsonl", map(make_generation, records, answers, losses))
+    prompts = [render_prompt(tokenizer, record["prompt"]) for record in records]
+    lengths = [len(token_ids(tokenizer, prompt)) for prompt in prompts]
+    generations = map(make_generation, records, prompts, lengths, answers, losses)
+    write_generations(f"data/generations/{variant}.jsonl", generations)
 
     stopped = sum(answer.finish_reason == "stop" for answer in answers)
     tokens = sum(len(answer.token_ids) for answer in answers)
@@ -47,21 +51,27 @@ def main(params: Params, variant: str) -> Outcome:
     )
 
 
-def make_generation(record: FormattedRecord, answer: Answer, loss: ReferenceLoss) -> Generation:
+def make_generation(
+    record: FormattedRecord, prompt: str, prompt_tokens: int, answer: Answer, loss: ReferenceLoss
+) -> Generation:
     """An answer beside the reference it is compared with.
 
     Args:
         record: the formatted record that was asked.
+        prompt: as the model read it.
+        prompt_tokens: how many tokens that is.
         answer: the model's.
         loss: the model's, of the reference.
     """
     return Generation(
         uid=record["uid"],
         title=record["title"],
+        prompt=prompt,
         answer=answer.text,
         reference=reference_text(record),
+        finish_reason=answer.finish_reason,
+        prompt_tokens=prompt_tokens,
         tokens=len(answer.token_ids),
-        stopped=answer.finish_reason == "stop",
         loss=round(loss.nats, 6),
         loss_tokens=loss.tokens,
     )

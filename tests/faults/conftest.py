@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 DATA_STAGES = ("decompress", "clean", "sample", "format")
 LINES = 1_000
 ANSWER = (
-    '{"uid": "1", "title": "Lamp", "answer": "Oak.", "reference": "Oak lamp.", "tokens": 2, "stopped": true, '
-    '"loss": 1.5, "loss_tokens": 3}'
+    '{"uid": "1", "title": "Lamp", "prompt": "Lamp", "answer": "Oak.", "reference": "Oak lamp.", '
+    '"finish_reason": "stop", "prompt_tokens": 1, "tokens": 2, "loss": 1.5, "loss_tokens": 3}'
 )
 
 

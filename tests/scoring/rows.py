@@ -7,10 +7,12 @@ from src.scoring.generations import Generation
 ROW = {
     "uid": "0001360000",
     "title": "A lamp",
+    "prompt": "Describe it.",
     "answer": "",
     "reference": "A lamp of brass.",
+    "finish_reason": "stop",
+    "prompt_tokens": 5,
     "tokens": 0,
-    "stopped": True,
     "loss": 6.0,
     "loss_tokens": 4,
 }

@@ -26,10 +26,12 @@ def test_what_is_written_is_read_and_its_bytes_are_those_of_the_rows(tmp_path: P
     write_generations(path, rows)
     assert read_generations(path) == rows
     assert path.read_text(encoding="utf-8").splitlines()[-1] == (
-        '{"uid": "1", "title": "A lamp", "answer": "", "reference": "A lamp of brass.", "tokens": 0, "stopped": true, '
-        '"loss": 6.0, "loss_tokens": 4}'
+        '{"uid": "1", "title": "A lamp", "prompt": "Describe it.", "answer": "", "reference": "A lamp of brass.", '
+        '"finish_reason": "stop", "prompt_tokens": 5, "tokens": 0, "loss": 6.0, "loss_tokens": 4}'
     )
-    assert '"Caf\u00e9", "answer": "one\u2028two\\r\\nthree"' in path.read_text(encoding="utf-8")
+    assert '"Caf\u00e9", "prompt": "Describe it.", "answer": "one\u2028two\\r\\nthree"' in path.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_an_empty_file_is_named(tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
         (b"[1]\n", "the line"),
         (b'{"uid": "\xff"}\n', "the line"),
         (json.dumps({k: v for k, v in ROW.items() if k != "answer"}).encode(), "answer"),
-        (json.dumps(ROW | {"stopped": "yes"}).encode(), "stopped"),
+        (json.dumps(ROW | {"finish_reason": "yes"}).encode(), "finish_reason"),
         (json.dumps(ROW | {"loss": math.nan}).encode(), "loss"),
         (json.dumps(ROW | {"loss": math.inf}).encode(), "loss"),
         (json.dumps(ROW | {"loss_tokens": 0}).encode(), "loss_tokens"),

@@ -7,7 +7,7 @@ from tests.scoring.rows import generation
 
 
 def test_loss_is_a_mean_over_tokens_not_over_records() -> None:
-    generations = [generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2, stopped=False)]
+    generations = [generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2, finish_reason="length")]
     assert answer_loss(generations) == 1.0
     assert perplexity(generations) == math.e
     assert stop_rate(generations) == 0.5
@@ -19,4 +19,10 @@ def test_a_perplexity_beyond_floats_is_none() -> None:
 
 def test_the_sums_of_the_loss_give_the_loss() -> None:
     sums = loss_sums([generation(loss=6.0, loss_tokens=4), generation(loss=0.0, loss_tokens=2)])
+    assert sums
     assert sums.score(sums.terms.sum(axis=1)) == 1.0
+
+
+def test_a_model_that_tells_no_likelihood_has_none() -> None:
+    silent = [generation(), generation(loss=None, loss_tokens=None)]
+    assert (answer_loss(silent), perplexity(silent), loss_sums(silent)) == (None, None, None)

@@ -8,7 +8,9 @@ from tests.scoring.rows import generation
 
 
 def test_pairs_may_differ_in_answer_and_loss_alone() -> None:
-    check_paired({"base": [generation()], "tuned": [generation(answer="A lamp.", loss=1.0, tokens=3, stopped=False)]})
+    check_paired(
+        {"base": [generation()], "tuned": [generation(answer="A lamp.", loss=1.0, tokens=3, finish_reason="length")]}
+    )
 
 
 @pytest.mark.parametrize("field", ["uid", "title", "reference"])

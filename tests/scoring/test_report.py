@@ -26,10 +26,12 @@ def generations(answers: list[str], loss: float) -> list[Generation]:
         Generation(
             uid=str(number),
             title="title",
+            prompt="prompt",
             answer=answer,
             reference=reference,
             tokens=5,
-            stopped=True,
+            finish_reason="stop",
+            prompt_tokens=5,
             loss=loss * (number + 1),
             loss_tokens=4,
         )
@@ -114,10 +116,12 @@ def synthetic_generations(random: Random, references: list[str], kept: float) ->
         Generation(
             uid=f"E{number}",
             title=f"title {number}",
+            prompt="prompt",
             answer=answer,
             reference=reference,
             tokens=len(answer.split()),
-            stopped=random.random() < kept,
+            finish_reason="stop" if random.random() < kept else "length",
+            prompt_tokens=5,
             loss=round(random.uniform(1, 3) * len(reference) * (1 - kept), 6),
             loss_tokens=len(reference.split()) + 1,
         )

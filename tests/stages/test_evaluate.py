@@ -40,10 +40,12 @@ def rows(answers: list[str], loss: float) -> list[dict]:
         {
             "uid": uid,
             "title": title,
+            "prompt": "Describe it.",
             "answer": answer,
             "reference": reference,
             "tokens": len(answer.split()),
-            "stopped": True,
+            "finish_reason": "stop",
+            "prompt_tokens": 5,
             "loss": loss,
             "loss_tokens": 8,
         }
