@@ -129,13 +129,13 @@ class AuditParams(Section):
 
 
 class TrainParams(Section):
-    backend: Literal["transformers", "unsloth"]
+    backend: Literal["auto", "transformers", "unsloth"]
     launcher: Launcher
     four_bit: bool
     max_length: Annotated[int, Field(ge=16, le=2**20)]
     packing: bool
     attention: Literal["auto", "sdpa", "eager", "varlen", "flash_attention_2", "flex_attention"]
-    compile: bool
+    compile: Annotated[Literal["auto", True, False], Field(description="auto, true or false")]
     rounds: Annotated[int, Field(ge=1, le=1000)]
     epochs: Annotated[float, Field(gt=0, le=1000)]
     max_steps: CountOrAll
@@ -144,13 +144,15 @@ class TrainParams(Section):
     lr: Annotated[float, Field(gt=0, le=1)]
     scheduler: Literal["cosine", "linear", "constant_with_warmup"]
     warmup_steps: CountOrAll
-    optimizer: Literal["paged_adamw_8bit", "adamw_8bit", "adamw_torch"]
+    optimizer: Literal["auto", "paged_adamw_8bit", "adamw_8bit", "adamw_torch"]
     weight_decay: Share
     max_grad_norm: Annotated[float, Field(gt=0, le=1000)]
     lora_r: Annotated[int, Field(ge=1, le=1024)]
     lora_alpha: Annotated[int, Field(ge=1, le=4096)]
     lora_dropout: Annotated[float, Field(ge=0, lt=1)]
-    gradient_checkpointing: bool
+    gradient_checkpointing: Annotated[
+        Literal["auto", True, "alternate", False], Field(description="auto, true, alternate or false")
+    ]
     log_steps: Count
     eval_steps: Count
     eval_records: CountOrAll
@@ -354,17 +356,18 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[str, str
 
 def unsloth_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
     """What the unsloth backend cannot honour, as location and sentence."""
-    only: dict[str, tuple[Any, str]] = {
-        "attention": ("auto", "which brings its own kernels"),
-        "compile": (False, "which compiles by itself"),
-        "launcher": ("python -m", "which trains in one process, on one GPU"),
+    only: dict[str, tuple[list[Any], str]] = {
+        "attention": (["auto"], "which brings its own kernels"),
+        "compile": (["auto", False], "which compiles by itself"),
+        "gradient_checkpointing": (["auto", True, False], "which checkpoints all layers or none"),
+        "launcher": (["python -m"], "which trains in one process, on one GPU"),
     }
-    for key, (value, reason) in only.items():
-        if train.get(key, value) != value:
+    for key, (values, reason) in only.items():
+        if train.get(key, values[0]) not in values:
             yield (
                 ("train", key),
                 f"train.{key} is {yaml_literal(train[key])} with train.backend 'unsloth', {reason}: "
-                f"set train.{key} to {yaml_literal(value)}, or train.backend to transformers.",
+                f"set train.{key} to {yaml_literal(values[0])}, or train.backend to transformers.",
             )
 
 

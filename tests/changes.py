@@ -20,6 +20,7 @@ SYNTHETIC: dict[str, object] = {  # in place of what a recipe fetches
     "sample.parts": 1,
     "sample.pool": 0,
     "audit.max_truncated_share": 1.0,
+    "train.backend": "transformers",  # the published one needs a GPU
 }
 TABLES = ("dvc metrics diff", "dvc exp show --only-changed --md")
 LEARNING_RATE = YAML(typ="safe").load(ROOT / "params.yaml")["train"]["lr"]

@@ -14,6 +14,7 @@ from src.params import Params
 from src.prompts.encoding import encode_record
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import Outcome, run_stage
+from src.training.choices import Choices, choose_optimizer
 from src.training.label_audit import audit_labels
 from src.training.memory import estimate_memory
 from src.training.prompt_checks import check_prompts
@@ -33,10 +34,12 @@ def main(params: Params) -> Outcome:
     splits = {path: read_jsonl(path) for path in PROMPTS}
     encoded = check_prompts(tokenizer, splits, params.audit, params.train)
     seen = audit_labels(encoded[TRAIN], params.train, launcher_world_size(params.train.launcher))
-    memory = estimate_memory(config, params.train, seen.metrics["row_tokens_max"])
+    train = choose_optimizer(Choices(params.train, []), config).train
+    memory = estimate_memory(config, train, seen.metrics["row_tokens_max"])
 
     # What train has to know, in a file of its own: a better estimate of the memory retrains nothing.
-    write_json("data/training_plan.json", {"steps": seen.metrics["predicted_steps"]})
+    plan = {"steps": seen.metrics["predicted_steps"], "row_tokens": seen.metrics["row_tokens_max"]}
+    write_json("data/training_plan.json", plan)
     write_json("data/reports/audit.json", seen.metrics | memory)
     write_tsv("data/tables/audit/lengths.tsv", seen.lengths)
     write_tsv("data/tables/audit/tokens.tsv", seen.tokens)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
+from src.files import atomic_folder, read_jsonl, write_json, write_tsv
 from src.models import backends, processes
 from src.models.adapter import copy_trained_weights, save_adapter
 from src.models.attention import Attention, choose_attention
@@ -21,6 +21,7 @@ from src.params import Params, TrainParams
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import Outcome, run_stage
 from src.training.checkpoints import CHECKPOINTS, training_fingerprint
+from src.training.choices import current_device, estimated_memory, read_plan, settle_params
 from src.training.evidence import device_name, training_evidence, training_throughput
 from src.training.refusals import refuse_other_steps
 from src.training.rounds import TrainingContext, train_rounds
@@ -31,13 +32,16 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedTokenizerBase
 
-BASE, PROMPTS, PLAN = Path("models/base"), Path("data/prompts"), Path("data/training_plan.json")
+BASE, PROMPTS = Path("models/base"), Path("data/prompts")
 ADAPTER = Path("models/adapter")
 
 
 def main(params: Params) -> Outcome:
     """Trains an adapter, makes sure that it was trained, and writes it with its loss curves."""
+    params, reasons = settle_params(params, current_device())
     train = params.train
+    for reason in reasons:
+        processes.print_once(reason)
     backend, attention = backends.get_backend(train, BASE), choose_attention(train)
     processes.print_once(f"Attention: {attention.reason}.")
     tokenizer = load_tokenizer(BASE, params.format.template)
@@ -57,10 +61,12 @@ def main(params: Params) -> Outcome:
     write_tsv("data/tables/train/validation.tsv", run.validation_loss)
     sizes = {"records": len(records["train"]), "rows": sum(rows.per_round()), "rounds": train.rounds}
     origin = {"base": base_origin(params.base), "base_sha256": base["sha256"]}
-    write_json("data/reports/train.json", sizes | metrics | origin)
-    write_json("metrics/train.json", {"device": device_name(), "validation_loss": metrics["validation_loss_kept"]})
+    taken = {key: getattr(train, key) for key in ("backend", "optimizer", "gradient_checkpointing", "compile")}
+    write_json("data/reports/train.json", sizes | metrics | origin | taken)
+    told = {"device": device_name(), "backend": train.backend, "validation_loss": metrics["validation_loss_kept"]}
+    write_json("metrics/train.json", told)
     shutil.rmtree(checkpoints, ignore_errors=True)  # not before all is in place: until then training can be resumed
-    measured = training_throughput(run)
+    measured = training_throughput(run, estimated_memory(train))
     first, kept = metrics["validation_loss_first"], metrics["validation_loss_kept"]
     speed = f"{run.steps:,} steps at {measured['tokens_per_second']:,} tokens/s"
     return Outcome(f"validation loss {first:.3f} to {kept:.3f} nats a token, {speed}", measured)
@@ -79,7 +85,7 @@ def planned_steps(rows: TrainingRows, train: TrainParams, attention: Attention) 
     """
     steps = predict_steps(rows.per_round(), train, processes.world_size())
     if attention.packing == train.packing:
-        refuse_other_steps(steps, read_json(PLAN)["steps"])
+        refuse_other_steps(steps, read_plan().steps)
     return steps
 
 

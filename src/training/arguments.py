@@ -49,7 +49,7 @@ def training_arguments(train: TrainParams, folder: Path) -> "SFTConfig":
         optim=optimizer_name(train.optimizer, on_gpu),
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
-        gradient_checkpointing=train.gradient_checkpointing,
+        gradient_checkpointing=train.gradient_checkpointing is True,  # of every second layer: the backend sees to it
         use_cpu=not on_gpu,  # else several processes on a CPU would not know of each other
         seed=train.seed,
         data_seed=train.seed,

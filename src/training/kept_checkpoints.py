@@ -20,6 +20,7 @@ from src.errors import UserError
 from src.models.processes import launcher_world_size
 from src.params import params_for_stage
 from src.training.checkpoints import CHECKPOINTS, STAGE, checkpoint_step, list_files, training_fingerprint
+from src.training.choices import current_device, settle_params
 from src.training.refusals import unknown_current_training
 
 
@@ -68,9 +69,10 @@ def current_names() -> set[str]:
     Raises:
         UserError: if an input of training is missing, without which the names are not known.
     """
-    params = params_for_stage(STAGE)
-    size = launcher_world_size(params.train.launcher)
+    asked = params_for_stage(STAGE)
+    size = launcher_world_size(asked.train.launcher)
     try:
+        params, _ = settle_params(asked, current_device())
         return {training_fingerprint(params, size, sharded) for sharded in (False, True)}
     except OSError as error:
         raise unknown_current_training(error.filename) from None

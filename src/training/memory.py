@@ -107,16 +107,16 @@ def attention_biases(config: Config) -> int:
 def activation_bytes(config: Config, train: TrainParams) -> int:
     """Bytes that a token leaves behind in all layers until the backward pass.
 
-    With gradient checkpointing only each layer's input stays, and one layer at a time is computed again.
+    Of a layer with gradient checkpointing only the input stays, and one such layer at a time is computed again. Where
+    it is left to the device, all layers have it: the least that training needs.
 
     Args:
         config: a base model's config.json.
         train: the parameters of training.
     """
-    layers, hidden = config["num_hidden_layers"], config["hidden_size"]
-    if not train.gradient_checkpointing:
-        return layers * layer_bytes(config, train.lora_r)
-    return layers * hidden * BITS_16 + layer_bytes(config, train.lora_r)
+    layers, whole = config["num_hidden_layers"], layer_bytes(config, train.lora_r)
+    again = {False: 0, "alternate": layers // 2}.get(train.gradient_checkpointing, layers)
+    return (layers - again) * whole + again * config["hidden_size"] * BITS_16 + (whole if again else 0)
 
 
 def layer_bytes(config: Config, rank: int) -> int:

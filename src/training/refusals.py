@@ -138,7 +138,7 @@ def memory_advice(train: TrainParams) -> str:
             f"set train.batch_size to {smaller} (now {batch}) and train.accumulation to {rows // smaller} "
             f"(now {train.accumulation}): a step has the same {rows} rows."
         )
-    if not train.gradient_checkpointing:
+    if train.gradient_checkpointing is not True:
         return "set train.gradient_checkpointing to true: the same result, for about a third more time."
     if not train.four_bit:
         return "set train.four_bit to true: the base model then takes a quarter of the memory."

@@ -231,12 +231,19 @@ def test_only_where_products_overflow_the_rest_of_a_4_bit_base_is_in_32_bits(
 @pytest.mark.parametrize("four_bit", [True, False])
 def test_checkpointing_changes_no_gradient(base_folder: Path, train_params: TrainParams, four_bit: bool) -> None:
     found = []
-    for checkpointing in (True, False):
+    for checkpointing in (True, "alternate", False):
         seed_everything(1)
         train = train_params.model_copy(update={"four_bit": four_bit, "gradient_checkpointing": checkpointing})
         model = load_trainable(base_folder, train)
-        if checkpointing:
+        if checkpointing is True:
             model.gradient_checkpointing_enable()  # as the Trainer does
         found.append(gradients(model))
-    assert found[0].keys() == found[1].keys()
-    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+    *saved, plain = found
+    assert all(one.keys() == plain.keys() for one in saved)
+    assert all(torch.equal(one[name], plain[name]) for one in saved for name in plain)
+
+
+def test_every_second_layer_is_computed_again(base_folder: Path, train_params: TrainParams) -> None:
+    model: Any = load_trainable(base_folder, train_params.model_copy(update={"gradient_checkpointing": "alternate"}))
+    layers = model.get_base_model().model.layers
+    assert [layer.gradient_checkpointing for layer in layers] == [bool(place % 2) for place in range(len(layers))]

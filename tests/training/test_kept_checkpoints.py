@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from src.files import write_json
 from src.params import Params, params_for_stage
 from src.training import kept_checkpoints
 from src.training.checkpoints import training_fingerprint
+from src.training.choices import current_device, settle_params
 from tests.training.test_checkpoints import written
+from tests.training.test_memory import LLAMA_1B
 
 PIPELINE = """\
 stages:
@@ -26,6 +29,8 @@ def kept(project: Path) -> tuple[Path, Path]:
     Path("dvc.yaml").write_text(PIPELINE)
     Path("data").mkdir()
     Path("data/a").write_text("one")
+    write_json("data/training_plan.json", {"steps": 8, "row_tokens": 16})
+    write_json("models/base/config.json", LLAMA_1B)
     current, earlier = (Path(".checkpoints", name) for name in (training_fingerprint(params()), "0123456789abcdef"))
     for folder, steps in ((current, (200, 400)), (earlier, (1000,))):
         (folder / "round-1").mkdir(parents=True)
@@ -38,7 +43,7 @@ def kept(project: Path) -> tuple[Path, Path]:
 
 
 def params() -> Params:
-    return params_for_stage("train")
+    return settle_params(params_for_stage("train"), current_device())[0]
 
 
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
@@ -87,7 +92,7 @@ def test_all_are_removed_when_asked_for_even_where_training_lacks_an_input(
     kept: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("data").rename("moved")
-    with pytest.raises(SystemExit, match=r"data is missing, so it is not known .* remove all of them"):
+    with pytest.raises(SystemExit, match=r"data/training_plan.json is missing, so it is not known .* remove all of them"):
         command(monkeypatch, capsys, "remove")
     assert all(folder.exists() for folder in kept)
     assert len(command(monkeypatch, capsys, "remove", "--all")) == 2

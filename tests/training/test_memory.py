@@ -107,6 +107,14 @@ def test_with_checkpointing_a_layer_keeps_its_input(train_params: TrainParams) -
     assert activation_bytes(SMALL, train) == grown + layer_bytes(SMALL, RANK)
 
 
+@pytest.mark.parametrize("layers", [1, 2, 5])
+def test_with_checkpointing_of_every_second_layer_the_others_keep_all(train_params: TrainParams, layers: int) -> None:
+    config, again = SMALL | {"num_hidden_layers": layers}, layers // 2
+    train = train_params.model_copy(update={"gradient_checkpointing": "alternate", "lora_r": RANK})
+    inputs = 2 * again * SMALL["hidden_size"]
+    assert activation_bytes(config, train) == (layers - again + (again > 0)) * layer_bytes(SMALL, RANK) + inputs
+
+
 def test_weights_are_those_of_the_model() -> None:
     model = adapted(1, checkpointing=False)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)

@@ -52,7 +52,7 @@ def load_trainable(base: Path, train: TrainParams, attention: str = "sdpa") -> "
     # What is not quantised keeps the type of the products: in 32 bits, as peft prepares it, an 8B model would take 2 GB
     # more, and everything that passes between its layers twice the memory. Only float16, which overflows, needs that.
     if train.four_bit and loading.compute_dtype() == torch.float16:
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=train.gradient_checkpointing)
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=bool(train.gradient_checkpointing))
     lora = LoraConfig(
         r=train.lora_r,
         lora_alpha=train.lora_alpha,
@@ -62,9 +62,31 @@ def load_trainable(base: Path, train: TrainParams, attention: str = "sdpa") -> "
     )
     adapted = cast("PeftModel", get_peft_model(model, lora))
     trained_logits_only(adapted)
+    if train.gradient_checkpointing == "alternate":
+        checkpoint_alternate_layers(adapted)
     if train.compile:
         compile_layers(adapted)
     return adapted
+
+
+def checkpoint_alternate_layers(model: "PeftModel") -> None:
+    """Lets every second layer be computed again in the backward pass, instead of being kept.
+
+    transformers knows all layers or none, so the others are left out by their own switch.
+
+    Args:
+        model: the base model with its adapter.
+    """
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.config.use_cache = False  # of no use in training, and a layer that is computed again must not add to it
+    for layer in decoder_layers(model)[::2]:
+        layer.gradient_checkpointing = False
+
+
+def decoder_layers(model: "PeftModel") -> Any:
+    """The layers of a base model with an adapter, in their order."""
+    decoder: Any = model.get_base_model().base_model
+    return decoder.layers
 
 
 def compile_layers(model: "PeftModel", compiler: Compiler = "inductor") -> None:
@@ -77,6 +99,5 @@ def compile_layers(model: "PeftModel", compiler: Compiler = "inductor") -> None:
         model: the base model with its adapter.
         compiler: torch.compile's backend.
     """
-    decoder: Any = model.get_base_model().base_model
-    for layer in decoder.layers:
+    for layer in decoder_layers(model):
         layer.compile(dynamic=True, backend=compiler)
