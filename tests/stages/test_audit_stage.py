@@ -56,7 +56,8 @@ def test_what_the_trainer_will_see_is_written(params: Params) -> None:
 def test_the_plan_holds_what_train_needs_and_no_estimate(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     audit.main(params)
     plan, memory = PLAN.read_bytes(), read_json("data/reports/audit.json")["memory_total_gb"]
-    assert read_json(PLAN) == {"steps": read_json("data/reports/audit.json")["predicted_steps"]}
+    report = read_json("data/reports/audit.json")
+    assert read_json(PLAN) == {"steps": report["predicted_steps"], "row_tokens": report["row_tokens_max"]}
     monkeypatch.setattr(memory_estimate, "BITS_32", 8)  # another formula
     audit.main(params)
     assert read_json("data/reports/audit.json")["memory_total_gb"] != memory

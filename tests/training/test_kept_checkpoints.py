@@ -92,7 +92,7 @@ def test_all_are_removed_when_asked_for_even_where_training_lacks_an_input(
     kept: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("data").rename("moved")
-    with pytest.raises(SystemExit, match=r"data/training_plan.json is missing, so it is not known .* remove all of them"):
+    with pytest.raises(SystemExit, match=r"training_plan.json is missing, so it is not known .* remove all of them"):
         command(monkeypatch, capsys, "remove")
     assert all(folder.exists() for folder in kept)
     assert len(command(monkeypatch, capsys, "remove", "--all")) == 2
