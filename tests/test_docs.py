@@ -23,7 +23,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"python -m ([\w.]+)")
 TARGET = re.compile(r"(?:`|^ {4})make ([a-z-]+)", re.MULTILINE)
 PLACE = re.compile(r"`((?:src|tests|docs|recipes|benchmarks|data/sample|\.dvc)/[\w./-]*)`")
-PARAMETER = re.compile(r"(?:`|-S '?|[ =])((?:data|clean|sample|format|base|audit|train|generate|export)\.[a-z_]+)\b")
+PARAMETER = re.compile(r"(?:`|-S '?|[ =])((?:data|clean|sample|format|base|audit|train|generate|evaluate|export)\.[a-z_]+)\b")
 PLACEHOLDERS = ("NAME",)
 FILE_ENDINGS = ("json", "md", "parquet", "py", "tsv")  # `train.json` is a file and no parameter
 
