@@ -429,7 +429,7 @@ def endpoint_conflicts(evaluate: Any) -> Iterator[tuple[tuple[Any, ...], str]]:
         yield (
             ("evaluate", "judge"),
             f"evaluate.judge is {shown_value(judge)}, and evaluate.endpoints has no such name: add that endpoint, or "
-            'set evaluate.judge to "" for no judge.',
+            "set evaluate.judge to '' for no judge.",
         )
 
 
