@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from src.files import read_jsonl
+from src.errors import UserError
 
 
 class Journal:
@@ -25,12 +25,10 @@ class Journal:
         """Reads the file, where there is one.
 
         Raises:
-            DamagedFileError: naming the first line that is not JSON.
+            UserError: naming the first line that is not JSON.
         """
         self.path, self.lock = path, Lock()
-        if path.is_file():
-            remove_torn_row(path)
-        self.rows: list[Any] = read_jsonl(path) if path.is_file() else []
+        self.rows: list[Any] = read_rows(path) if path.is_file() else []
 
     def append(self, row: Any) -> None:
         """Adds a row, which is on the disk when this returns; several threads may."""
@@ -44,9 +42,29 @@ class Journal:
             self.rows.append(row)
 
 
-def remove_torn_row(path: Path) -> None:
-    """Removes what follows a file's last line break: a row that was not written to its end."""
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
+def read_rows(path: Path) -> list[Any]:
+    """The rows of a file, from which what follows its last line break is removed: a row not written to its end.
+
+    Raises:
+        UserError: naming the first line that is not JSON.
+    """
+    *lines, torn = path.read_bytes().split(b"\n")
+    if torn:
+        os.truncate(path, path.stat().st_size - len(torn))
+    return [parse_row(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+
+
+def parse_row(line: bytes, place: str) -> Any:
+    """The row that a line holds.
+
+    Args:
+        line: in UTF-8.
+        place: the file and line that an error names.
+
+    Raises:
+        UserError: if it is not JSON.
+    """
+    try:
+        return json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise UserError(f"{place} is damaged: correct that line, or remove it; all others are kept.") from None

@@ -74,7 +74,7 @@ def draw_questions(answers: Answers, seed: int) -> list[Question]:
     first = next(iter(answers.values()))
     uids = sorted(uid for uid in first if all(uid in rows for rows in answers.values()))
     random.shuffle(uids)
-    pairs = list(combinations(answers, 2))
+    pairs = list(combinations(sorted(answers), 2))  # so that the order of --systems changes nothing
     drawn = [
         Question(uid, *random.sample(pairs[(place + turn) % len(pairs)], 2))
         for turn in range(len(pairs))

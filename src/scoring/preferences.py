@@ -18,9 +18,10 @@ from src.scoring.judgements import Judgement, Verdict, agreed
 SHARE: dict[Verdict, float] = {"first": 1.0, "second": 0.0, "tie": 0.5}  # of a vote that the first system gets
 NORMAL_QUANTILE = 1.959964  # of the 95% interval
 RESAMPLES, SEED = 1_000, 13
-# A comparison that nobody made, a tenth of a win each way for every pair: an unbeaten system is strong and not
-# infinitely so, and a system that was never compared stands in the middle.
-PRIOR_WINS = 0.1
+# Half a win each way for every pair, which nobody voted (Haldane 1956, Anscombe 1956): the log-odds of few votes get
+# less biased by it, an unbeaten system is strong and not infinitely so, one without votes stands in the middle.
+PRIOR_WINS = 0.5
+STEPS, TOLERANCE = 10_000, 1e-6  # of the fit, which takes a few steps unless a system is hardly ever beaten
 DIGITS = 6  # as in the report of the scores
 
 
@@ -88,8 +89,8 @@ def strengths(votes: Sequence[Comparison], systems: Sequence[str]) -> dict[str, 
     """
     wins = np.array([win_counts(vote, systems) for vote in votes])
     draws = np.random.default_rng(SEED).multinomial(len(votes), np.full(len(votes), 1 / len(votes)), RESAMPLES)
-    resampled = np.array([fit_strengths(np.tensordot(drawn, wins, 1)) for drawn in draws])
     fitted = fit_strengths(wins.sum(axis=0))
+    resampled = np.array([fit_strengths(np.tensordot(drawn, wins, 1), fitted) for drawn in draws])
     return {
         name: Interval(float(fitted[place]), *percentile_bounds(resampled[:, place]))
         for place, name in enumerate(systems)
@@ -109,10 +110,17 @@ def win_counts(vote: Comparison, systems: Sequence[str]) -> NDArray[np.float64]:
     return counts
 
 
-def fit_strengths(wins: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The most likely strengths, their mean 0, given how often each system won against each other, (winner, loser)."""
+def fit_strengths(wins: NDArray[np.float64], start: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """The most likely strengths, their mean 0.
+
+    Args:
+        wins: how often each system won against each other, (winner, loser).
+        start: strengths near those.
+    """
     import choix
 
     pseudo = PRIOR_WINS * (1 - np.eye(len(wins)))
-    fitted: NDArray[np.float64] = choix.ilsr_pairwise_dense(wins + pseudo)
+    fitted: NDArray[np.float64] = choix.ilsr_pairwise_dense(
+        wins + pseudo, initial_params=start, max_iter=STEPS, tol=TOLERANCE
+    )
     return fitted - fitted.mean()

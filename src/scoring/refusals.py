@@ -58,8 +58,8 @@ def missing_generations(system: str, known: Collection[str]) -> UserError:
     """
     others = f"Answers are there of {', '.join(sorted(known))}." if known else "There are none of any system."
     return UserError(
-        f"data/generations has no answers of {system}: run `dvc pull`, or `dvc repro generate` where there is no "
-        f"remote storage. {others}"
+        f"data/generations has no answers of {system}: run `dvc pull` or, where there is no remote storage, "
+        f"`dvc repro`. {others}"
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
@@ -82,8 +82,9 @@ def serve_endpoint() -> Iterator[FakeEndpoint]:
             self.send_header("Content-Type", "text/html" if isinstance(content, str) else "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.send_header("Retry-After-Ms", "1")  # so that tests do not wait
-            self.end_headers()
-            self.wfile.write(data)
+            with suppress(BrokenPipeError):  # a client that did not wait
+                self.end_headers()
+                self.wfile.write(data)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing."""

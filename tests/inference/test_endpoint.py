@@ -1,4 +1,4 @@
-"""Endpoints, asked by the real client: order, retries, answers kept, failures in a sentence that never holds the key."""
+"""Endpoints, asked by the real client: order, retries, answers kept, failures in a sentence without the key."""
 
 import json
 import logging
@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from src.errors import UserError
+from src.export.gguf import convert_to_gguf
 from src.inference import endpoint as module
 from src.inference.endpoint import AT_ONCE, EndpointEngine, sampling_options
 from src.inference.engine import Answer, Sampling, TokenCounts
+from src.inference.llama_cpp import LlamaCppEngine
 from src.params import EndpointParams
 from src.prompts.rendering import Prompt, prompt_turns
-from tests.inference.fake_endpoint import KEY, FakeEndpoint, completion, failure, serve_endpoint
+from tests.inference.fake_endpoint import KEY, FakeEndpoint, Reply, completion, failure, serve_endpoint
 
 GREEDY = Sampling(20)
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -39,7 +41,7 @@ def connect(address: str, variable: str = "SOME_KEY", key: str = KEY) -> Endpoin
 def test_prompts_are_answered_in_their_order_a_few_at_once(server: FakeEndpoint) -> None:
     together = Barrier(AT_ONCE, timeout=20)  # each request waits until as many are open
 
-    def reply(body: dict[str, Any], number: int) -> Any:
+    def reply(body: dict[str, Any], number: int) -> Reply:
         together.wait()
         return completion(f" {body['messages'][-1]['content']} \n", "length" if number == 0 else "stop")
 
@@ -122,15 +124,24 @@ def test_a_server_without_keys_needs_none(server: FakeEndpoint) -> None:
     assert KEY not in server.keys[0]
 
 
-FAILURES = {
+FAILURES: dict[str, tuple[Reply, str]] = {
     "a wrong key": (failure(401, f"Incorrect API key provided: {KEY}"), r"refuses the key in SOME_KEY \(HTTP 401\)"),
     "a forbidden key": (failure(403, KEY), r"refuses the key in SOME_KEY \(HTTP 403\): export the right one\.$"),
-    "a missing model": (failure(404, f"no such model, {KEY}"), r"has no model 'm' at that address \(.*no such model, …"),
+    "a missing model": (
+        failure(404, f"no such model, {KEY}"),
+        r"has no model 'm' at that address \(.*no such model, …",
+    ),
     "a bad request": (failure(400, f"max_tokens\nis too large {KEY}"), r"gives no answer \(.*too large ….*\): change"),
-    "lasting failures": (failure(500, KEY), r"gives no answer \(.*\): change what it names; the answers so far are kept"),
+    "lasting failures": (
+        failure(500, KEY),
+        r"gives no answer \(.*\): change what it names; the answers so far are kept",
+    ),
     "no budget": (failure(429, f"quota of {KEY}"), r"gives no answer \(.*quota of ….*\): change"),
     "dropped connections": (None, r"cannot be reached: start the server, or correct the address"),
-    "a refusal": (completion(None, refusal=f"I must not, {KEY}."), r"without a text \(I must not, …\.\): choose another"),
+    "a refusal": (
+        completion(None, refusal=f"I must not, {KEY}."),
+        r"without a text \(I must not, …\.\): choose another",
+    ),
     "a filtered answer": (completion("A", "content_filter"), r"without a text \(finish reason content_filter\)"),
     "a tool call": (completion(None, "tool_calls"), r"without a text \(finish reason tool_calls\)"),
     "a page": ((200, f"<title>{KEY}</title>"), r"without a text \(finish reason not told\)"),
@@ -166,7 +177,9 @@ def test_the_key_is_not_kept_with_the_answers(server: FakeEndpoint, caplog: pyte
 
 def test_a_dead_address_is_a_sentence(server: FakeEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRIES", 0)
-    with pytest.raises(UserError, match=r"other \(evaluate.endpoints, http://127.0.0.1:9/v1\) cannot be reached: start"):
+    with pytest.raises(
+        UserError, match=r"other \(evaluate.endpoints, http://127.0.0.1:9/v1\) cannot be reached: start"
+    ):
         connect(NOWHERE).answer(["Lamp"], GREEDY)
 
 
@@ -174,7 +187,12 @@ def test_a_slow_endpoint_is_a_sentence(server: FakeEndpoint, monkeypatch: pytest
     monkeypatch.setattr(module, "RETRIES", 0)
     monkeypatch.setattr(module, "TIMEOUT", 0.2)
     waits = Barrier(2)
-    server.replies = lambda body, number: waits.wait(5) or completion("Late.")  # type: ignore[func-returns-value]
+
+    def reply(body: dict[str, Any], number: int) -> Reply:
+        waits.wait(5)
+        return completion("Late.")
+
+    server.replies = reply
     with pytest.raises(UserError, match="does not answer in time: try again later"):
         connect(server.address).answer(["Lamp"], GREEDY)
     waits.wait(5)
@@ -191,3 +209,20 @@ def test_a_key_that_no_header_can_hold_is_a_sentence_without_it(server: FakeEndp
     with pytest.raises(UserError, match=r"key of other, .* SOME_KEY, holds characters that no key has") as refused:
         connect(server.address, key=key)
     assert KEY not in str(refused.value)
+
+
+def test_a_real_server_answers_as_the_model_does_in_process(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    convert_to_gguf(base_folder, tmp_path / "tiny.gguf", "f16", "tiny")
+    llama_cpp = LlamaCppEngine(tmp_path / "tiny.gguf")
+    engine = connect(f"{llama_cpp.server.listening_address}/v1", variable="")
+    turns = [prompt_turns("Describe it.", "{title}", title) for title in ("Brass Lamp", "Red Bag")]
+    sampling = Sampling(5, repetition_penalty=1.3)  # which llama.cpp knows by a name of its own
+    ours, theirs = llama_cpp.answer(turns, sampling), engine.answer(turns, sampling)
+    assert [(answer.text, answer.finish_reason) for answer in theirs] == [(one.text, one.finish_reason) for one in ours]
+    assert [one.counted and one.counted.answer for one in theirs] == [len(one.token_ids) for one in ours]
+    assert [one.counted and one.counted.prompt for one in theirs] == [
+        len(llama_cpp.token_ids(llama_cpp.render_prompt(turn))) for turn in turns
+    ]
