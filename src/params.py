@@ -15,16 +15,17 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML, YAMLError
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from src.errors import UserError
 from src.files import atomic_file
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 PARAMS, RECIPES, PIPELINE = Path("params.yaml"), Path("recipes"), Path("dvc.yaml")
@@ -63,6 +64,38 @@ Launcher = Annotated[
         description="python -m, or accelerate launch --num_processes 2 -m, with a number of devices and known options",
     ),
 ]
+
+# Names of systems that are no endpoints, and keys beside systems in reports/evaluate.json.
+RESERVED = frozenset(
+    {
+        *("base", "tuned", "few_shot", "nearest", "title", "reference"),
+        *("f16", "bf16", "f32", "q8_0", "q4_k_m"),
+        *("records", "interval", "difference", "judge"),
+    }
+)
+EndpointName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$",
+        description="a name of letters, digits, - and _, a letter first, at most 40",
+    ),
+]
+Address = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://(\[::1\]|[\w.-]+)(:\d{1,5})?(/[\w.~%/-]*)?$",
+        description="an address such as https://api.openai.com/v1, without a key, user or question mark in it",
+    ),
+]
+# In capitals, so that a key that is set here by mistake is refused.
+KeyVariable = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Z][A-Z0-9_]*)?$",
+        description='the name, in capitals, of the environment variable that holds the key, or "" for none',
+    ),
+]
+NEVER_SHOWN = frozenset({"address", "key_variable"})  # what may hold a key by mistake
 
 
 class Section(BaseModel):
@@ -173,6 +206,21 @@ class GenerateParams(Section):
     batch_size: BatchSize
 
 
+class EndpointParams(Section):
+    """An entry of evaluate.endpoints."""
+
+    name: EndpointName
+    address: Address
+    model: Text
+    key_variable: KeyVariable
+
+
+class EvaluateParams(Section):
+    endpoints: list[EndpointParams]
+    judge: str
+    judge_records: CountOrAll
+
+
 class ExportParams(Section):
     check_prompts: Count
     check_tokens: Tokens
@@ -189,6 +237,7 @@ class Params(Section):
     audit: AuditParams
     train: TrainParams
     generate: GenerateParams
+    evaluate: EvaluateParams
     export: ExportParams
 
 
@@ -263,6 +312,8 @@ def plain_values(document: Any) -> Any:
     """The values of a YAML document without ruamel's wrappers, which strict types would refuse."""
     if isinstance(document, dict):
         return {str(key): plain_values(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [plain_values(value) for value in document]
     for kind in (bool, int, float, str):  # bool first, since a bool is an int too
         if isinstance(document, kind):
             return kind(document)
@@ -295,7 +346,8 @@ def explain_fault(fault: "ErrorDetails") -> str:
     if fault["type"] == "float_type" and isinstance(given, str) and re.fullmatch(r"[\d.]+e[-+]?\d+", given):
         return f"{path} is the text {given!r}: write it as a number without quotes, such as 1.0e-5."
     wanted = describe_type(fault["loc"]) or fault["msg"].removeprefix("Input should be ")
-    return f"{path} is {shown_value(given)}, and must be {wanted}: change it."
+    shown = "set to something else" if fault["loc"][-1] in NEVER_SHOWN else shown_value(given)
+    return f"{path} is {shown}, and must be {wanted}: change it."
 
 
 def shown_value(value: object) -> str:
@@ -307,21 +359,28 @@ def shown_value(value: object) -> str:
 def describe_type(location: tuple[Any, ...]) -> str | None:
     """What a parameter may be in words, where its type has a description."""
     *sections, key = location
-    fields = Params.model_fields
-    for section in sections:
-        fields = getattr(fields[section].annotation, "model_fields", {})
-    return fields[key].description
+    if isinstance(key, int):
+        return f"an entry with {', '.join(fields_at(location))}"
+    field = fields_at(tuple(sections)).get(key)
+    return field.description if field else None
+
+
+def fields_at(location: tuple[Any, ...]) -> dict[str, "FieldInfo"]:
+    """The fields of the whole, of a section, or of an entry in a list; none of what has no fields."""
+    annotation: Any = Params
+    for key in location:
+        annotation = get_args(annotation)[0] if isinstance(key, int) else annotation.model_fields[key].annotation
+    return dict(getattr(annotation, "model_fields", {}))
 
 
 def suggest_name(location: tuple[Any, ...]) -> str:
     """The closest known name for a misspelt section or key."""
-    annotation = Params.model_fields[location[0]].annotation if len(location) > 1 else Params
-    known = list(getattr(annotation, "model_fields", {}))
+    known = list(fields_at(location[:-1]))
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"write {close[0]}" if close else f"remove it, known are {', '.join(known)}"
 
 
-def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Where single values are fine and together make no sense, as location and sentence."""
     sections = (values.get(section) for section in ("base", "sample", "format", "train"))
     base, sample, prompt, train = (section if isinstance(section, dict) else {} for section in sections)
@@ -339,6 +398,7 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[str, str
             f"format.question is {prompt.get('question')!r} and has to hold {{title}} once: "
             "put it in the title's place.",
         )
+    yield from endpoint_conflicts(values.get("evaluate"))
     if train.get("backend") == "unsloth":
         yield from unsloth_conflicts(train)
     part, parts, pool, records = (sample.get(key) for key in ("part", "parts", "pool", "records"))
@@ -352,6 +412,27 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[str, str
     shares: list[Any] = [sample.get("validation_share"), sample.get("test_share")]
     if all(isinstance(share, int | float) for share in shares) and sum(shares) >= 0.9:
         yield ("sample", "test_share"), f"sample.validation_share and test_share add up to {sum(shares)}: leave some."
+
+
+def endpoint_conflicts(evaluate: Any) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Names of endpoints that are taken, and a judge that is none of them, as location and sentence."""
+    section = evaluate if isinstance(evaluate, dict) else {}
+    listed, judge = section.get("endpoints"), section.get("judge")
+    entries = [entry if isinstance(entry, dict) else {} for entry in listed] if isinstance(listed, list) else []
+    names = [str(entry.get("name")) for entry in entries]
+    for number, name in enumerate(names):
+        taken = RESERVED | {other.lower() for other in names[:number]}  # a file's name may have no case
+        if name.lower() in taken:
+            yield (
+                ("evaluate", "endpoints", number),
+                f"evaluate.endpoints.{number}.name is {name!r}, which another system has: choose another name.",
+            )
+    if isinstance(judge, str) and judge and judge not in names:
+        yield (
+            ("evaluate", "judge"),
+            f"evaluate.judge is {shown_value(judge)}, and evaluate.endpoints has no such name: add that endpoint, or "
+            "set evaluate.judge to '' for no judge.",
+        )
 
 
 def unsloth_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
@@ -381,13 +462,14 @@ def line_number(document: CommentedMap, location: tuple[Any, ...]) -> int:
 
     Args:
         document: with line numbers, as `read_yaml` gives it.
-        location: section and key, or a section alone.
+        location: section and key, or a section alone; of a list the entry's number, and its key.
     """
     line, node = 1, document
     for key in location:
-        if not isinstance(node, CommentedMap) or key not in (node.lc.data or {}):  # a recipe's key has no line here
+        known = node.lc.data or {} if isinstance(node, CommentedMap | CommentedSeq) else {}
+        if key not in known:  # a recipe's key has no line here
             break
-        line, node = node.lc.key(key)[0] + 1, node[key]
+        line, node = known[key][0] + 1, node[key]
     return line
 
 

@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "synthetic": {"records", "prompts", "models"},
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "unsloth", "bitsandbytes", "sklearn", "xllamacpp"}
+HEAVY |= {"openai", "choix"}
 LONGEST_FUNCTION, LONGEST_MAIN = 40, 60  # lines
 ONLY_REFUSES = {
     "None",

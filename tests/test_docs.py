@@ -23,7 +23,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"python -m ([\w.]+)")
 TARGET = re.compile(r"(?:`|^ {4})make ([a-z-]+)", re.MULTILINE)
 PLACE = re.compile(r"`((?:src|tests|docs|recipes|benchmarks|data/sample|\.dvc)/[\w./-]*)`")
-PARAMETER = re.compile(r"(?:`|-S '?|[ =])((?:data|clean|sample|format|base|audit|train|generate|export)\.[a-z_]+)\b")
+SECTIONS = "data|clean|sample|format|base|audit|train|generate|evaluate|export"
+PARAMETER = re.compile(rf"(?:`|-S '?|[ =])((?:{SECTIONS})\.[a-z_]+)\b")
 PLACEHOLDERS = ("NAME",)
 FILE_ENDINGS = ("json", "md", "parquet", "py", "tsv")  # `train.json` is a file and no parameter
 
@@ -115,7 +116,7 @@ def test_the_diagram_draws_every_stage_of_a_loop() -> None:
     drawn = stages.pipeline_diagram()
     assert all(stage in drawn for stage, _ in stages.expand_stages(read_yaml(stages.PIPELINE)["stages"]))
     assert "audit --> train\n" in drawn
-    assert 'generate_tuned["generate@tuned"] --> evaluate\n' in drawn
+    assert 'generate_tuned["generate@tuned"] --> judge\n' in drawn
 
 
 def test_a_score_without_a_value_yet_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:

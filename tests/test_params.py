@@ -11,6 +11,7 @@ import pytest
 from src import params
 from src.errors import UserError
 from src.models.processes import launcher_world_size
+from src.scoring.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 PARAMS = Path("params.yaml")
@@ -102,6 +103,48 @@ def test_all_faults_are_named_at_once_each_with_line_and_fix(project: Path) -> N
 def test_a_value_of_the_wrong_kind_is_named(project: Path, key: str, line: str, sentence: str) -> None:
     number = replace(key, line)
     assert [one for one in found() if one.startswith(f"params.yaml:{number}: {sentence}")]
+
+
+def test_every_fault_of_the_endpoints_is_named_and_what_may_be_a_key_is_not_shown(project: Path) -> None:
+    entries = [
+        '{name: base, address: "https://user:sk-secret@host/v1", model: m, key_variable: sk-secret}',
+        '{name: "a b", adress: "http://localhost/v1", model: 3, key_variable: sk_secret}',
+        "5",
+        '{name: Same, address: "http://localhost:80/v1", model: m, key_variable: KEY}',
+        '{name: same, address: "https://[::1]/v1?key=sk-secret", model: m, key_variable: ""}',
+    ]
+    line = replace("evaluate.endpoints", "\n".join(["  endpoints:", *(f"    - {entry}" for entry in entries)]))
+    judge = replace("evaluate.judge", "  judge: other")
+    sentences = found()
+    wanted = [
+        (line + 1, "evaluate.endpoints.0.address is set to something else, and must be an address such as https://"),
+        (line + 1, "evaluate.endpoints.0.key_variable is set to something else, and must be the name, in capitals,"),
+        (line + 1, "evaluate.endpoints.0.name is 'base', which another system has: choose another name."),
+        (line + 2, "evaluate.endpoints.1.name is 'a b', and must be a name of letters, digits, - and _"),
+        (line + 2, "evaluate.endpoints.1.adress is not a known parameter: write address."),
+        (line + 2, "evaluate.endpoints.1.address is missing: add it"),
+        (line + 2, "evaluate.endpoints.1.model is 3, and must be a valid string"),
+        (line + 2, "evaluate.endpoints.1.key_variable is set to something else, and must be the name, in capitals,"),
+        (line + 3, "evaluate.endpoints.2 is 5, and must be an entry with name, address, model, key_variable"),
+        (line + 5, "evaluate.endpoints.4.address is set to something else, and must be an address"),
+        (line + 5, "evaluate.endpoints.4.name is 'same', which another system has: choose another name."),
+        (judge, "evaluate.judge is 'other', and evaluate.endpoints has no such name: add that endpoint, or set"),
+    ]
+    for number, sentence in wanted:
+        assert any(one.startswith(f"params.yaml:{number}: {sentence}") for one in sentences), (number, sentence)
+    assert len(sentences) == len(wanted)
+    assert "secret" not in "".join(sentences)
+
+
+@pytest.mark.parametrize("address", ["https://api.openai.com/v1", "http://localhost:8080/v1", "http://[::1]:1/v1"])
+def test_endpoints_and_a_judge_that_is_one_of_them_are_valid(project: Path, address: str) -> None:
+    replace("evaluate.endpoints", f'  endpoints: [{{name: a-1, address: "{address}", model: m, key_variable: ""}}]')
+    replace("evaluate.judge", "  judge: a-1")
+    assert params.load_params().evaluate.endpoints[0].address == address
+
+
+def test_no_endpoint_can_have_the_name_of_another_system() -> None:
+    assert {system.name for system in SYSTEMS} <= params.RESERVED
 
 
 def test_the_shares_held_out_leave_something(project: Path) -> None:

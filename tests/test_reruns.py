@@ -65,6 +65,7 @@ MESSAGES = (
     "src/models/refusals.py",
 )
 GENERATE = {"generate@base", "generate@tuned"}
+ENDPOINT = {"name": "other", "address": "http://localhost:8080/v1", "model": "m", "key_variable": ""}
 TEMPLATE = {"format", "audit", "train", "export", "model_card"} | GENERATE
 
 # By the table's first column: the edit, and the stages in its second column.
@@ -78,6 +79,8 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "another ground truth of the sample": (append_comment("data/sample/ground_truth.json.gz"), {"score_cleaning"}),
     "other known facts of the sample": (append_comment("data/sample/facts.json.gz"), {"evaluate"}),
     "another template": (set_value("format.template", "alpaca"), TEMPLATE),
+    "another endpoint": (set_value("evaluate.endpoints", [ENDPOINT]), {"generate_endpoints", "judge"}),
+    "another judge": (set_value("evaluate.judge", "other"), {"judge"}),
     "another learning rate": (set_value("train.lr", 3e-5), {"train"}),
 }
 

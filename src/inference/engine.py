@@ -1,7 +1,7 @@
 """What every engine that answers prompts offers: prompts and sampling in, answers out.
 
 Covers the types alone. An engine is one module beside this one: transformers_engine.py runs a model in this process,
-llama_cpp.py a GGUF file. Does not score answers: src/scoring does.
+llama_cpp.py a GGUF file, endpoint.py asks a server. Does not score answers: src/scoring does.
 """
 
 from collections.abc import Sequence
@@ -42,15 +42,24 @@ def sampling_of(generate: GenerateParams) -> Sampling:
     )
 
 
+class TokenCounts(NamedTuple):
+    """How many tokens a model read and wrote."""
+
+    prompt: int
+    answer: int
+
+
 class Answer(NamedTuple):
     """What a model answered, in the same terms for every engine."""
 
     text: str
     """Without special tokens and without white space at its ends."""
     token_ids: list[int]
-    """As they were generated, without the token that the answer stopped at."""
+    """As they were generated, without the token that the answer stopped at; none of an endpoint, which counts them."""
     finish_reason: FinishReason
     """stop where the model ended the answer by a stop token, length where it reached max_new_tokens."""
+    counted: TokenCounts | None = None
+    """Of an endpoint, as it counts; None where token_ids tell."""
 
 
 class Engine(Protocol):

@@ -3,7 +3,15 @@
 Covers the messages of this folder. They change no result, so that no stage runs again for another wording.
 """
 
+from typing import TYPE_CHECKING
+
 from src.errors import UserError
+from src.params import EndpointParams
+
+if TYPE_CHECKING:
+    from openai.types.chat.chat_completion import Choice
+
+SHOWN_CHARS = 200  # of what an endpoint says
 
 
 def refused_prompt(reason: str) -> UserError:
@@ -12,3 +20,66 @@ def refused_prompt(reason: str) -> UserError:
         f"llama.cpp does not answer a prompt ({reason}): shorten format.instruction and format.question, or the "
         "titles, so that prompt and answer fit."
     )
+
+
+def missing_key(endpoint: EndpointParams) -> UserError:
+    """The environment lacks an endpoint's key."""
+    return UserError(
+        f"evaluate.endpoints: the key of {endpoint.name} is read from the environment variable "
+        f'{endpoint.key_variable}, which is not set: export it, or set key_variable to "" for a server without keys.'
+    )
+
+
+def odd_key(endpoint: EndpointParams) -> UserError:
+    """The key holds a line break or a letter that is not ASCII."""
+    return UserError(
+        f"evaluate.endpoints: the key of {endpoint.name}, in the environment variable {endpoint.key_variable}, holds "
+        "characters that no key has, such as a line break: export it again."
+    )
+
+
+def failed_request(endpoint: EndpointParams, key: str, error: Exception) -> UserError:
+    """An endpoint cannot be reached or refuses a request; the sentence never holds the key.
+
+    Args:
+        endpoint: which one.
+        key: its key.
+        error: the client's.
+    """
+    from openai import APIConnectionError, APITimeoutError, AuthenticationError, NotFoundError, PermissionDeniedError
+
+    place = f"{endpoint.name} (evaluate.endpoints, {endpoint.address})"
+    if isinstance(error, AuthenticationError | PermissionDeniedError):  # their text may hold a part of the key
+        held = f"the key in {endpoint.key_variable}" if endpoint.key_variable else "a request without a key"
+        return UserError(f"{place} refuses {held} (HTTP {error.status_code}): export the right one.")
+    if isinstance(error, APITimeoutError):
+        return UserError(f"{place} does not answer in time: try again later; the answers so far are kept.")
+    if isinstance(error, APIConnectionError):
+        return UserError(
+            f"{place} cannot be reached: start the server, or correct the address; the answers so far are kept."
+        )
+    said = quote(error, key)
+    if isinstance(error, NotFoundError):
+        return UserError(f"{place} has no model {endpoint.model!r} at that address ({said}): correct one of the two.")
+    return UserError(f"{place} gives no answer ({said}): change what it names; the answers so far are kept.")
+
+
+def no_content(endpoint: EndpointParams, key: str, choice: "Choice | None") -> UserError:
+    """An endpoint answers without a text: it refuses the prompt, filters its answer or calls a tool.
+
+    Args:
+        endpoint: which one.
+        key: its key.
+        choice: what it answered, if anything.
+    """
+    refusal = getattr(getattr(choice, "message", None), "refusal", None)
+    reason = refusal or f"finish reason {getattr(choice, 'finish_reason', None) or 'not told'}"
+    return UserError(
+        f"{endpoint.name} (evaluate.endpoints, {endpoint.address}) answers a prompt without a text "
+        f"({quote(reason, key)}): choose another model; the answers so far are kept."
+    )
+
+
+def quote(said: object, key: str) -> str:
+    """What an endpoint says, on one line, cut off, and without the key."""
+    return " ".join(str(said).replace(key, "…").split())[:SHOWN_CHARS]

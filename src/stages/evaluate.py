@@ -1,9 +1,9 @@
 """Scores the base model, the tuned model and the baselines on the same held-out records.
 
-Reads the models' answers in data/generations, for the baselines data/split/train.parquet, and what is known of the
-sample's products; writes data/reports/evaluate.json with all scores, metrics/evaluate.json with those that a reviewer
-decides by, and data/tables/evaluate: scores, and the first answers as they are, so that a reviewer can read some. The
-systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
+Reads the models' answers in data/generations, for the baselines data/split/train.parquet, what is known of the sample's
+products, and the verdicts of a judge; writes data/reports/evaluate.json with all scores, metrics/evaluate.json with
+those that a reviewer decides by, and data/tables/evaluate: scores, and the first answers as they are, so that a
+reviewer can read some. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
 """
 
 import json
@@ -21,7 +21,9 @@ from src.records.parquet import TEXTS, read_batches
 from src.scoring.fact_counts import REFERENCE, CountsByAttribute, count_facts, fact_rows
 from src.scoring.facts import facts_of_records
 from src.scoring.generations import Generation, read_generations
+from src.scoring.judgements import read_judgements
 from src.scoring.pairing import check_paired, records_digest
+from src.scoring.preferences import judge_report
 from src.scoring.report import headline_scores, plotted_scores, score_report
 from src.scoring.scores import SCORES, Score, SystemAnswers
 from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, system_answers
@@ -29,6 +31,7 @@ from src.stages.runner import Outcome, run_stage
 
 GENERATIONS, TRAIN = Path("data/generations"), Path("data/split/train.parquet")
 FACTS = Path("data/sample/facts.json.gz")  # read whatever data.raw is: see facts_of_records
+JUDGEMENTS = "data/judgements.json"
 METRICS, REPORT, TABLES = "metrics/evaluate.json", "data/reports/evaluate.json", "data/tables/evaluate"
 EXAMPLES = 10  # the first records, so that nobody picks them
 TEST_RECORDS = "test_records"  # the metric that tells which records the scores are of
@@ -47,8 +50,9 @@ def main(params: Params) -> Outcome:
     systems = system_answers(SYSTEMS, generations, training, facts)
 
     scores, digest = score_report(systems), records_digest(generations[TUNED])
+    judgements = read_judgements(JUDGEMENTS)
 
-    write_json(REPORT, scores)
+    write_json(REPORT, scores | ({"judge": judge_report(judgements)} if judgements else {}))
     write_json(METRICS, headline_scores(scores) | {TEST_RECORDS: digest})
     write_tsv(f"{TABLES}/scores.tsv", plotted_scores(scores))
     write_tsv(f"{TABLES}/facts.tsv", fact_rows(counted_facts(systems)))

@@ -9,6 +9,7 @@ import pytest
 
 from src.files import write_json
 from src.models.base_note import describe_base
+from src.scoring.judgements import Judgements, write_judgements
 from tests.faults.table import run_command, set_param
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> Pat
     Path("data/generations").mkdir()
     for name in ("base", "tuned"):
         Path(f"data/generations/{name}.jsonl").write_text(f"{ANSWER}\n")
+    write_judgements("data/judgements.json", Judgements(judge="", model="", judgements=[]))
     write_json("models/adapter/base.json", describe_base(base_folder, four_bit=True))
     patch.undo()
     os.chdir(before)

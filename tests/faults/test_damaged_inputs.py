@@ -163,8 +163,10 @@ INPUTS = [
     ("generate base", Fault("weights-missing", remove(WEIGHTS), "no file named model.safetensors")),
     *(("generate base", fault) for fault in damage(WEIGHTS, "a file of weights is damaged (")[1:]),
     *(("generate tuned", fault) for fault in lines(TEST)[2:3]),
+    *(("generate_endpoints", fault) for fault in lines(TEST)[2:]),
     *(("export", fault) for fault in lines(TEST)[2:]),
     *(("evaluate", fault) for fault in lines(ANSWERS)),
+    *(("evaluate", fault) for fault in damage("data/judgements.json")),
     *(("model_card", fault) for path in (CARD, "models/adapter/base.json") for fault in damage(path)),
 ]
 INPUTS = [(stage, Fault(f"{stage} {fault.name}", fault.breaks, fault.sentence)) for stage, fault in INPUTS]

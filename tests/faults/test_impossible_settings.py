@@ -10,6 +10,7 @@ import torch
 from tests.faults.table import Fault, contents, each_fault, refusal, set_param
 
 OUTPUTS = ("data", "metrics", "models")
+ENDPOINT = '{name: other, address: "http://localhost:1/v1", model: m, key_variable: NO_SUCH_KEY}'
 LAUNCHER = "accelerate launch --num_processes 2 -m"
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is possible on a GPU")
 
@@ -63,6 +64,10 @@ TABLE = [
         "data/training_plan.json plans 10 steps, and the prompts make 3: run the",
     ),
     ("generate tuned", remove_adapter, "models/adapter is missing: run `dvc repro`, which makes it."),
+    ("generate_endpoints", settings(evaluate__endpoints=f"[{ENDPOINT}]"), "variable NO_SUCH_KEY, which is not set"),
+    ("judge", settings(evaluate__endpoints=f"[{ENDPOINT}]", evaluate__judge="other"), "NO_SUCH_KEY, which is not set"),
+    ("judge", settings(evaluate__judge="other"), "evaluate.judge is 'other', and evaluate.endpoints has no such name"),
+    ("judge", settings(evaluate__endpoints=f"[{ENDPOINT}, {ENDPOINT}]"), "1.name is 'other', which another system has"),
     ("export", remove_adapter, "models/adapter is missing: run `dvc repro`, which makes it."),
     ("evaluate", answer_other_titles, "Line 1 of the generations: uid is '1' for base and '2' for tuned"),
     ("clean", settings(format__question="What?"), "format.question is 'What?' and has to hold {title} once"),

@@ -13,6 +13,7 @@ import pytest
 from src.errors import UserError
 from src.files import read_json, read_tsv, write_jsonl
 from src.params import Params
+from src.scoring.judgements import Judgements, make_judgement, write_judgements
 from src.scoring.scores import SCORES
 from src.scoring.systems import SYSTEMS, System
 from src.stages import evaluate
@@ -62,6 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     evaluate.FACTS.write_bytes(gzip.compress(json.dumps(TRUTH).encode()))
     write_jsonl("data/generations/base.jsonl", rows(["lamp lamp lamp lamp lamp", ""], 40.0))
     write_jsonl("data/generations/tuned.jsonl", rows(["A desk lamp made of brass.", "A blue bag."], 16.0))
+    write_judgements(evaluate.JUDGEMENTS, Judgements(judge="", model="", judgements=[]))
     return tmp_path
 
 
@@ -81,6 +83,15 @@ def test_systems_are_scored_on_the_same_records(project: Path) -> None:
     )  # the lamp's text and the red bag's
     assert scores["nearest"]["verbatim_copy_rate"] == 1.0
     assert re.search(r"ROUGE-L base [\d.]+, tuned 7\d\.\d, nearest 88\.3;? ?.* 2 records$", outcome.line)
+
+
+def test_a_judges_verdicts_are_in_the_report_where_there_are_any(project: Path) -> None:
+    main(NO_PARAMS)
+    assert "judge" not in written()
+    verdicts = [make_judgement(uid, ("tuned", "base"), "A", "B") for uid in ("E1", "E2")]
+    write_judgements(evaluate.JUDGEMENTS, Judgements(judge="other", model="m", judgements=verdicts))
+    main(NO_PARAMS)
+    assert written()["judge"]["tuned_against_base"]["preferred"]["estimate"] == 100.0
 
 
 def test_facts_are_those_of_the_truth_or_of_the_title(project: Path) -> None:
