@@ -1,14 +1,21 @@
 """Verdicts in words: the way that is better, and one place for each in the closing line and in the plot."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from src.scoring.scores import SCORES, Score
+from src.scoring.significance import Verdict
+from src.scoring.systems import SYSTEMS
 from src.scoring.verdicts import describe_verdicts, plotted_differences, verdict_in_words
 
 BY_NAME = {score.name: score for score in SCORES}
 NEITHER = Score("shift", "shift", "points", better=None)
+KINDS = (BY_NAME["rougeL"], BY_NAME["facts_wrong"], NEITHER)
+PLOTS = Path(__file__).parents[2] / ".dvc/plots"
 
 
 def row(estimate: float, verdict: str = "not chance") -> dict[str, Any]:
@@ -56,3 +63,11 @@ def test_every_other_system_has_a_row_of_each_plotted_score() -> None:
     assert shown["ROUGE-L, higher is better", "base"]["verdict"] == "better, not chance"
     assert shown["ROUGE-L, higher is better", "new"]["low"] == -2.0
     assert shown["BLEU, higher is better", "new"]["estimate"] == shown["BLEU, higher is better", "new"]["verdict"] == ""
+
+
+def test_the_plot_of_differences_knows_every_verdict_and_no_system() -> None:
+    text = (PLOTS / "differences.json").read_text(encoding="utf-8")
+    said = {verdict_in_words(score, row(sign, verdict)) for score in KINDS for sign in (-1, 1) for verdict in Verdict}
+    found = re.findall(r'"domain": \[("[^]]+)\]', text)
+    assert [set(json.loads(f"[{domain}]")) for domain in found] == [said, said]  # of the colours and of the shapes
+    assert not any(system.name in text.replace("tuned minus", "") for system in SYSTEMS)
