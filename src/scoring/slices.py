@@ -22,6 +22,7 @@ from src.scoring.intervals import (
     counted_records,
     estimate_with_interval,
     paired_difference,
+    resample_together,
     select_records,
 )
 from src.scoring.nearest import nearest_neighbours
@@ -177,10 +178,14 @@ def describe_slice(sums: Mapping[str, SumsBySystem], chosen: Sequence[bool]) -> 
         the bounds of their intervals, which are None where fewer than FEW records count. What a system has nothing of
         in the slice is left out.
     """
+    parts = {
+        score: {name: part for name, each in by_system.items() if (part := select_records(each, chosen))}
+        for score, by_system in sums.items()
+    }
+    resample_together([part for found in parts.values() for part in found.values() if counted_records(part) >= FEW])
     value: dict[str, dict[str, RoundedScores]] = {}
     difference: dict[str, RoundedScores] = {}
-    for score, by_system in sums.items():
-        found = {name: part for name, each in by_system.items() if (part := select_records(each, chosen))}
+    for score, found in parts.items():
         for name, part in found.items():
             value.setdefault(name, {})[score] = with_interval(part)
         if TUNED in found and BASE in found:

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from src.scoring.intervals import (
     RESAMPLES,
+    RecordSums,
     counted_records,
     estimate_with_interval,
     mean_of,
     paired_difference,
     ratio_of_sums,
+    resample_together,
     resamples,
     select_records,
 )
@@ -90,6 +92,20 @@ def test_every_resample_draws_as_many_records_as_there_are() -> None:
     # Each record is drawn once on average, and Poisson's chance of never is near (6/7)^7 = 34%.
     assert drawn.mean(axis=0) == pytest.approx([1.0] * 7, abs=0.05)
     assert (drawn == 0).mean() == pytest.approx((6 / 7) ** 7, abs=0.01)
+
+
+def test_scores_resampled_together_are_those_resampled_alone() -> None:
+    values = np.random.default_rng(4).gamma(2, 3, size=(3, 40))
+
+    def scores() -> list[RecordSums]:
+        return [mean_of(values[0]), ratio_of_sums(values[1], values[2]), mean_of(values[2])]
+
+    together = scores()
+    resample_together(together)
+    for one, other in zip(together, scores(), strict=True):
+        assert "resampled" in vars(one) and "resampled" not in vars(other)
+        np.testing.assert_allclose(one.resampled, other.resampled, rtol=1e-12)
+    resample_together([])
 
 
 def test_a_slice_scores_its_own_records() -> None:
