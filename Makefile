@@ -8,7 +8,7 @@ DONE := .venv/.installed-$(REQUIREMENTS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro restore ask test setup pipeline docs requirements study study-plot study-picture
+.PHONY: repro restore ask test setup pipeline docs requirements study study-plot study-picture noise
 
 repro: setup
 	python -m src.params check
@@ -62,6 +62,12 @@ study-plot: setup
 
 study-picture: setup
 	@python -m src.study picture $(STUDY)
+
+# The same commit trained under each seed, an experiment each, and how far the scores differ: make noise SEEDS="1 2 3"
+SEEDS := 1 2 3
+
+noise: setup
+	@python -m src.noise run --seeds $(SEEDS)
 
 # Resolves requirements.in anew; commit the result.
 requirements: setup

@@ -1,7 +1,7 @@
 """The learning-rate study: one DVC experiment for each template and rate, and their loss curves in one plot.
 
-Covers naming, queueing and following the experiments, and drawing what `dvc plots diff` gives for them. DVC does the
-rest: it keeps the queue, runs the experiments and fills .dvc/plots/loss.json, a template that knows each by its name.
+Covers naming the experiments, and drawing what `dvc plots diff` gives for them: DVC fills .dvc/plots/loss.json, a
+template that knows each by its name. How they are queued and followed is in experiments.py.
 
     python -m src.study run --rates 1e-5 3e-5 --templates chat alpaca    # queue what is not there yet, run, draw
     python -m src.study plot --rates 1e-5 3e-5 --templates chat alpaca   # dvc_plots/index.html
@@ -11,30 +11,18 @@ rest: it keeps the queue, runs the experiments and fills .dvc/plots/loss.json, a
 import argparse
 import json
 import math
-import re
-import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from src.errors import UserError
+from src.experiments import INTERRUPTED, finished_experiments, run_dvc, run_experiments
 from src.files import atomic_file
 from src.params import TemplateName
 
-if TYPE_CHECKING:  # importing DVC takes a second
-    from dvc.repo.experiments.queue.base import QueueEntry
-    from dvc.repo.experiments.queue.celery import LocalCeleryQueue
-
-INPUTS = ["params.yaml", "dvc.yaml", "src", "data"]  # what experiments start from; results may be uncommitted
 PICTURE = Path("docs/learning-rates.svg")
-# Lines of an experiment's log worth showing; a stage's last line, or its error, begins with the stage's name.
-PROGRESS = re.compile(r"step \d+ of \d+|[a-z_@]+: |ERROR")
 VEGA_LITE = "5.21"  # as on the page of plots, .dvc/page.html
-POLL_SECONDS = 1  # between two looks at DVC's queue, which sends no notice
 
 
 def learning_rate(text: str) -> str:
@@ -66,113 +54,10 @@ def experiment_names(templates: list[str], rates: list[str]) -> list[str]:
     return list(dict.fromkeys(f"{template}-{rate}" for template in templates for rate in rates))
 
 
-def run_dvc(*words: str) -> str:
-    """The standard output of a DVC command, whose words follow `dvc`.
-
-    Raises:
-        UserError: with DVC's own sentence, if it fails.
-    """
-    completed = subprocess.run(["dvc", *words], capture_output=True, text=True)
-    if completed.returncode:
-        raise UserError(f"`dvc {' '.join(words)}` failed: {completed.stderr.strip().removeprefix('ERROR: ')}")
-    return completed.stdout
-
-
-def finished_experiments(*options: str) -> list[str]:
-    """The names of the experiments that ran from this commit; with `--all-commits` one may be there several times."""
-    return run_dvc("exp", "list", "--name-only", *options).split()
-
-
-def run_study(names: list[str]) -> None:
-    """Queues the named experiments that have not run and are not queued yet, runs the queue and follows it.
-
-    Raises:
-        UserError: if the inputs are not committed, or an experiment failed.
-    """
-    require_committed_inputs()
-    finished, queued = finished_experiments(), {entry.name for entry in pending_experiments()}
-    for name in names:
-        if name in finished:
-            print(f"{name} has run from this commit and is kept; `dvc exp remove {name}` makes room for another run.")
-        elif name in queued:
-            print(f"{name} is in the queue already.")
-        else:
-            queue_experiment(name)
-    if not set(names).issubset(finished):
-        follow_queue()
-    finished = finished_experiments()
-    if failed := [name for name in names if name not in finished]:
-        logs = ", ".join(f"`dvc queue logs {name}`" for name in failed)
-        raise UserError(f"{', '.join(failed)} failed: see {logs}. The same command tries again.")
-
-
-def require_committed_inputs() -> None:
-    """Makes sure that all experiments of a commit start from the same inputs, whenever they run.
-
-    Raises:
-        UserError: if one of them is not committed.
-    """
-    status = subprocess.run(["git", "status", "--porcelain", "--", *INPUTS], capture_output=True, text=True)
-    if status.returncode:
-        raise UserError(f"git cannot tell what is committed: {status.stderr.strip()}")
-    if changed := [line[3:] for line in status.stdout.splitlines()]:
-        raise UserError(
-            f"{', '.join(changed)}: changed since the last commit, and a study's experiments belong to a commit: "
-            "commit the change, or undo it with `git checkout`."
-        )
-
-
-def queue_experiment(name: str) -> None:
-    """Queues the experiment of a name, with the template and the rate that the name holds."""
-    template, _, rate = name.partition("-")
-    words = ["exp", "run", "--queue", "--name", name, "-S", f"train.lr={rate}", "-S", f"format.template={template}"]
-    print(f"> dvc {' '.join(words)}", flush=True)
-    run_dvc(*words)
-
-
-def pending_experiments() -> list["QueueEntry"]:
-    """The experiments in DVC's queue, those that are running first."""
-    queue = dvc_queue()
-    queued = list(queue.iter_queued())  # read first: an experiment that starts in between is then in both lists
-    active = list(queue.iter_active())
-    return active + [entry for entry in queued if entry not in active]
-
-
-def dvc_queue() -> "LocalCeleryQueue":
-    """DVC's queue of experiments, from its Python API: `dvc queue status` prints a table for people."""
-    from dvc.repo import Repo
-
-    return Repo().experiments.celery_queue
-
-
-def follow_queue() -> None:
-    """Runs DVC's queue to its end, in a process that outlives this one, and prints the progress of each experiment.
-
-    Raises:
-        UserError: if the queue does not start.
-    """
-    print("> dvc queue start", flush=True)
-    # The queue's process inherits our output and keeps it open: who reads ours through a pipe would wait for its end.
-    silent = subprocess.DEVNULL
-    if subprocess.run(["dvc", "queue", "start"], stdout=silent, stderr=silent).returncode:
-        raise UserError("`dvc queue start` failed: run it by itself to see why.")
-    entries = pending_experiments()
-    for place, entry in enumerate(entries, start=1):
-        print(f"{entry.name} ({place} of {len(entries)} in the queue)", flush=True)
-        for line, _ in groupby(experiment_log(entry)):  # DVC reports a failure twice
-            if PROGRESS.match(line):
-                print(f"    {line.rstrip()}", flush=True)
-
-
-def experiment_log(entry: "QueueEntry") -> Iterator[str]:
-    """The lines that a queued experiment prints, from its start until DVC has stored its result."""
-    processes = dvc_queue().proc
-    while not processes.get(entry.stash_rev) and entry in pending_experiments():
-        time.sleep(POLL_SECONDS)
-    if processes.get(entry.stash_rev):  # missing where it failed before its first stage
-        yield from processes.follow(entry.stash_rev)
-    while entry in pending_experiments():
-        time.sleep(POLL_SECONDS)
+def study_settings(names: list[str]) -> dict[str, list[str]]:
+    """What each experiment sets: the template and the rate that its name holds."""
+    parts = {name: name.partition("-") for name in names}
+    return {name: [f"train.lr={rate}", f"format.template={template}"] for name, (template, _, rate) in parts.items()}
 
 
 def plots_diff(names: list[str], *options: str) -> str:
@@ -231,15 +116,12 @@ def main() -> None:
             write_picture(names, arguments.out)
             return
         if arguments.command == "run":
-            run_study(names)
+            run_experiments(study_settings(names))
         write_plot(names)
     except UserError as error:
         sys.exit(f"study: {error}")
     except KeyboardInterrupt:
-        sys.exit(
-            "study: interrupted: what runs goes on in the background. `dvc queue status` shows it, the same command "
-            "follows it again, `dvc queue stop --kill` ends it."
-        )
+        sys.exit(f"study: {INTERRUPTED}")
 
 
 if __name__ == "__main__":

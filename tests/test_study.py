@@ -1,10 +1,8 @@
 """The learning-rate study, run by its command line on a DVC project of one quick stage, with this project's plot."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.experiments import INPUTS
 from src.params import TemplateName
-from src.study import INPUTS, experiment_names, learning_rate
+from src.study import experiment_names, learning_rate
+from tests.dvc_project import Project
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / ".dvc/plots/loss.json"
@@ -50,50 +50,27 @@ print(f"step 2 of 2: validation loss {2 - lr * 2 * len(template)}")
 """
 
 
-class Project:
-    """A DVC project in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(folder.with_name("site-cache")),
-            **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-        }
-
-    def call(self, *words: str) -> str:
-        """The output of a command that has to succeed."""
-        completed = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True)
-        assert completed.returncode == 0, f"{words}\n{completed.stdout}\n{completed.stderr}"
-        return completed.stdout
-
-    def study(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """The study's command line, for two templates."""
-        command = [sys.executable, "-m", "src.study", *words, "--templates", "chat", "alpaca"]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120
-        )
+def study(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+    """The study's command line, for two templates."""
+    return project.run_module("src.study", *words, "--templates", "chat", "alpaca")
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, subprocess.CompletedProcess[str]]]:
     """A project with an experiment in the queue, and a study that was run in it, one of whose two rates fails."""
     project = Project(tmp_path_factory.mktemp("study"))
-    files = {"params.yaml": PARAMS, "dvc.yaml": PIPELINE, "train.py": TRAIN, ".gitignore": "/dvc_plots/\n"}
-    for name, text in files.items():
-        (project.folder / name).write_text(text)
-    project.call("git", "init", "--quiet")
-    project.call("dvc", "init", "--quiet")
-    (project.folder / ".dvc/plots").mkdir()
-    (project.folder / ".dvc/plots/loss.json").write_bytes(TEMPLATE.read_bytes())
-    project.call("dvc", "repro", "--quiet")
-    project.call("git", "add", "--all")
-    project.call("git", "commit", "--quiet", "--message", "start")
+    project.start(
+        {
+            "params.yaml": PARAMS,
+            "dvc.yaml": PIPELINE,
+            "train.py": TRAIN,
+            ".gitignore": "/dvc_plots/\n",
+            ".dvc/plots/loss.json": TEMPLATE.read_text(),
+        }
+    )
     project.call("dvc", "exp", "run", "--queue", "--name", "chat-1e-3", "-S", "train.lr=1e-3")
-    yield project, project.study("run", "--rates", "1e-3", "0.5")
-    subprocess.run(["dvc", "queue", "stop", "--kill"], cwd=project.folder, env=project.environment, capture_output=True)
+    yield project, study(project, "run", "--rates", "1e-3", "0.5")
+    project.stop()
 
 
 def test_a_study_names_its_experiments_shows_progress_and_names_what_failed(
@@ -119,7 +96,7 @@ def test_a_study_run_twice_keeps_what_has_run_and_draws_it(
     ran: tuple[Project, subprocess.CompletedProcess[str]],
 ) -> None:
     project, _ = ran
-    completed = project.study("run", "--rates", "0.0010")
+    completed = study(project, "run", "--rates", "0.0010")
     assert completed.returncode == 0, completed.stderr
     assert completed.stdout.count("has run from this commit and is kept") == 2
     assert "dvc exp run" not in completed.stdout
@@ -130,7 +107,7 @@ def test_a_study_run_twice_keeps_what_has_run_and_draws_it(
 def test_inputs_have_to_be_committed(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
     project, _ = ran
     (project.folder / "params.yaml").write_text(PARAMS.replace("3.0e-3", "4.0e-3"))
-    completed = project.study("run", "--rates", "7e-3")
+    completed = study(project, "run", "--rates", "7e-3")
     project.call("git", "checkout", "params.yaml")
     assert completed.returncode == 1
     assert completed.stderr.startswith("study: params.yaml: changed since the last commit")
@@ -139,14 +116,14 @@ def test_inputs_have_to_be_committed(ran: tuple[Project, subprocess.CompletedPro
 
 def test_what_has_not_run_is_not_drawn(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
     project, _ = ran
-    completed = project.study("plot", "--rates", "1e-3", "7e-3")
+    completed = study(project, "plot", "--rates", "1e-3", "7e-3")
     assert completed.returncode == 1
     assert "study: not run yet: chat-7e-3, alpaca-7e-3." in completed.stderr
 
 
 def test_the_picture_names_templates_and_rates(ran: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
     project, _ = ran
-    completed = project.study("picture", "--rates", "1e-3", "--out", "rates.svg")
+    completed = study(project, "picture", "--rates", "1e-3", "--out", "rates.svg")
     assert completed.returncode == 0, completed.stderr
     drawn = re.findall(r"<text[^>]*>([^<]+)</text>", (project.folder / "rates.svg").read_text())
     (project.folder / "rates.svg").unlink()

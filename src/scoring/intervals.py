@@ -14,12 +14,14 @@ two equal systems, as it counts only the resamples that differ by more than the 
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 RESAMPLES = 10_000  # so that 250 of them lie beyond each bound of a 95% interval
 BATCH = 500  # resamples at once: of 1,000 records they take 4 MB as floats
@@ -63,7 +65,23 @@ class RecordSums:
     @cached_property
     def resampled(self) -> Floats:
         """The score of each of the resamples, which are the same for every score of as many records."""
-        return np.concatenate([self.score(self.terms @ drawn.T) for drawn in as_floats(resamples(self.records))])
+        with one_thread():
+            return np.concatenate([self.score(self.terms @ drawn.T) for drawn in as_floats(resamples(self.records))])
+
+
+def resample_together(many: Sequence[RecordSums]) -> None:
+    """Resamples scores of the same records at once: one product of matrices takes little longer than that of one score.
+
+    Their `resampled` is then there to be read.
+    """
+    if not many:
+        return
+    terms = np.vstack([sums.terms for sums in many])
+    with one_thread():
+        drawn = np.hstack([terms @ counts.T for counts in as_floats(resamples(many[0].records))])
+    ends = np.cumsum([len(sums.terms) for sums in many])
+    for sums, own in zip(many, np.split(drawn, ends[:-1]), strict=True):
+        vars(sums)["resampled"] = sums.score(own)  # where cached_property looks first
 
 
 def mean_of(values: Sequence[float] | Floats) -> RecordSums:
@@ -86,14 +104,23 @@ def ratio_of_sums(parts: Sequence[float] | Floats, wholes: Sequence[float] | Flo
     return RecordSums(np.array([parts, wholes], dtype=float), score)
 
 
-def select_records(sums: RecordSums, chosen: Sequence[bool]) -> RecordSums:
+def select_records(sums: RecordSums, chosen: Sequence[bool]) -> RecordSums | None:
     """The score of some of the records, a slice; they stay in their places, so that resamples are those of all records.
 
     Args:
         sums: of all records.
         chosen: whether each belongs to the slice.
+
+    Returns:
+        None where nothing is counted in the slice, as for a ratio whose wholes are all 0.
     """
-    return RecordSums(sums.terms * np.array(chosen, dtype=float), sums.score)
+    terms = sums.terms * np.array(chosen, dtype=float)
+    return RecordSums(terms, sums.score) if terms.any() else None
+
+
+def counted_records(sums: RecordSums) -> int:
+    """How many records count for a score: those with a term other than 0, as where a fact could be stated."""
+    return int(sums.terms.any(axis=0).sum())
 
 
 def estimate_with_interval(sums: RecordSums) -> Interval:
@@ -143,6 +170,17 @@ def draw_counts(random: np.random.Generator, records: int) -> Counts:
     """
     drawn = random.integers(records, size=(BATCH, records)) + records * np.arange(BATCH)[:, None]
     return np.bincount(drawn.ravel(), minlength=BATCH * records).reshape(BATCH, records).astype(np.uint8)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Limits products of matrices to one thread: they are small, and threads that wait for a busy core take longer."""
+    return thread_pools().limit(limits=1, user_api="blas")
+
+
+@functools.cache  # looking for the libraries takes as long as a product
+def thread_pools() -> ThreadpoolController:
+    """The libraries that multiply matrices in threads; NumPy's is loaded by now."""
+    return ThreadpoolController()
 
 
 def as_floats(counts: Counts) -> Iterator[Floats]:

@@ -1,23 +1,26 @@
-"""Every score of every system on the same records, and how much better the tuned model is.
+"""Every score of every system on the same records, and how much better the tuned model is, with verdicts.
 
-Covers what reports/evaluate.json holds, how it is rounded, and which of it are DVC's metrics and the plot of scores. A
-score is None where it has no meaning, as the loss of a baseline without a model.
+Covers what reports/evaluate.json holds but its slices, how it is rounded, and which of it are DVC's metrics and the
+plot of scores. A score is None where it has no meaning, as the loss of a baseline without a model. The p-values of all
+differences are corrected as one family: whatever a reviewer picks from it, one false alarm in all of it is rare.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from src.scoring.intervals import estimate_with_interval, paired_difference
-from src.scoring.scores import SCORES, SystemAnswers
+from src.scoring.comparisons import Difference, compare_pairs
+from src.scoring.intervals import estimate_with_interval
+from src.scoring.scores import SCORES, Score, SystemAnswers
 from src.scoring.systems import TUNED
 
 RoundedScores = dict[str, float | None]
+DifferenceRow = dict[str, float | int | str | None]
 
 DIGITS = 6  # hides the order in which a machine adds
 
 
 def score_report(systems: Mapping[str, SystemAnswers]) -> dict[str, Any]:
-    """The content of reports/evaluate.json.
+    """The content of reports/evaluate.json, but for its slices.
 
     Args:
         systems: the answers of each by its name, the tuned model among them, all to the same records.
@@ -38,37 +41,36 @@ def system_scores(answers: SystemAnswers) -> RoundedScores:
 
 
 def own_intervals(answers: SystemAnswers) -> dict[str, RoundedScores]:
-    """The bounds of the 95% intervals of one system's own scores, where the table of scores asks for them."""
+    """The bounds of the 95% intervals of one system's own scores, of all that are computed from sums over records."""
     found = {}
     for score in SCORES:
-        if score.interval and score.sums and (sums := score.sums(answers)):
+        if score.compute and score.sums and (sums := score.sums(answers)):
             bounds = estimate_with_interval(sums)
             found[score.name] = round_scores({"low": bounds.low, "high": bounds.high})
     return found
 
 
-def tuned_differences(systems: Mapping[str, SystemAnswers]) -> dict[str, dict[str, RoundedScores]]:
-    """Tuned minus each other system: by score the estimate and the bounds of its 95% interval."""
-    others = {name: answers for name, answers in systems.items() if name != TUNED}
-    return {f"{TUNED}_minus_{name}": score_differences(systems[TUNED], answers) for name, answers in others.items()}
+def tuned_differences(systems: Mapping[str, SystemAnswers]) -> dict[str, dict[str, DifferenceRow]]:
+    """Tuned minus each other system, by score: what `difference_row` gives; p-values are corrected for all of them."""
+    pairs = {difference_name(name): (systems[TUNED], answers) for name, answers in systems.items() if name != TUNED}
+    return {
+        pair: {name: difference_row(found) for name, found in differences.items()}
+        for pair, differences in compare_pairs(pairs).items()
+    }
 
 
-def score_differences(first: SystemAnswers, second: SystemAnswers) -> dict[str, RoundedScores]:
-    """First minus second, for the scores that can be bootstrapped and that both have.
+def difference_name(other: str) -> str:
+    """The key of tuned minus another system in the report."""
+    return f"{TUNED}_minus_{other}"
 
-    Args:
-        first: one system's answers.
-        second: another's, to the same records.
 
-    Returns:
-        By score the estimate and the bounds of its 95% interval.
-    """
-    found = {}
-    for score in SCORES:
-        sums = [score.sums(answers) for answers in (first, second)] if score.sums else [None, None]
-        if sums[0] and sums[1]:
-            found[score.name] = round_scores(paired_difference(sums[0], sums[1])._asdict())
-    return found
+def difference_row(found: Difference) -> DifferenceRow:
+    """A difference as the report holds it: estimate, interval, p-values, what could have been seen, and the verdict."""
+    rounded = round_scores(
+        found.interval._asdict()
+        | {"p_value": found.p_value, "corrected_p_value": found.corrected_p_value, "detectable": found.detectable}
+    )
+    return {**rounded, "records_needed": found.records_needed, "verdict": str(found.verdict)}
 
 
 def headline_scores(report: Mapping[str, Any]) -> dict[str, RoundedScores]:
@@ -91,12 +93,17 @@ def plotted_scores(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         Rows with `score`, as people read it, `system`, `value`, `low` and `high`, empty where a score has no meaning.
     """
     return [
-        {"score": f"{score.label}, {score.better} is better", "system": name, "value": blank(report[name][score.name])}
+        {"score": plot_label(score), "system": name, "value": blank(report[name][score.name])}
         | report["interval"][name].get(score.name, {"low": "", "high": ""})
         for score in SCORES
         if score.plotted
         for name in report["interval"]
     ]
+
+
+def plot_label(score: Score) -> str:
+    """A score as people read it in a plot, with the way that is better."""
+    return f"{score.label}, {score.better} is better" if score.better else score.label
 
 
 def blank(value: float | None) -> float | str:

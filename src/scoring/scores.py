@@ -67,10 +67,9 @@ class Score:
         unit: its unit, or its range.
         better: which way is better; None where neither is, or where that depends.
         compute: the score of one system, None where it has no meaning. A row without it gives differences alone.
-        sums: what it is computed from, for an interval of its differences; None where the system has no such score.
-            A row without it has no interval.
+        sums: what it is computed from, for intervals and p-values; None where the system has no such score. A row
+            without it has none.
         matters: the smallest difference that would change a decision, in the score's unit; of rows with sums.
-        interval: whether reports/evaluate.json holds the interval of each system's own score too; needs sums.
         headline: whether it is one of DVC's metrics, which a reviewer decides by, and in the stage's closing line.
         plotted: whether plots/evaluate/scores.tsv holds it.
         in_tables: whether the model card and the README hold it.
@@ -83,7 +82,6 @@ class Score:
     compute: Callable[[SystemAnswers], float | None] | None = None
     sums: Callable[[SystemAnswers], RecordSums | None] | None = None
     matters: float = 0.0
-    interval: bool = False
     headline: bool = False
     plotted: bool = False
     in_tables: bool = False
@@ -129,7 +127,6 @@ SCORES = (
         compute=fact_score(stated_sums),
         sums=fact_sums(stated_sums),
         matters=1.0,
-        interval=True,
         headline=True,
         plotted=True,
         in_tables=True,
@@ -142,7 +139,6 @@ SCORES = (
         compute=fact_score(wrong_sums),
         sums=fact_sums(wrong_sums),
         matters=1.0,
-        interval=True,
         headline=True,
         plotted=True,
         in_tables=True,
@@ -155,7 +151,6 @@ SCORES = (
         compute=overlap_score("bleu"),
         sums=overlap_sums("bleu"),
         matters=1.0,
-        interval=True,
         plotted=True,
         in_tables=True,
     ),
@@ -167,7 +162,6 @@ SCORES = (
         compute=overlap_score("chrf"),
         sums=overlap_sums("chrf"),
         matters=1.0,
-        interval=True,
         plotted=True,
         in_tables=True,
     ),
@@ -195,7 +189,6 @@ SCORES = (
         compute=overlap_score("rougeL"),
         sums=overlap_sums("rougeL"),
         matters=1.0,
-        interval=True,
         headline=True,
         plotted=True,
         in_tables=True,

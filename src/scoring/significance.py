@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.scoring.intervals import BATCH, RESAMPLES, SEED, Counts, Floats, Interval, RecordSums, as_floats
+from src.scoring.intervals import BATCH, RESAMPLES, SEED, Counts, Floats, Interval, RecordSums, as_floats, one_thread
 
 ALPHA = 0.05  # how often two equal systems may be called different
 # The normal distribution's quantiles at 1 - ALPHA / 2 and at 0.8, how often the smallest detectable difference is
@@ -63,9 +63,10 @@ def randomisation_p_value(first: RecordSums, second: RecordSums) -> float:
         Of the two-sided test, at least 1 / (RESAMPLES + 1): the observed order is one of those that count.
     """
     observed = abs(first.estimate - second.estimate)
-    differences = np.concatenate(
-        [swapped_differences(first, second, swaps) for swaps in as_floats(all_swaps(first.records))]
-    )
+    with one_thread():
+        differences = np.concatenate(
+            [swapped_differences(first, second, swaps) for swaps in as_floats(all_swaps(first.records))]
+        )
     as_large = int((np.abs(differences) >= observed * (1 - TIE)).sum())
     return (as_large + 1) / (RESAMPLES + 1)
 

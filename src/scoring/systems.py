@@ -47,10 +47,11 @@ def nearest_contents(titles: Sequence[str], training: TrainingRecords) -> list[s
     return [training.contents[position] for position in nearest_titles(titles, training.titles)]
 
 
+BASE = "base"  # what the verdict in words is about
 TUNED = "tuned"  # what all others are compared with
 
 SYSTEMS = (
-    System("base", "base model"),
+    System(BASE, "base model"),
     System(TUNED, "this model"),
     System("nearest", "nearest-title copy", nearest_contents),
 )

@@ -1,9 +1,11 @@
 """Scores the base model, the tuned model and the baselines on the same held-out records.
 
-Reads the models' answers in data/generations, for the baselines data/split/train.parquet, what is known of the sample's
-products, and the verdicts of a judge; writes data/reports/evaluate.json with all scores, metrics/evaluate.json with
-those that a reviewer decides by, and data/tables/evaluate: scores, and the first answers as they are, so that a
-reviewer can read some. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
+Reads the models' answers in data/generations, for the baselines data/split/train.parquet, the topics in
+data/split/test.parquet, what is known of the sample's products, and the verdicts of a judge; writes
+data/reports/evaluate.json with all scores, differences and slices, metrics/evaluate.json with those that a reviewer
+decides by, and data/tables/evaluate: scores, differences, slices, and the first answers as they are, so that a reviewer
+can read some. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py, what records are
+sliced by rows of src/scoring/slices.py.
 """
 
 import json
@@ -26,10 +28,13 @@ from src.scoring.pairing import check_paired, records_digest
 from src.scoring.preferences import judge_report
 from src.scoring.report import headline_scores, plotted_scores, score_report
 from src.scoring.scores import SCORES, Score, SystemAnswers
+from src.scoring.slices import describe_paradoxes, plotted_slices, record_traits, slice_report
 from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, system_answers
+from src.scoring.verdicts import describe_verdicts, plotted_differences
 from src.stages.runner import Outcome, run_stage
 
-GENERATIONS, TRAIN = Path("data/generations"), Path("data/split/train.parquet")
+GENERATIONS = Path("data/generations")
+TRAIN, TEST = Path("data/split/train.parquet"), Path("data/split/test.parquet")
 FACTS = Path("data/sample/facts.json.gz")  # read whatever data.raw is: see facts_of_records
 JUDGEMENTS = "data/judgements.json"
 METRICS, REPORT, TABLES = "metrics/evaluate.json", "data/reports/evaluate.json", "data/tables/evaluate"
@@ -49,16 +54,26 @@ def main(params: Params) -> Outcome:
     facts = facts_of_records(generations[TUNED], truth, training.contents)
     systems = system_answers(SYSTEMS, generations, training, facts)
 
-    scores, digest = score_report(systems), records_digest(generations[TUNED])
+    traits = record_traits(generations[TUNED], read_topics(), training.titles, systems[TUNED])
+    scores, digest = score_report(systems) | slice_report(systems, traits), records_digest(generations[TUNED])
     judgements = read_judgements(JUDGEMENTS)
 
     write_json(REPORT, scores | ({"judge": judge_report(judgements)} if judgements else {}))
     write_json(METRICS, headline_scores(scores) | {TEST_RECORDS: digest})
     write_tsv(f"{TABLES}/scores.tsv", plotted_scores(scores))
+    write_tsv(f"{TABLES}/differences.tsv", plotted_differences(scores))
+    write_tsv(f"{TABLES}/slices.tsv", plotted_slices(scores))
     write_tsv(f"{TABLES}/facts.tsv", fact_rows(counted_facts(systems)))
     write_tsv(f"{TABLES}/examples.tsv", list(example_rows(generations)))
     told = "; ".join(describe_score(score, scores) for score in SCORES if score.headline)
-    return Outcome(f"{told}; {scores['records']:,} records{describe_comparison(digest)}")
+    verdicts = describe_verdicts(scores) + describe_paradoxes(scores["paradoxes"])
+    return Outcome(f"{told}; {verdicts}; {scores['records']:,} records{describe_comparison(digest)}")
+
+
+def read_topics() -> dict[str, str]:
+    """The topic of each test record, by uid."""
+    test = pl.concat(read_batches(TEST, ("uid", "topic")))
+    return dict(zip(test["uid"], test["topic"], strict=True))
 
 
 def describe_comparison(digest: str) -> str:

@@ -167,6 +167,7 @@ INPUTS = [
     *(("export", fault) for fault in lines(TEST)[2:]),
     *(("evaluate", fault) for fault in lines(ANSWERS)),
     *(("evaluate", fault) for fault in damage("data/judgements.json")),
+    *(("evaluate", fault) for fault in damage("data/split/test.parquet")),
     *(("model_card", fault) for path in (CARD, "models/adapter/base.json") for fault in damage(path)),
 ]
 INPUTS = [(stage, Fault(f"{stage} {fault.name}", fault.breaks, fault.sentence)) for stage, fault in INPUTS]

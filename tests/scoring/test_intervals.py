@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 
 from src.scoring.intervals import (
     RESAMPLES,
+    RecordSums,
+    counted_records,
     estimate_with_interval,
     mean_of,
     paired_difference,
     ratio_of_sums,
+    resample_together,
     resamples,
     select_records,
 )
@@ -91,15 +94,40 @@ def test_every_resample_draws_as_many_records_as_there_are() -> None:
     assert (drawn == 0).mean() == pytest.approx((6 / 7) ** 7, abs=0.01)
 
 
+def test_scores_resampled_together_are_those_resampled_alone() -> None:
+    values = np.random.default_rng(4).gamma(2, 3, size=(3, 40))
+
+    def scores() -> list[RecordSums]:
+        return [mean_of(values[0]), ratio_of_sums(values[1], values[2]), mean_of(values[2])]
+
+    together = scores()
+    resample_together(together)
+    for one, other in zip(together, scores(), strict=True):
+        assert "resampled" in vars(one) and "resampled" not in vars(other)
+        np.testing.assert_allclose(one.resampled, other.resampled, rtol=1e-12)
+    resample_together([])
+
+
 def test_a_slice_scores_its_own_records() -> None:
     everything = ratio_of_sums([1.0, 5.0, 9.0], [1.0, 2.0, 3.0])
-    assert select_records(everything, [True, False, True]).estimate == 10 / 4
+    part = select_records(everything, [True, False, True])
+    assert part and part.estimate == 10 / 4
+
+
+def test_a_slice_in_which_nothing_is_counted_has_no_score() -> None:
+    sums = ratio_of_sums([0.0, 5.0, 0.0], [0.0, 2.0, 3.0])
+    assert select_records(sums, [True, False, False]) is None
+    nothing_wrong = select_records(sums, [False, False, True])
+    assert nothing_wrong and nothing_wrong.estimate == 0.0
+    assert counted_records(sums) == 2
 
 
 def test_the_interval_of_a_slice_is_that_of_its_records_alone() -> None:
     values = np.random.default_rng(3).normal(10, 2, size=400)
     chosen = [position % 4 == 0 for position in range(400)]
-    sliced = estimate_with_interval(select_records(mean_of(values.tolist()), chosen))
+    part = select_records(mean_of(values.tolist()), chosen)
+    assert part
+    sliced = estimate_with_interval(part)
     alone = estimate_with_interval(mean_of(values[chosen].tolist()))
     assert sliced.estimate == pytest.approx(alone.estimate)
     assert sliced.high - sliced.low == pytest.approx(alone.high - alone.low, rel=0.1)

@@ -2,13 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from src.scoring.comparisons import Difference
 from src.scoring.fact_counts import FactCounts
 from src.scoring.generations import Generation
 from src.scoring.report import headline_scores, plotted_scores, round_scores, score_report
@@ -50,21 +50,15 @@ def report(base: list[Generation], tuned: list[Generation], nearest: list[str], 
     )
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        for below in value.values():
-            yield from leaves(below)
-    else:
-        yield value
-
-
 def test_a_perfect_model_against_a_silent_one() -> None:
     scores = report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
     assert list(scores) == ["records", "base", "tuned", "nearest", "interval", "difference"]
     assert all(list(scores[system]) == KEYS for system in ("base", "tuned", "nearest"))
     assert [scores["tuned"][name] for name in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")] == [100.0] * 5
     assert [scores["base"][name] for name in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")] == [0.0] * 5
-    assert scores["difference"]["tuned_minus_base"]["rougeL"] == {"estimate": 100.0, "low": 100.0, "high": 100.0}
+    found = scores["difference"]["tuned_minus_base"]["rougeL"]
+    assert [found[bound] for bound in ("estimate", "low", "high")] == [100.0] * 3
+    assert found["verdict"] == "too few records"  # of two records a quarter of all swaps differ as much
     assert scores["nearest"]["verbatim_copy_rate"] == 1.0
     assert scores["tuned"]["verbatim_copy_rate"] == 0.0
 
@@ -86,9 +80,9 @@ def test_a_baseline_without_a_model_has_no_likelihood() -> None:
     assert "answer_loss" not in scores["difference"]["tuned_minus_nearest"]
 
 
-def test_every_score_is_finite_or_none() -> None:
+def test_every_number_is_finite_or_none() -> None:
     scores = report(generations(["", ""], 9e9), generations(["", ""], 0.0), ["", ""], [])
-    assert all(value is None or math.isfinite(value) for value in leaves(scores))
+    json.dumps(scores, allow_nan=False)
 
 
 def test_zero_has_no_sign() -> None:
@@ -130,10 +124,10 @@ def synthetic_generations(random: Random, references: list[str], kept: float) ->
 
 
 def without_newer_scores(found: Any, golden: Any) -> Any:
-    """What is found, without the scores and the section that the golden report does not have."""
+    """What is found, without the scores, the section and the columns that the golden report does not have."""
     if not isinstance(found, dict):
         return found
-    names = {"interval", *(score.name for score in SCORES)}
+    names = {"interval", *(score.name for score in SCORES), *Difference._fields}
     return {
         key: without_newer_scores(value, golden.get(key))
         for key, value in found.items()
@@ -209,7 +203,38 @@ def test_without_facts_there_is_no_score_of_them() -> None:
 def test_equal_systems_do_not_differ() -> None:
     same = generations(NEAREST, 2.0)
     found = report(same, same, NEAREST, [])["difference"]
-    assert set(leaves(found)) == {0.0}
+    for row in [row for pair in found.values() for row in pair.values()]:
+        assert [row[name] for name in ("estimate", "low", "high", "detectable")] == [0.0] * 4
+        assert (row["p_value"], row["corrected_p_value"]) == (1.0, 1.0)
+        assert (row["records_needed"], row["verdict"]) == (None, "chance")
+
+
+def synthetic_report(records: int, kept: tuple[float, float]) -> dict[str, Any]:
+    """The report on a base and a tuned model that keep as large shares of the references' words."""
+    random = Random(5)
+    references = synthetic_texts(random, records)
+    base, tuned = (synthetic_generations(random, references, share) for share in kept)
+    return report(base, tuned, synthetic_texts(random, records), [])
+
+
+def test_every_difference_has_a_verdict_corrected_for_all_of_the_report() -> None:
+    found = synthetic_report(60, kept=(0.2, 0.7))["difference"]
+    rows = [row for pair in found.values() for row in pair.values()]
+    assert {row["verdict"] for row in rows} == {"not chance"}
+    smallest = min(row["p_value"] for row in rows)
+    assert min(row["corrected_p_value"] for row in rows) == pytest.approx(len(rows) * smallest, abs=1e-5)
+    gain = found["tuned_minus_base"]["rougeL"]
+    assert gain["records_needed"] == max(2, math.ceil(60 * (gain["detectable"] / gain["estimate"]) ** 2))
+
+
+def test_every_score_with_sums_has_an_interval_of_its_own() -> None:
+    found = synthetic_report(30, kept=(0.2, 0.7))
+    expected = [
+        score.name for score in SCORES if score.compute and score.sums and found["tuned"][score.name] is not None
+    ]
+    assert list(found["interval"]["tuned"]) == expected
+    assert "answer_loss" in expected
+    assert all(bounds["low"] <= bounds["high"] for bounds in found["interval"]["tuned"].values())
 
 
 def test_the_headlines_are_those_of_every_system() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from benchmarks.significance import GAIN, Simulation, difference, holds_truth, simulate_bleu, simulate_losses
 from src.scoring.intervals import RESAMPLES, Interval, mean_of, paired_difference, ratio_of_sums
 from src.scoring.significance import (
     ALPHA,
@@ -76,6 +77,35 @@ def test_the_smallest_detectable_difference_is_detected_about_four_times_in_five
     detectable = compare(noise[0], np.zeros(100)).detectable
     detected = [compare(row + detectable, np.zeros(100)).interval.low > 0 for row in noise]
     assert 0.7 <= np.mean(detected) <= 0.9
+
+
+def verdicts(first: np.ndarray, second: np.ndarray) -> list[Verdict]:
+    """The verdicts on a family of scores, (scores, records) of two systems."""
+    found = [compare(*pair) for pair in zip(first, second, strict=True)]
+    corrected = correct_p_values([each.p_value for each in found])
+    return [difference_verdict(each.interval, p, 0.1) for each, p in zip(found, corrected, strict=True)]
+
+
+def test_equal_systems_differ_in_none_of_a_family_of_scores_nineteen_times_in_twenty() -> None:
+    random = np.random.default_rng(4)
+    alarms = [Verdict.REAL in verdicts(*random.normal(size=(2, 5, 40))) for _ in range(150)]
+    assert np.mean(alarms) <= 0.1  # uncorrected it would be 1 - 0.95^5 = 23%
+
+
+def test_a_large_difference_in_one_score_of_a_family_is_found_and_the_others_are_not() -> None:
+    first, second = np.random.default_rng(5).normal(size=(2, 4, 60))
+    first[2] += 3
+    found = verdicts(first, second)
+    assert [verdict == Verdict.REAL for verdict in found] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("simulation", [simulate_losses, simulate_bleu])
+def test_intervals_of_ratios_and_corpus_scores_hold_the_true_difference(simulation: Simulation) -> None:
+    """Of 120 trials; `python -m benchmarks.significance` has a thousand of each."""
+    random = np.random.default_rng(6)
+    true = difference(simulation(random, 300_000, GAIN))
+    held = [holds_truth(simulation(random, 120, GAIN), true) for _ in range(120)]
+    assert 0.88 <= np.mean(held) <= 0.99
 
 
 def test_holm_by_hand() -> None:

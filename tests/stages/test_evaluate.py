@@ -59,6 +59,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("data/split").mkdir(parents=True)
     pl.DataFrame(TRAIN).write_parquet("data/split/train.parquet")
+    topics = {"uid": [uid for uid, *_ in TEST], "topic": ["1: lamps", "2: bags"]}
+    pl.DataFrame(topics).write_parquet("data/split/test.parquet")
     Path("data/sample").mkdir()
     evaluate.FACTS.write_bytes(gzip.compress(json.dumps(TRUTH).encode()))
     write_jsonl("data/generations/base.jsonl", rows(["lamp lamp lamp lamp lamp", ""], 40.0))
@@ -77,7 +79,9 @@ def test_systems_are_scored_on_the_same_records(project: Path) -> None:
     assert scores["records"] == 2
     assert scores["base"]["answer_loss"] == 5.0
     assert scores["tuned"]["answer_loss"] == 2.0
-    assert scores["difference"]["tuned_minus_base"]["answer_loss"] == {"estimate": -3.0, "low": -3.0, "high": -3.0}
+    gain = scores["difference"]["tuned_minus_base"]["answer_loss"]
+    assert [gain[bound] for bound in ("estimate", "low", "high")] == [-3.0] * 3
+    assert gain["verdict"] == "too few records"
     assert scores["nearest"]["rougeL"] == pytest.approx(
         100 * (10 / 11 + 6 / 7) / 2
     )  # the lamp's text and the red bag's
@@ -123,6 +127,20 @@ def test_the_plot_and_the_metrics_repeat_the_report(project: Path) -> None:
     metrics = read_json("metrics/evaluate.json")
     assert metrics["facts_stated"] == {one.name: scores[one.name]["facts_stated"] for one in SYSTEMS}
     assert len(metrics["test_records"]) == 8
+
+
+def test_slices_and_verdicts_are_in_the_report_the_tables_and_the_closing_line(project: Path) -> None:
+    outcome = main(NO_PARAMS)
+    scores = written()
+    assert list(scores["slices"]["topic"]) == ["1: lamps", "2: bags"]
+    lamps = scores["slices"]["topic"]["1: lamps"]
+    assert lamps["records"] == 1
+    assert lamps["value"]["tuned"]["facts_stated"] == {"estimate": 100.0, "low": None, "high": None}
+    assert "; tuned against base: too few records, in facts of the title stated (%), stated facts" in outcome.line
+    shown = {row["slice"] for row in read_tsv("data/tables/evaluate/slices.tsv")}
+    assert {"all records", "1: lamps", "2: bags"} <= shown
+    verdicts = {row["than"]: row["verdict"] for row in read_tsv("data/tables/evaluate/differences.tsv")}
+    assert verdicts == {"base": "too few records", "nearest": "too few records"}
 
 
 def commit(*paths: str) -> None:
@@ -179,7 +197,8 @@ def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatc
     write_jsonl("data/generations/few_shot.jsonl", rows(["A lamp made of brass.", "A bag."], 24.0))
     outcome = main(NO_PARAMS)
     scores = written()
-    assert list(scores) == ["records", "base", "tuned", "nearest", "title", "few_shot", "interval", "difference"]
+    names = ["base", "tuned", "nearest", "title", "few_shot"]
+    assert list(scores) == ["records", *names, "interval", "difference", "slices", "paradoxes"]
     assert scores["title"]["rougeL"] == pytest.approx(100 * (4 / 9 + 4 / 9) / 2, abs=1e-6)
     assert scores["title"]["answer_loss"] is None
     assert scores["few_shot"]["answer_loss"] == 3.0
