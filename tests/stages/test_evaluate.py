@@ -168,7 +168,8 @@ def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatc
     write_jsonl("data/generations/few_shot.jsonl", rows(["A lamp made of brass.", "A bag."], 24.0))
     outcome = main(NO_PARAMS)
     scores = written()
-    assert list(scores) == ["records", "base", "tuned", "nearest", "title", "few_shot", "interval", "difference"]
+    systems = ["base", "tuned", "nearest", "title", "few_shot"]
+    assert list(scores) == ["records", "signatures", *systems, "interval", "difference"]
     assert scores["title"]["rougeL"] == pytest.approx(100 * (4 / 9 + 4 / 9) / 2, abs=1e-6)
     assert scores["title"]["answer_loss"] is None
     assert scores["few_shot"]["answer_loss"] == 3.0
