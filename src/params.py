@@ -171,6 +171,10 @@ class GenerateParams(Section):
     batch_size: BatchSize
 
 
+class EvaluateParams(Section):
+    bertscore: Text
+
+
 class ExportParams(Section):
     check_prompts: Count
     check_tokens: Tokens
@@ -187,6 +191,7 @@ class Params(Section):
     audit: AuditParams
     train: TrainParams
     generate: GenerateParams
+    evaluate: EvaluateParams
     export: ExportParams
 
 
