@@ -40,10 +40,10 @@ def system_scores(answers: SystemAnswers) -> RoundedScores:
 
 
 def own_intervals(answers: SystemAnswers) -> dict[str, RoundedScores]:
-    """The bounds of the 95% intervals of one system's own scores, where the table of scores asks for them."""
+    """The bounds of the 95% intervals of one system's own scores, of all that are computed from sums over records."""
     found = {}
     for score in SCORES:
-        if score.interval and score.sums and (sums := score.sums(answers)):
+        if score.compute and score.sums and (sums := score.sums(answers)):
             bounds = estimate_with_interval(sums)
             found[score.name] = round_scores({"low": bounds.low, "high": bounds.high})
     return found

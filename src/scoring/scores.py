@@ -79,10 +79,9 @@ class Score:
         unit: its unit, or its range.
         better: which way is better; None where neither is, or where that depends.
         compute: the score of one system, None where it has no meaning. A row without it gives differences alone.
-        sums: what it is computed from, for an interval of its differences; None where the system has no such score.
-            A row without it has no interval.
+        sums: what it is computed from, for intervals and p-values; None where the system has no such score. A row
+            without it has none.
         matters: the smallest difference that would change a decision, in the score's unit; of rows with sums.
-        interval: whether reports/evaluate.json holds the interval of each system's own score too; needs sums.
         headline: whether it is one of DVC's metrics, which a reviewer decides by, and in the stage's closing line.
         plotted: whether plots/evaluate/scores.tsv holds it.
         in_tables: whether the model card and the README hold it.
@@ -95,7 +94,6 @@ class Score:
     compute: Callable[[SystemAnswers], float | None] | None = None
     sums: Callable[[SystemAnswers], RecordSums | None] | None = None
     matters: float = 0.0
-    interval: bool = False
     headline: bool = False
     plotted: bool = False
     in_tables: bool = False
@@ -155,7 +153,6 @@ SCORES = (
         better="higher",
         sums=fact_sums(stated_sums),
         matters=1.0,
-        interval=True,
         headline=True,
         plotted=True,
         in_tables=True,
@@ -167,7 +164,6 @@ SCORES = (
         better="lower",
         sums=fact_sums(wrong_sums),
         matters=1.0,
-        interval=True,
         headline=True,
         plotted=True,
         in_tables=True,
@@ -180,7 +176,6 @@ SCORES = (
         compute=overlap_score("bleu"),
         sums=overlap_sums("bleu"),
         matters=1.0,
-        interval=True,
         plotted=True,
         in_tables=True,
     ),
@@ -192,7 +187,6 @@ SCORES = (
         compute=overlap_score("chrf"),
         sums=overlap_sums("chrf"),
         matters=1.0,
-        interval=True,
         plotted=True,
         in_tables=True,
     ),
@@ -204,7 +198,6 @@ SCORES = (
         compute=overlap_score("chrf_plus_plus"),
         sums=overlap_sums("chrf_plus_plus"),
         matters=1.0,
-        interval=True,
         in_tables=True,
     ),
     Score(
@@ -215,7 +208,6 @@ SCORES = (
         compute=overlap_score("rouge1"),
         sums=overlap_sums("rouge1"),
         matters=1.0,
-        interval=True,
         in_tables=True,
     ),
     Score(
@@ -226,7 +218,6 @@ SCORES = (
         compute=overlap_score("rouge2"),
         sums=overlap_sums("rouge2"),
         matters=1.0,
-        interval=True,
         in_tables=True,
     ),
     Score(
@@ -237,7 +228,6 @@ SCORES = (
         compute=overlap_score("rougeL"),
         sums=overlap_sums("rougeL"),
         matters=1.0,
-        interval=True,
         headline=True,
         plotted=True,
         in_tables=True,
@@ -273,7 +263,6 @@ SCORES = (
         better="higher",
         sums=bert_sums(2),
         matters=0.005,
-        interval=True,
     ),
     summed_score(
         name="answer_loss",
@@ -299,7 +288,6 @@ SCORES = (
         better="lower",
         sums=by_model(byte_sums),
         matters=0.005,
-        interval=True,
         in_tables=True,
     ),
     summed_score(

@@ -5,6 +5,7 @@ are runs of a to z and digits, so a text without any of them scores 0. The longe
 which is as long as rouge-score's and found in a hundredth of its time.
 """
 
+import functools
 from importlib.metadata import version
 
 import datasets
@@ -17,10 +18,18 @@ BY_NGRAMS = ["rouge1", "rouge2"]
 SIGNATURE = f"nrefs:1|measure:f|aggregate:mean|stem:no|case:lc|tok:default|version:{version('rouge-score')}"
 
 
+class TokenizerOnce(tokenizers.DefaultTokenizer):
+    """The library's tokenizer, which reads a text once for all scores, and a reference once for some systems."""
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019: there is one
+    def tokenize(self, text: str) -> list[str]:
+        return super().tokenize(text)
+
+
 class Rouge(evaluate.Metric):
     """ROUGE-1, ROUGE-2 and ROUGE-L of each record and their means, 0 to 100."""
 
-    tokenizer = tokenizers.DefaultTokenizer(use_stemmer=False)
+    tokenizer = TokenizerOnce(use_stemmer=False)
     scorer = rouge_scorer.RougeScorer(BY_NGRAMS, tokenizer=tokenizer)
 
     def _info(self) -> evaluate.MetricInfo:
