@@ -1,6 +1,7 @@
 """A BERT of a few thousand random weights, for tests of what an encoder is used for."""
 
 from pathlib import Path
+from typing import Any
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 WORDS = ["a", "lamp", "of", "brass", "blue", "bag", "desk", "."]
@@ -9,12 +10,17 @@ WORDS = ["a", "lamp", "of", "brass", "blue", "bag", "desk", "."]
 def write_encoder(folder: Path) -> Path:
     """Writes configuration, tokenizer and weights; texts of more than 30 tokens are cut off."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *LETTERS[1:], *(f"##{sign}" for sign in LETTERS)]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
-    BertTokenizerFast(vocab=vocabulary, model_max_length=32).save_pretrained(folder)
+    BertTokenizer(vocab=vocabulary, model_max_length=32).save_pretrained(folder)
     torch.manual_seed(0)
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    shape: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
     BertModel(BertConfig(vocab_size=len(pieces), max_position_embeddings=32, **shape)).save_pretrained(folder)
     return folder

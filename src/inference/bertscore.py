@@ -8,7 +8,7 @@ release is of 2023, and under transformers 5 it fails on an empty answer.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from src.inference import refusals
 from src.inference.batches import progress_batches
@@ -59,8 +59,8 @@ class Encoder:
         transformers_logging.disable_progress_bar()
         with refusals.explained_encoder(folder):
             self.tokenizer, self.model = load_encoder(folder)
-        if torch.cuda.is_available():
-            self.model.to("cuda")
+        device: Any = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model.to(device)
         limits = self.tokenizer.model_max_length, self.model.config.max_position_embeddings - POSITIONS_BEFORE_TEXT
         self.max_length = limits[0] if limits[0] < LONGEST_KNOWN else limits[1]
         layers = self.model.config.num_hidden_layers

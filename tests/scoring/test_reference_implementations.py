@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from src.scoring.scores import SCORES, SystemAnswers
 from tests.scoring.rows import generation
 
 WORDS = ["A", "lamp", "of", "brass,", "the", "30", "cm", "tall.", "blue-green", "Kerr's", "café", "(new)", "desk", "x"]
-CORPUS = {
+CORPUS: dict[str, Any] = {
     "bleu": sacrebleu.corpus_bleu,
     "chrf": sacrebleu.corpus_chrf,
     "chrf_plus_plus": lambda answers, references: sacrebleu.corpus_chrf(answers, references, word_order=2),

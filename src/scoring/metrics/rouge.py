@@ -21,8 +21,9 @@ SIGNATURE = f"nrefs:1|measure:f|aggregate:mean|stem:no|case:lc|tok:default|versi
 class TokenizerOnce(tokenizers.DefaultTokenizer):
     """The library's tokenizer, which reads a text once for all scores, and a reference once for some systems."""
 
-    @functools.lru_cache(maxsize=4096)  # noqa: B019: there is one
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - there is one such object
     def tokenize(self, text: str) -> list[str]:
+        """The words of a text."""
         return super().tokenize(text)
 
 
