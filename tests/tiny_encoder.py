@@ -16,11 +16,7 @@ def write_encoder(folder: Path) -> Path:
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     BertTokenizer(vocab=vocabulary, model_max_length=32).save_pretrained(folder)
     torch.manual_seed(0)
-    shape: dict[str, Any] = {
-        "hidden_size": 16,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-    }
-    BertModel(BertConfig(vocab_size=len(pieces), max_position_embeddings=32, **shape)).save_pretrained(folder)
+    shape: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+    config = BertConfig(vocab_size=len(pieces), num_attention_heads=2, max_position_embeddings=32, **shape)
+    BertModel(config).save_pretrained(folder)
     return folder
