@@ -216,6 +216,7 @@ class EndpointParams(Section):
 
 
 class EvaluateParams(Section):
+    bertscore: Text
     endpoints: list[EndpointParams]
     judge: str
     judge_records: CountOrAll

@@ -78,6 +78,7 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "a comment in a cleaning rule": (append_comment("src/records/rules.py"), {"clean", "score_cleaning"}),
     "another ground truth of the sample": (append_comment("data/sample/ground_truth.json.gz"), {"score_cleaning"}),
     "other known facts of the sample": (append_comment("data/sample/facts.json.gz"), {"evaluate"}),
+    "another encoder for BERTScore": (set_value("evaluate.bertscore", "models/embedded"), {"evaluate"}),
     "another template": (set_value("format.template", "alpaca"), TEMPLATE),
     "another endpoint": (set_value("evaluate.endpoints", [ENDPOINT]), {"generate_endpoints", "judge"}),
     "another judge": (set_value("evaluate.judge", "other"), {"judge"}),

@@ -3,6 +3,9 @@
 Covers the messages of this folder. They change no result, so that no stage runs again for another wording.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.errors import UserError
@@ -83,3 +86,35 @@ def no_content(endpoint: EndpointParams, key: str, choice: "Choice | None") -> U
 def quote(said: object, key: str) -> str:
     """What an endpoint says, on one line, cut off, and without the key."""
     return " ".join(str(said).replace(key, "…").split())[:SHOWN_CHARS]
+
+
+@contextmanager
+def explained_encoder(folder: Path) -> Iterator[None]:
+    """Turns any error of loading a model for BERTScore into a sentence: its files may hold anything.
+
+    Args:
+        folder: the model's.
+
+    Raises:
+        UserError: with the reason.
+    """
+    if not (folder / "config.json").is_file():
+        raise no_encoder(folder, "there is no config.json")
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        raise no_encoder(folder, reason) from error
+
+
+def no_encoder(folder: Path, reason: str) -> UserError:
+    """A folder has no model that BERTScore could be computed with.
+
+    Args:
+        folder: as it was set.
+        reason: what is missing or cannot be read.
+    """
+    return UserError(
+        f"evaluate.bertscore is {str(folder)!r}, and no model can be loaded from there ({reason}): set it to a folder "
+        "with config.json, tokenizer and weights in safetensors, or to models/none, which leaves BERTScore out."
+    )

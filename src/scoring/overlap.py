@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 MODULES = Path(__file__).parent / "metrics"
 NAMES = ("bleu", "chrf", "rouge")
-FROM_COUNTS: dict[str, Callable[[Floats], Floats]] = {"bleu": bleu_of_counts, "chrf": chrf_of_counts}
+FROM_COUNTS: dict[str, Callable[[Floats], Floats]] = {
+    "bleu": bleu_of_counts,
+    "chrf": chrf_of_counts,
+    "chrf_plus_plus": chrf_of_counts,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +37,15 @@ class OverlapScores:
     """The overlap of one system's answers with their references.
 
     Attributes:
-        corpus: bleu, chrf, rouge1, rouge2 and rougeL of all answers together, 0 to 100.
+        corpus: bleu, chrf, chrf_plus_plus, rouge1, rouge2 and rougeL of all answers together, 0 to 100.
         sums: what a score of the corpus is computed from, for bootstrapping: all of `corpus`, and chrf_sentence, the
             mean of chrF over records, which is another number than the chrF of the corpus.
+        signatures: the library's version and options by the score's name, which make it repeatable elsewhere.
     """
 
     corpus: dict[str, float]
     sums: dict[str, RecordSums]
+    signatures: dict[str, str]
 
 
 def overlap_scores(answers: Sequence[str], references: Sequence[str]) -> OverlapScores:
@@ -51,12 +57,14 @@ def overlap_scores(answers: Sequence[str], references: Sequence[str]) -> Overlap
     """
     corpus: dict[str, float] = {}
     sums: dict[str, RecordSums] = {}
+    signatures: dict[str, str] = {}
     for module in load_modules():
         scored = module.compute(predictions=answers, references=references)
         corpus |= scored["corpus"]
+        signatures |= scored["signatures"]
         sums |= {name: mean_of(values) for name, values in scored["records"].items()}
         sums |= {name: corpus_sums(name, counts) for name, counts in scored["counts"].items()}
-    return OverlapScores(corpus, sums)
+    return OverlapScores(corpus, sums, signatures)
 
 
 def corpus_sums(name: str, counts: Sequence[Sequence[int]]) -> RecordSums:

@@ -26,13 +26,15 @@ def score_report(systems: Mapping[str, SystemAnswers]) -> dict[str, Any]:
         systems: the answers of each by its name, the tuned model among them, all to the same records.
 
     Returns:
-        `records`, their number; each system's scores under its name; `interval`, see `own_intervals`, by system;
+        `records`, their number; `signatures`, which make the overlap scores repeatable elsewhere, by score; each
+        system's scores under its name; `interval`, see `own_intervals`, by system;
         `difference`, see `tuned_differences`.
     """
     scores = {name: system_scores(answers) for name, answers in systems.items()}
     intervals = {name: own_intervals(answers) for name, answers in systems.items()}
     differences = tuned_differences(systems)
-    return {"records": len(systems[TUNED].answers), **scores, "interval": intervals, "difference": differences}
+    told = {"records": len(systems[TUNED].answers), "signatures": systems[TUNED].overlap.signatures}
+    return {**told, **scores, "interval": intervals, "difference": differences}
 
 
 def system_scores(answers: SystemAnswers) -> RoundedScores:

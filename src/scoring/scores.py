@@ -6,7 +6,8 @@ To add a score, add its row to SCORES.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from src.scoring.fact_counts import (
     CountsByAttribute,
@@ -18,12 +19,14 @@ from src.scoring.fact_counts import (
     wrong_sums,
 )
 from src.scoring.generations import Generation
-from src.scoring.intervals import RecordSums
-from src.scoring.likelihood import answer_loss, loss_sums, perplexity, stop_rate
+from src.scoring.intervals import RecordSums, mean_of
+from src.scoring.likelihood import byte_sums, loss_sums, perplexity, stop_sums
 from src.scoring.overlap import OverlapScores, overlap_scores
-from src.scoring.style import distinct_ngrams, length_ratio, repetition_rate, verbatim_copy_rate
+from src.scoring.style import copy_sums, distinct_ngrams, empty_sums, length_sums, repetition_sums
+from src.scoring.verbatim_runs import longest_runs
 
-PERCENT, SHARE = "0 to 100", "share, 0 to 1"
+PERCENT, SHARE, WORDS = "0 to 100", "share, 0 to 1", "words"
+SIMILARITY = "cosine, up to 1"
 
 Value = TypeVar("Value")
 
@@ -38,6 +41,8 @@ class SystemAnswers:
         contents: those of the training records, to find copies.
         generations: where a model answered, its rows in the same order; else None, and nothing has a likelihood.
         facts: of the records, in the same order; None where no facts are counted.
+        titles: of the records, in the same order; None where there are none to explain a copy.
+        bert_scores: BERTScore's precision, recall and F1 of each answer; None where it is off.
     """
 
     answers: Sequence[str]
@@ -45,6 +50,8 @@ class SystemAnswers:
     contents: Sequence[str]
     generations: Sequence[Generation] | None = None
     facts: Sequence[RecordFacts] | None = None
+    titles: Sequence[str] | None = None
+    bert_scores: Sequence[Sequence[float]] | None = None
 
     @cached_property
     def overlap(self) -> OverlapScores:
@@ -55,6 +62,11 @@ class SystemAnswers:
     def fact_counts(self) -> list[CountsByAttribute]:
         """What is counted in each answer, by attribute."""
         return count_facts(self.facts, self.answers) if self.facts else []
+
+    @cached_property
+    def verbatim_runs(self) -> list[int]:
+        """The words of each answer's longest run that stands in a training text."""
+        return longest_runs(self.answers, self.titles or [""] * len(self.answers), self.contents)
 
 
 @dataclass(frozen=True)
@@ -107,36 +119,49 @@ def fact_sums(sums: FactSums) -> Callable[[SystemAnswers], RecordSums | None]:
     return lambda system: sums([add_counts(counts) for counts in system.fact_counts])
 
 
-def fact_score(sums: FactSums) -> Callable[[SystemAnswers], float | None]:
-    """Computes a score of facts; None where there are none."""
+def bert_sums(position: int) -> Callable[[SystemAnswers], RecordSums | None]:
+    """Reads BERTScore's precision (0), recall (1) or F1 (2), where it is on."""
+    return lambda system: mean_of([scores[position] for scores in system.bert_scores]) if system.bert_scores else None
+
+
+def summed_score(sums: Callable[[SystemAnswers], RecordSums | None], **row: Any) -> Score:
+    """A row of the table whose score is that of sums over records; they are computed once a system.
+
+    Args:
+        sums: what the score of a system is computed from; None where it has no such score.
+        row: the row's other attributes.
+    """
+    known: WeakKeyDictionary[SystemAnswers, RecordSums | None] = WeakKeyDictionary()
+
+    def sums_once(system: SystemAnswers) -> RecordSums | None:
+        if system not in known:
+            known[system] = sums(system)
+        return known[system]
 
     def compute(system: SystemAnswers) -> float | None:
-        found = fact_sums(sums)(system)
-        return found.estimate if found else None
+        return found.estimate if (found := sums_once(system)) else None
 
-    return compute
+    return Score(compute=compute, sums=sums_once, **row)
 
 
 # In the order of reports/evaluate.json, which tables and plots share.
 SCORES = (
-    Score(
+    summed_score(
         name="facts_stated",
         label="facts of the title stated (%)",
         unit=PERCENT,
         better="higher",
-        compute=fact_score(stated_sums),
         sums=fact_sums(stated_sums),
         matters=1.0,
         headline=True,
         plotted=True,
         in_tables=True,
     ),
-    Score(
+    summed_score(
         name="facts_wrong",
         label="stated facts that are wrong (%)",
         unit=PERCENT,
         better="lower",
-        compute=fact_score(wrong_sums),
         sums=fact_sums(wrong_sums),
         matters=1.0,
         headline=True,
@@ -166,11 +191,23 @@ SCORES = (
         in_tables=True,
     ),
     Score(
+        name="chrf_plus_plus",
+        label="chrF++",
+        unit=PERCENT,
+        better="higher",
+        compute=overlap_score("chrf_plus_plus"),
+        sums=overlap_sums("chrf_plus_plus"),
+        matters=1.0,
+        in_tables=True,
+    ),
+    Score(
         name="rouge1",
         label="ROUGE-1",
         unit=PERCENT,
         better="higher",
         compute=overlap_score("rouge1"),
+        sums=overlap_sums("rouge1"),
+        matters=1.0,
         in_tables=True,
     ),
     Score(
@@ -179,6 +216,8 @@ SCORES = (
         unit=PERCENT,
         better="higher",
         compute=overlap_score("rouge2"),
+        sums=overlap_sums("rouge2"),
+        matters=1.0,
         in_tables=True,
     ),
     Score(
@@ -201,12 +240,35 @@ SCORES = (
         sums=overlap_sums("chrf_sentence"),
         matters=1.0,
     ),
-    Score(
+    summed_score(
+        name="bertscore_precision",
+        label="BERTScore, precision",
+        unit=SIMILARITY,
+        better="higher",
+        sums=bert_sums(0),
+        matters=0.005,
+    ),
+    summed_score(
+        name="bertscore_recall",
+        label="BERTScore, recall",
+        unit=SIMILARITY,
+        better="higher",
+        sums=bert_sums(1),
+        matters=0.005,
+    ),
+    summed_score(
+        name="bertscore",
+        label="BERTScore (F1)",
+        unit=SIMILARITY,
+        better="higher",
+        sums=bert_sums(2),
+        matters=0.005,
+    ),
+    summed_score(
         name="answer_loss",
         label="answer loss (nats a token)",
         unit="nats a token",
         better="lower",
-        compute=by_model(answer_loss),
         sums=by_model(loss_sums),
         matters=0.01,
         in_tables=True,
@@ -219,12 +281,30 @@ SCORES = (
         compute=by_model(perplexity),
         in_tables=True,
     ),
-    Score(
+    summed_score(
+        name="bits_per_byte",
+        label="bits a byte of the reference",
+        unit="bits a byte",
+        better="lower",
+        sums=by_model(byte_sums),
+        matters=0.005,
+        in_tables=True,
+    ),
+    summed_score(
         name="stop_rate",
         label="answers ended by themselves",
         unit=SHARE,
         better="higher",
-        compute=by_model(stop_rate),
+        sums=by_model(stop_sums),
+        matters=0.02,
+    ),
+    summed_score(
+        name="empty_answers",
+        label="empty answers",
+        unit=SHARE,
+        better="lower",
+        sums=lambda system: empty_sums(system.answers),
+        matters=0.01,
     ),
     Score(
         name="distinct_1",
@@ -240,25 +320,43 @@ SCORES = (
         better="higher",
         compute=lambda system: distinct_ngrams(system.answers, 2),
     ),
-    Score(
+    summed_score(
         name="repetition",
         label="repetition",
         unit=SHARE,
         better="lower",
-        compute=lambda system: repetition_rate(system.answers),
+        sums=lambda system: repetition_sums(system.answers),
+        matters=0.01,
     ),
-    Score(
+    summed_score(
         name="length_ratio",
         label="length of the answers to that of the references",
         unit="ratio, 0 up",
         better=None,  # 1 is best
-        compute=lambda system: length_ratio(system.answers, system.references),
+        sums=lambda system: length_sums(system.answers, system.references),
+        matters=0.05,
     ),
-    Score(
+    summed_score(
         name="verbatim_copy_rate",
         label="copies of a training text",
         unit=SHARE,
         better="lower",
-        compute=lambda system: verbatim_copy_rate(system.answers, system.contents),
+        sums=lambda system: copy_sums(system.answers, system.contents),
+        matters=0.01,
+    ),
+    summed_score(
+        name="verbatim_run",
+        label="words in a row from a training text, mean over answers",
+        unit=WORDS,
+        better="lower",
+        sums=lambda system: mean_of(system.verbatim_runs),
+        matters=1.0,
+    ),
+    Score(
+        name="longest_verbatim_run",
+        label="words in a row from a training text, longest",
+        unit=WORDS,
+        better="lower",
+        compute=lambda system: max(system.verbatim_runs),
     ),
 )

@@ -79,8 +79,9 @@ def system_answers(
 
     def answers_of(system: System) -> SystemAnswers:
         if system.baseline:
-            return SystemAnswers(system.baseline(titles, training), references, training.contents, facts=facts)
+            answers = system.baseline(titles, training)
+            return SystemAnswers(answers, references, training.contents, facts=facts, titles=titles)
         rows = generations[system.name]
-        return SystemAnswers([row.answer for row in rows], references, training.contents, rows, facts)
+        return SystemAnswers([row.answer for row in rows], references, training.contents, rows, facts, titles)
 
     return {system.name: answers_of(system) for system in systems}

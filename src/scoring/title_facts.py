@@ -11,6 +11,7 @@ counts as wrong. Rare words of a title that the training descriptions do not hav
 fewer descriptions there are. Languages that capitalise every noun, as German does, are not covered.
 """
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -85,6 +86,7 @@ def number_key(number: str) -> str:
     return f"0{plain}" if plain.startswith(".") else plain
 
 
+@functools.lru_cache(maxsize=100_000)  # texts have few words, again and again
 def word_key(word: str) -> str:
     """A word in small letters, with plain quotes and without a possessive ending."""
     return POSSESSIVE.sub("", word).casefold().replace("’", "'")

@@ -12,12 +12,14 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from src.files import read_json, write_json, write_tsv
+from src.inference.bertscore import Encoder, bert_scores
 from src.params import Params
 from src.records.parquet import TEXTS, read_batches
 from src.scoring.fact_counts import REFERENCE, CountsByAttribute, count_facts, fact_rows
@@ -38,12 +40,13 @@ TRAIN, TEST = Path("data/split/train.parquet"), Path("data/split/test.parquet")
 FACTS = Path("data/sample/facts.json.gz")  # read whatever data.raw is: see facts_of_records
 JUDGEMENTS = "data/judgements.json"
 METRICS, REPORT, TABLES = "metrics/evaluate.json", "data/reports/evaluate.json", "data/tables/evaluate"
+NO_ENCODER = "models/none"  # evaluate.bertscore, where BERTScore is off
 EXAMPLES = 10  # the first records, so that nobody picks them
 TEST_RECORDS = "test_records"  # the metric that tells which records the scores are of
 
 
 def main(params: Params) -> Outcome:
-    """Compares all systems; reads no parameter."""
+    """Compares all systems."""
     models = [system.name for system in SYSTEMS if not system.baseline]
     generations = {name: read_generations(GENERATIONS / f"{name}.jsonl") for name in models}
     check_paired(generations)
@@ -53,10 +56,15 @@ def main(params: Params) -> Outcome:
     truth = read_json(FACTS)
     facts = facts_of_records(generations[TUNED], truth, training.contents)
     systems = system_answers(SYSTEMS, generations, training, facts)
+    encoder = Encoder(Path(params.evaluate.bertscore)) if params.evaluate.bertscore != NO_ENCODER else None
+    if encoder:
+        systems = with_bert_scores(systems, encoder)
 
     traits = record_traits(generations[TUNED], read_topics(), training.titles, systems[TUNED])
     scores, digest = score_report(systems) | slice_report(systems, traits), records_digest(generations[TUNED])
     judgements = read_judgements(JUDGEMENTS)
+    if encoder:
+        scores["signatures"]["bertscore"] = encoder.signature
 
     write_json(REPORT, scores | ({"judge": judge_report(judgements)} if judgements else {}))
     write_json(METRICS, headline_scores(scores) | {TEST_RECORDS: digest})
@@ -74,6 +82,18 @@ def read_topics() -> dict[str, str]:
     """The topic of each test record, by uid."""
     test = pl.concat(read_batches(TEST, ("uid", "topic")))
     return dict(zip(test["uid"], test["topic"], strict=True))
+
+
+def with_bert_scores(systems: Mapping[str, SystemAnswers], encoder: Encoder) -> dict[str, SystemAnswers]:
+    """The systems with BERTScore of every answer.
+
+    Args:
+        systems: by name, answers to the same records.
+        encoder: what reads answers and references.
+    """
+    answers = {name: system.answers for name, system in systems.items()}
+    scored = bert_scores(encoder, answers, systems[TUNED].references)
+    return {name: replace(system, bert_scores=scored[name]) for name, system in systems.items()}
 
 
 def describe_comparison(digest: str) -> str:

@@ -70,6 +70,16 @@ TABLE = [
     ("judge", settings(evaluate__endpoints=f"[{ENDPOINT}, {ENDPOINT}]"), "1.name is 'other', which another system has"),
     ("export", remove_adapter, "models/adapter is missing: run `dvc repro`, which makes it."),
     ("evaluate", answer_other_titles, "Line 1 of the generations: uid is '1' for base and '2' for tuned"),
+    (
+        "evaluate",
+        settings(evaluate__bertscore="no/such"),
+        "evaluate.bertscore is 'no/such', and no model can be",
+    ),
+    (
+        "evaluate",
+        settings(evaluate__bertscore="data"),
+        "(there is no config.json): set it to a folder with config",
+    ),
     ("clean", settings(format__question="What?"), "format.question is 'What?' and has to hold {title} once"),
     ("clean", settings(sample__test_share="0.5", sample__validation_share="0.4"), "add up to 0.9: leave some."),
 ]

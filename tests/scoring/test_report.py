@@ -2,6 +2,7 @@
 
 import json
 import math
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -52,7 +53,7 @@ def report(base: list[Generation], tuned: list[Generation], nearest: list[str], 
 
 def test_a_perfect_model_against_a_silent_one() -> None:
     scores = report(generations(["", ""], 4.0), generations(REFERENCES, 2.0), NEAREST, NEAREST)
-    assert list(scores) == ["records", "base", "tuned", "nearest", "interval", "difference"]
+    assert list(scores) == ["records", "signatures", "base", "tuned", "nearest", "interval", "difference"]
     assert all(list(scores[system]) == KEYS for system in ("base", "tuned", "nearest"))
     assert [scores["tuned"][name] for name in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")] == [100.0] * 5
     assert [scores["base"][name] for name in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")] == [0.0] * 5
@@ -83,6 +84,14 @@ def test_a_baseline_without_a_model_has_no_likelihood() -> None:
 def test_every_number_is_finite_or_none() -> None:
     scores = report(generations(["", ""], 9e9), generations(["", ""], 0.0), ["", ""], [])
     json.dumps(scores, allow_nan=False)
+
+
+def test_overlap_scores_have_the_signatures_of_their_libraries() -> None:
+    same = generations(NEAREST, 2.0)
+    signatures = report(same, same, NEAREST, [])["signatures"]
+    assert list(signatures) == ["bleu", "chrf", "chrf_plus_plus", "rouge1", "rouge2", "rougeL"]
+    assert signatures["bleu"] == f"nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:{version('sacrebleu')}"
+    assert "nw:2" in signatures["chrf_plus_plus"] and "stem:no" in signatures["rougeL"]
 
 
 def test_zero_has_no_sign() -> None:
@@ -124,10 +133,10 @@ def synthetic_generations(random: Random, references: list[str], kept: float) ->
 
 
 def without_newer_scores(found: Any, golden: Any) -> Any:
-    """What is found, without the scores, the section and the columns that the golden report does not have."""
+    """What is found, without the scores, the sections and the columns that the golden report does not have."""
     if not isinstance(found, dict):
         return found
-    names = {"interval", *(score.name for score in SCORES), *Difference._fields}
+    names = {"interval", "signatures", *(score.name for score in SCORES), *Difference._fields}
     return {
         key: without_newer_scores(value, golden.get(key))
         for key, value in found.items()

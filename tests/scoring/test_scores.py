@@ -49,19 +49,28 @@ def test_what_is_shown_has_a_value() -> None:
     assert all(score.sums for score in SCORES if score.plotted or score.headline)
 
 
+def test_what_can_be_tested_tells_which_difference_matters() -> None:
+    assert all((score.matters > 0) == bool(score.sums) for score in SCORES)
+
+
+def test_sums_are_computed_once_a_system() -> None:
+    system = SystemAnswers(["A lamp.", ""], ["A lamp.", "A bag."], [])
+    assert all(score.sums(system) is score.sums(system) for score in SCORES if score.sums)
+
+
 def test_what_others_are_compared_with_is_a_model() -> None:
     assert [system.name for system in SYSTEMS if system.name == TUNED and not system.baseline] == [TUNED]
 
 
 def test_a_new_row_is_a_new_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    empty = Score(
-        name="empty_rate",
-        label="empty answers",
+    shouting = Score(
+        name="shouting",
+        label="answers in capitals",
         unit="share, 0 to 1",
         better="lower",
-        compute=lambda system: system.answers.count("") / len(system.answers),
+        compute=lambda system: sum(map(str.isupper, system.answers)) / len(system.answers),
     )
-    monkeypatch.setattr(report, "SCORES", (*SCORES, empty))
-    scores = score_report({TUNED: SystemAnswers(["", "A lamp."], ["A lamp.", "A lamp."], [])})
-    assert scores[TUNED]["empty_rate"] == 0.5
+    monkeypatch.setattr(report, "SCORES", (*SCORES, shouting))
+    scores = score_report({TUNED: SystemAnswers(["A LAMP.", "A lamp."], ["A lamp.", "A lamp."], [])})
+    assert scores[TUNED]["shouting"] == 0.5
     assert scores["difference"] == {}

@@ -6,20 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.scoring.style import distinct_ngrams, length_ratio, repetition_rate, verbatim_copy_rate
+from src.scoring.intervals import RecordSums
+from src.scoring.style import copy_sums, distinct_ngrams, empty_sums, length_sums, repetition_sums
+
+
+def estimate(sums: RecordSums | None) -> float | None:
+    return sums.estimate if sums else None
 
 
 def style_scores(answers: list[str], references: list[str], contents: list[str]) -> dict[str, float | None]:
     return {
         "distinct_1": distinct_ngrams(answers, 1),
         "distinct_2": distinct_ngrams(answers, 2),
-        "repetition": repetition_rate(answers),
-        "length_ratio": length_ratio(answers, references),
-        "verbatim_copy_rate": verbatim_copy_rate(answers, contents),
+        "repetition": estimate(repetition_sums(answers)),
+        "length_ratio": estimate(length_sums(answers, references)),
+        "verbatim_copy_rate": copy_sums(answers, contents).estimate,
+        "empty_answers": empty_sums(answers).estimate,
     }
 
 
-texts = st.lists(st.lists(st.sampled_from("abc"), max_size=12).map(" ".join), max_size=5)
+texts = st.lists(st.lists(st.sampled_from("abc"), max_size=12).map(" ".join), min_size=1, max_size=5)
 
 
 def test_distinct_counts_over_all_answers() -> None:
@@ -28,18 +34,18 @@ def test_distinct_counts_over_all_answers() -> None:
 
 
 def test_repetition_counts_within_an_answer() -> None:
-    assert repetition_rate(["a b c d a b c d"]) == pytest.approx(1 / 5)
-    assert repetition_rate(["a b c d", "a b c d"]) == 0
+    assert estimate(repetition_sums(["a b c d a b c d"])) == pytest.approx(1 / 5)
+    assert estimate(repetition_sums(["a b c d", "a b c d"])) == 0
 
 
 def test_copies_are_found_in_any_case_and_white_space() -> None:
-    assert verbatim_copy_rate(["A  brass\nlamp.", "A lamp.", ""], ["a brass lamp.", "", "A bag."]) == pytest.approx(
-        1 / 3
-    )
+    copies = copy_sums(["A  brass\nlamp.", "A lamp.", ""], ["a brass lamp.", "", "A bag."])
+    assert copies.terms[0].tolist() == [1, 0, 0]
+    assert copies.estimate == pytest.approx(1 / 3)
 
 
 def test_length_is_compared_in_words() -> None:
-    assert length_ratio(["one two", ""], ["one two three", "four"]) == pytest.approx(2 / 4)
+    assert estimate(length_sums(["one two", ""], ["one two three", "four"])) == pytest.approx(2 / 4)
 
 
 def test_empty_answers_have_no_variety() -> None:
@@ -49,7 +55,16 @@ def test_empty_answers_have_no_variety() -> None:
         "repetition": None,
         "length_ratio": 0.0,
         "verbatim_copy_rate": 0.0,
+        "empty_answers": 1.0,
     }
+
+
+def test_white_space_is_an_empty_answer() -> None:
+    assert empty_sums(["", " \n", "A lamp.", "-"]).estimate == 0.5
+
+
+def test_nothing_to_compare_a_length_with_is_no_ratio() -> None:
+    assert length_sums(["A lamp."], [""]) is None
 
 
 @given(texts, texts)

@@ -55,7 +55,7 @@ def parameters(server: FakeEndpoint, *names: str, judge: str = "", records: int 
         EndpointParams(name=name, address=server.address, model=f"model of {name}", key_variable="SOME_KEY")
         for name in names
     ]
-    evaluate = EvaluateParams(endpoints=endpoints, judge=judge, judge_records=records)
+    evaluate = EvaluateParams.model_construct(endpoints=endpoints, judge=judge, judge_records=records)
     return Params.model_construct(generate=GENERATE, evaluate=evaluate)
 
 

@@ -12,17 +12,23 @@ import pytest
 
 from src.errors import UserError
 from src.files import read_json, read_tsv, write_jsonl
-from src.params import Params
+from src.params import EvaluateParams, Params
 from src.scoring.judgements import Judgements, make_judgement, write_judgements
 from src.scoring.scores import SCORES
 from src.scoring.systems import SYSTEMS, System
 from src.stages import evaluate
-from src.stages.evaluate import main
+from src.stages.evaluate import NO_ENCODER, main
+from tests.tiny_encoder import write_encoder
 
 ROOT = str(Path(__file__).parents[2])
 PLOTTED = [score.name for score in SCORES if score.plotted]
 ALL_RIGHT = {"facts_stated": 100.0, "facts_wrong": 0.0}
-NO_PARAMS = Params.model_construct()
+NO_PARAMS = Params.model_construct(evaluate=EvaluateParams.model_construct(bertscore=NO_ENCODER))
+CALL = """
+from src.params import EvaluateParams
+from src.stages.evaluate import NO_ENCODER, Params, main
+main(Params.model_construct(evaluate=EvaluateParams.model_construct(bertscore=NO_ENCODER)))
+"""
 TRAIN = {
     "uid": ["T1", "T2", "T3"],
     "title": ["Brass Lamp", "Red Canvas Bag", "Garden Hose"],
@@ -198,7 +204,7 @@ def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatc
     outcome = main(NO_PARAMS)
     scores = written()
     names = ["base", "tuned", "nearest", "title", "few_shot"]
-    assert list(scores) == ["records", *names, "interval", "difference", "slices", "paradoxes"]
+    assert list(scores) == ["records", "signatures", *names, "interval", "difference", "slices", "paradoxes"]
     assert scores["title"]["rougeL"] == pytest.approx(100 * (4 / 9 + 4 / 9) / 2, abs=1e-6)
     assert scores["title"]["answer_loss"] is None
     assert scores["few_shot"]["answer_loss"] == 3.0
@@ -207,6 +213,23 @@ def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatc
     assert Path("data/tables/evaluate/scores.tsv").read_text().count("\ttitle\t") == len(PLOTTED)
     assert "few_shot " in outcome.line
     assert {row["source"] for row in read_tsv("data/tables/evaluate/examples.tsv")} >= {"few_shot"}
+
+
+def test_an_encoder_adds_bertscore_to_every_system(project: Path) -> None:
+    write_encoder(project / "encoder")
+    main(Params.model_construct(evaluate=EvaluateParams.model_construct(bertscore="encoder")))
+    scores = written()
+    assert all(0 < scores[one.name]["bertscore"] <= 1 for one in SYSTEMS)
+    assert scores["base"]["bertscore"] < scores["tuned"]["bertscore"]  # one of its two answers is empty
+    assert set(scores["interval"]["tuned"]["bertscore"]) == {"low", "high"}
+    assert "bertscore_recall" in scores["difference"]["tuned_minus_base"]
+    assert scores["signatures"]["bertscore"] == "model:encoder|layer:2|idf:no|rescale:no"
+
+
+def test_without_an_encoder_there_is_no_bertscore(project: Path) -> None:
+    main(NO_PARAMS)
+    assert written()["tuned"]["bertscore"] is None
+    assert "bertscore" not in written()["signatures"]
 
 
 def test_generations_of_other_records_are_refused_and_the_last_result_stays(project: Path) -> None:
@@ -230,7 +253,7 @@ def test_another_process_writes_the_same_bytes_and_leaves_nothing_else(project: 
     home.mkdir()
     temporary.mkdir()
     process = subprocess.run(
-        [sys.executable, "-c", "from src.stages.evaluate import *; main(Params.model_construct())"],
+        [sys.executable, "-c", CALL],
         env={"PYTHONPATH": ROOT, "PYTHONHASHSEED": "5", "HOME": str(home), "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,

@@ -26,4 +26,5 @@ class Bleu(evaluate.Metric):
         # The two steps of corpus_score, which keeps the counts to itself; sacrebleu's significance tests do the same.
         counts = self.scorer._extract_corpus_statistics(predictions, [references])
         corpus = self.scorer._aggregate_and_compute(counts).score
-        return {"corpus": {"bleu": corpus}, "records": {}, "counts": {"bleu": counts}}
+        signatures = {"bleu": str(self.scorer.get_signature())}
+        return {"corpus": {"bleu": corpus}, "records": {}, "counts": {"bleu": counts}, "signatures": signatures}
