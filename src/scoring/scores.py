@@ -66,6 +66,7 @@ class Score:
         label: what a table or a plot calls it.
         unit: its unit, or its range.
         better: which way is better; None where neither is, or where that depends.
+        meaning: what it tells a reader who has never seen it, in a sentence.
         compute: the score of one system, None where it has no meaning. A row without it gives differences alone.
         sums: what it is computed from, for an interval of its differences; None where the system has no such score.
             A row without it has no interval.
@@ -80,6 +81,7 @@ class Score:
     label: str
     unit: str
     better: Literal["higher", "lower"] | None
+    meaning: str = ""
     compute: Callable[[SystemAnswers], float | None] | None = None
     sums: Callable[[SystemAnswers], RecordSums | None] | None = None
     matters: float = 0.0
@@ -125,6 +127,7 @@ SCORES = (
         name="facts_stated",
         label="facts of the title stated (%)",
         unit=PERCENT,
+        meaning="Of the facts that the title gives, how many the answer repeats.",
         better="higher",
         compute=fact_score(stated_sums),
         sums=fact_sums(stated_sums),
@@ -138,6 +141,7 @@ SCORES = (
         name="facts_wrong",
         label="stated facts that are wrong (%)",
         unit=PERCENT,
+        meaning="Of the facts that the answer gives, how many are not true of the product.",
         better="lower",
         compute=fact_score(wrong_sums),
         sums=fact_sums(wrong_sums),
@@ -151,6 +155,7 @@ SCORES = (
         name="bleu",
         label="BLEU",
         unit=PERCENT,
+        meaning="Runs of one to four words that answer and reference text share; shortness costs points.",
         better="higher",
         compute=overlap_score("bleu"),
         sums=overlap_sums("bleu"),
@@ -163,6 +168,7 @@ SCORES = (
         name="chrf",
         label="chrF",
         unit=PERCENT,
+        meaning="Runs of one to six characters that answer and reference text share.",
         better="higher",
         compute=overlap_score("chrf"),
         sums=overlap_sums("chrf"),
@@ -175,6 +181,7 @@ SCORES = (
         name="rouge1",
         label="ROUGE-1",
         unit=PERCENT,
+        meaning="Single words that answer and reference text share.",
         better="higher",
         compute=overlap_score("rouge1"),
         in_tables=True,
@@ -183,6 +190,7 @@ SCORES = (
         name="rouge2",
         label="ROUGE-2",
         unit=PERCENT,
+        meaning="Pairs of words in a row that answer and reference text share.",
         better="higher",
         compute=overlap_score("rouge2"),
         in_tables=True,
@@ -191,6 +199,7 @@ SCORES = (
         name="rougeL",
         label="ROUGE-L",
         unit=PERCENT,
+        meaning="Words that answer and reference text share in the same order.",
         better="higher",
         compute=overlap_score("rougeL"),
         sums=overlap_sums("rougeL"),
@@ -204,6 +213,7 @@ SCORES = (
         name="chrf_sentence",
         label="chrF, mean over records",
         unit=PERCENT,
+        meaning="chrF of each record, averaged, so that short texts count as much as long ones.",
         better="higher",
         sums=overlap_sums("chrf_sentence"),
         matters=1.0,
@@ -212,6 +222,7 @@ SCORES = (
         name="answer_loss",
         label="answer loss (nats a token)",
         unit="nats a token",
+        meaning="How much the reference text surprises the model, token by token; 0 would be no surprise.",
         better="lower",
         compute=by_model(answer_loss),
         sums=by_model(loss_sums),
@@ -222,6 +233,7 @@ SCORES = (
         name="perplexity",
         label="perplexity",
         unit="1 up",
+        meaning="The same as the loss, as a number of equally likely tokens to choose from; 1 would be certainty.",
         better="lower",
         compute=by_model(perplexity),
         in_tables=True,
@@ -230,6 +242,7 @@ SCORES = (
         name="stop_rate",
         label="answers ended by themselves",
         unit=SHARE,
+        meaning="Answers that came to an end before the length limit cut them off.",
         better="higher",
         compute=by_model(stop_rate),
     ),
@@ -237,6 +250,7 @@ SCORES = (
         name="distinct_1",
         label="distinct words",
         unit=SHARE,
+        meaning="Different words among all words of all answers: how varied they are.",
         better="higher",
         compute=lambda system: distinct_ngrams(system.answers, 1),
     ),
@@ -244,6 +258,7 @@ SCORES = (
         name="distinct_2",
         label="distinct word pairs",
         unit=SHARE,
+        meaning="Different word pairs among all pairs of all answers: how varied they are.",
         better="higher",
         compute=lambda system: distinct_ngrams(system.answers, 2),
     ),
@@ -251,6 +266,7 @@ SCORES = (
         name="repetition",
         label="repetition",
         unit=SHARE,
+        meaning="Runs of four words that an answer has used before.",
         better="lower",
         compute=lambda system: repetition_rate(system.answers),
     ),
@@ -258,6 +274,7 @@ SCORES = (
         name="length_ratio",
         label="length of the answers to that of the references",
         unit="ratio, 0 up",
+        meaning="Words of the answers for each word of the reference texts; 1 is the same length.",
         better=None,  # 1 is best
         compute=lambda system: length_ratio(system.answers, system.references),
     ),
@@ -265,6 +282,7 @@ SCORES = (
         name="verbatim_copy_rate",
         label="copies of a training text",
         unit=SHARE,
+        meaning="Answers that are a training text word for word.",
         better="lower",
         compute=lambda system: verbatim_copy_rate(system.answers, system.contents),
     ),

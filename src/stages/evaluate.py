@@ -2,8 +2,8 @@
 
 Reads the models' answers in data/generations, for the baselines data/split/train.parquet, and what is known of the
 sample's products; writes data/reports/evaluate.json with all scores, metrics/evaluate.json with those that a reviewer
-decides by, and data/tables/evaluate: scores, and the first answers as they are, so that a reviewer can read some. The
-systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
+decides by, and data/tables/evaluate: scores, the first answers as they are, so that a reviewer can read some, and the
+page that shows all of it. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from src.files import read_json, write_json, write_tsv
+from src.files import atomic_file, read_json, write_json, write_tsv
 from src.params import Params
 from src.records.parquet import TEXTS, read_batches
 from src.scoring.fact_counts import REFERENCE, CountsByAttribute, count_facts, fact_rows
@@ -23,6 +23,7 @@ from src.scoring.facts import facts_of_records
 from src.scoring.generations import Generation, read_generations
 from src.scoring.pairing import check_paired, records_digest
 from src.scoring.report import headline_scores, plotted_scores, score_report
+from src.scoring.report_page import render_report_page
 from src.scoring.scores import SCORES, Score, SystemAnswers
 from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, system_answers
 from src.stages.runner import Outcome, run_stage
@@ -53,6 +54,8 @@ def main(params: Params) -> Outcome:
     write_tsv(f"{TABLES}/scores.tsv", plotted_scores(scores))
     write_tsv(f"{TABLES}/facts.tsv", fact_rows(counted_facts(systems)))
     write_tsv(f"{TABLES}/examples.tsv", list(example_rows(generations)))
+    with atomic_file(f"{TABLES}/report.html") as partial:
+        partial.write_text(render_report_page(scores, systems, generations[TUNED]), encoding="utf-8", newline="\n")
     told = "; ".join(describe_score(score, scores) for score in SCORES if score.headline)
     return Outcome(f"{told}; {scores['records']:,} records{describe_comparison(digest)}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from src.scoring.fact_counts import FactCounts
+from src.scoring.fact_counts import FactCounts, FoundFacts
 from src.scoring.generations import Generation
 from src.scoring.report import headline_scores, plotted_scores, round_scores, score_report
 from src.scoring.scores import SCORES, SystemAnswers
@@ -173,6 +173,10 @@ class OneFact:
 
     def count(self, answer: str) -> dict[str, FactCounts]:
         return {"word": FactCounts(1, int(self.fact in answer.split()), int(answer not in ("", self.fact)))}
+
+    def find(self, answer: str) -> FoundFacts:
+        words = frozenset(answer.split())
+        return FoundFacts(words & {self.fact}, words - {self.fact})
 
 
 def fact_report(answers: list[str], facts: list[OneFact] | None) -> dict[str, Any]:
