@@ -183,7 +183,7 @@ def embedded_json(data: Mapping[str, Any]) -> str:
     """
     records = ",\n".join(map(compact_json, data["records"]))
     head = compact_json({name: value for name, value in data.items() if name != "records"})
-    text = f'{head[:-1]},"records":[\n{records}\n]}}'
+    text = f'{head[:-1]}{"," if len(data) > 1 else ""}"records":[\n{records}\n]}}'
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

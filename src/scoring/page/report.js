@@ -109,8 +109,9 @@
         ...shown.map((name) => figureCell(label(name), row.values[name], 0, top, digits)),
         figureCell("difference", row.difference, -furthest, furthest, digits, true));
     });
-    return element("table", { className: "slices stack" }, element("caption", {}, `By ${dimension.replaceAll("_", " ")}`),
-      element("thead", {}, head), element("tbody", {}, ...body));
+    const title = `By ${dimension.replaceAll("_", " ")}`;
+    const table = element("table", { className: "slices stack" }, element("caption", {}, title), element("thead", {}, head), element("tbody", {}, ...body));
+    return element("div", { className: "scroll", role: "region", "aria-label": title, tabIndex: 0 }, table);
   }
 
   function startSlices() {
