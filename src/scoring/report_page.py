@@ -17,7 +17,7 @@ from src.scoring.fact_counts import add_counts
 from src.scoring.generations import Generation
 from src.scoring.page_tables import BAR_WIDTH, difference_rows, score_groups
 from src.scoring.pairing import records_digest
-from src.scoring.report_verdict import verdict_sentence
+from src.scoring.report_verdict import SCORES_BY_NAME, verdict_sentence
 from src.scoring.scores import PERCENT, SCORES, SystemAnswers
 from src.scoring.systems import SYSTEMS, TUNED
 
@@ -63,7 +63,9 @@ def render_report_page(
             groups=score_groups(report),
             comparisons={name: difference_rows(report, name) for name in labels if name != TUNED},
             bar_width=BAR_WIDTH,
+            signatures=report.get("signatures", {}),
             slices=bool(report.get("slices")),
+            paradoxes=list(described_paradoxes(report, labels)),
             style=style,
             script=script,
             style_hash=content_hash(style),
@@ -120,6 +122,18 @@ def verdicts(report: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
         for name in others
     )
     return [sentence_case(sentence) for sentence in sentences]
+
+
+def described_paradoxes(report: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Where the slices contradict the whole, with the names that the page uses.
+
+    Args:
+        report: what data/reports/evaluate.json holds.
+        labels: what the page calls each system.
+    """
+    for found in report.get("paradoxes", []):
+        other = found["difference"].removeprefix(f"{TUNED}_minus_")
+        yield {**found, "label": SCORES_BY_NAME[found["score"]].label, "other": labels[other]}
 
 
 def page_data(

@@ -70,22 +70,24 @@ def full_report(systems: dict[str, SystemAnswers]) -> dict[str, Any]:
     for differences in report["difference"].values():
         for found in differences.values():
             found |= TESTED
-    values = {name: {"value": 20.0, "low": 10.0, "high": 30.0} for name in systems}
-    estimates = {
-        "short": -5.0 if report["difference"]["tuned_minus_base"]["rougeL"]["estimate"] > 0 else 5.0,
-        "long": 0.0,
-    }
+    whole = report["difference"]["tuned_minus_base"]["rougeL"]["estimate"]
+    bounds = {"low": 10.0, "high": 30.0}
     report["slices"] = {
-        "length": {
-            name: {
-                "records": 20,
-                "scores": {"rougeL": values},
-                "difference": {"tuned_minus_base": {"rougeL": {"estimate": estimate, "low": -6.0, "high": 6.0}}},
-            }
-            for name, estimate in estimates.items()
+        "reference length": {
+            "short, up to 9": {
+                "records": 44,
+                "value": {name: {"rougeL": {"estimate": 20.0} | bounds} for name in systems},
+                "difference": {"tuned_minus_base": {"rougeL": {"estimate": -whole} | bounds}},
+            },
+            "long": {  # so few records that there is no interval
+                "records": 2,
+                "value": {"tuned": {"rougeL": {"estimate": 20.0, "low": None, "high": None}}},
+                "difference": {"tuned_minus_base": {"rougeL": {"estimate": whole, "low": None, "high": None}}},
+            },
         }
     }
-    return report
+    paradox = {"score": "facts_wrong", "difference": "tuned_minus_base", "dimension": "topic", "overall": -1.5}
+    return report | {"paradoxes": [paradox | {"slices": {"tea": 1.0, "toys": 2.0}}], "signatures": {"bleu": "tok:13a"}}
 
 
 @pytest.fixture(scope="module")
@@ -321,6 +323,8 @@ def test_a_slice_against_the_whole_is_marked(open_page: OpenPage, address: str) 
     expect(rows.nth(0)).to_contain_text("against the whole")
     expect(rows.nth(0)).to_contain_text("10.0 to 30.0")
     expect(rows.nth(1)).not_to_contain_text("against the whole")
+    assert rows.nth(1).locator(".interval, .range").count() == 0
+    expect(page.locator("#slices .notice")).to_contain_text("tuned model minus base model is -1.50 overall")
 
 
 def test_print_leaves_the_controls_out(open_page: OpenPage, address: str) -> None:
@@ -343,7 +347,8 @@ def test_the_same_answers_give_the_same_bytes(html: str) -> None:
 def test_a_report_without_verdicts_and_slices_has_a_page(open_page: OpenPage, tmp_path: Path) -> None:
     systems = all_systems()
     report = score_report(systems)
-    report.pop("slices", None)
+    for name in ("slices", "paradoxes", "signatures"):
+        report.pop(name, None)
     for differences in report["difference"].values():
         for found in differences.values():
             for name in TESTED:

@@ -16,7 +16,8 @@
 
   const byId = (id) => document.getElementById(id);
   const label = (name) => data.systems[name];
-  const signed = (number, digits) => (number > 0 ? "+" : "") + number.toFixed(digits).replace("-", "−");
+  const unsigned = (number, digits) => number.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
+  const signed = (number, digits) => (number > 0 ? "+" : "") + unsigned(number, digits);
   const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
   /** An element with properties and children; strings become text. */
@@ -58,7 +59,7 @@
   const SVG = "http://www.w3.org/2000/svg";
 
   /** A small bar: an estimate with its interval between the two ends of a scale. */
-  function bar({ value, low, high }, start, end) {
+  function bar({ estimate, low, high }, [start, end]) {
     const place = (number) => (4 + 112 * (number - start) / (end - start || 1)).toFixed(1);
     const drawing = document.createElementNS(SVG, "svg");
     const draw = (tag, attributes) => {
@@ -70,16 +71,15 @@
     draw("line", { class: "track", x1: 0, x2: 120, y1: 6, y2: 6 });
     draw("line", { class: "zero", x1: place(0), x2: place(0), y1: 0, y2: 12 });
     if (low != null) draw("line", { class: "range", x1: place(low), x2: place(high), y1: 6, y2: 6 });
-    draw("line", { class: "estimate", x1: place(value), x2: place(value), y1: 1, y2: 11 });
+    draw("line", { class: "estimate", x1: place(estimate), x2: place(estimate), y1: 1, y2: 11 });
     return drawing;
   }
 
-  /** The cell of a figure: number, bar, interval. */
-  function figureCell(title, found, start, end, digits, withSign) {
-    const show = (number) => withSign ? signed(number, digits) : number.toFixed(digits).replace("-", "−");
+  /** The cell of a figure: number, bar, interval. A slice of few records has no interval. */
+  function figureCell(title, found, scale, show) {
     const cell = element("td", { "data-label": title });
-    if (!found || found.value == null) { cell.append("–"); return cell; }
-    cell.append(element("span", { className: "value" }, show(found.value)), bar(found, start, end));
+    if (!found) { cell.append("–"); return cell; }
+    cell.append(element("span", { className: "value" }, show(found.estimate)), bar(found, scale));
     if (found.low != null) cell.append(element("span", { className: "interval" }, `${show(found.low)} to ${show(found.high)}`));
     return cell;
   }
@@ -88,42 +88,44 @@
 
   /** One dimension's slices in one score, as a table. */
   function sliceTable(dimension, slices, score) {
-    const rows = Object.entries(slices).map(([name, slice]) => {
-      const found = slice.difference?.[differenceName]?.[score];
-      return { name, records: slice.records, values: slice.scores?.[score] ?? {}, difference: found && { ...found, value: found.estimate } };
-    });
-    const numbers = rows.flatMap((row) => Object.values(row.values)).flatMap((one) => one ? [one.value, one.high] : []).filter((one) => one != null);
-    const top = Math.max(...numbers, 0) > 1 && data.scores[score][3] ? 100 : Math.max(...numbers, 0);
-    const furthest = Math.max(...rows.flatMap(({ difference: one }) => one ? [Math.abs(one.low ?? one.value), Math.abs(one.high ?? one.value)] : [0]));
-    const digits = data.scores[score][3] ? 1 : 3;
-    const whole = data.overall[differenceName]?.[score]?.estimate;
+    const percent = data.scores[score][3], digits = percent ? 1 : 3;
+    const rows = Object.entries(slices).map(([name, slice]) => ({
+      name, records: slice.records, difference: slice.difference?.[differenceName]?.[score],
+      values: Object.fromEntries(names.map((system) => [system, slice.value?.[system]?.[score]])),
+    }));
+    const ends = (found) => found.filter(Boolean).flatMap((one) => [one.estimate, one.low ?? 0, one.high ?? 0]).map(Math.abs);
+    const top = percent ? 100 : Math.max(...ends(rows.flatMap((row) => Object.values(row.values))));
+    const furthest = Math.max(...ends(rows.map((row) => row.difference)));
     const shown = names.filter((name) => rows.some((row) => row.values[name]));
-    const head = element("tr", {}, element("th", { scope: "col" }, "slice"), element("th", { scope: "col" }, "records"),
-      ...shown.map((name) => element("th", { scope: "col" }, label(name))),
-      element("th", { scope: "col" }, `${label(data.tuned)} minus ${label(data.base)}`));
+    const whole = data.overall[differenceName]?.[score]?.estimate;
+    const head = ["slice", "records", ...shown.map(label), `${label(data.tuned)} minus ${label(data.base)}`];
     const body = rows.map((row) => {
-      const against = row.difference && whole && row.difference.value * whole < 0;
-      const title = element("th", { scope: "row" }, element("span", { className: "name" }, row.name.replaceAll("_", " ")));
-      if (against) title.append(" ", element("span", { className: "badge worse" }, "against the whole"));
+      const title = element("th", { scope: "row" }, element("span", { className: "name" }, row.name));
+      if (row.difference?.estimate * whole < 0) title.append(" ", element("span", { className: "badge worse" }, "against the whole"));
       return element("tr", {}, title, element("td", { "data-label": "records" }, row.records.toLocaleString("en")),
-        ...shown.map((name) => figureCell(label(name), row.values[name], 0, top, digits)),
-        figureCell("difference", row.difference, -furthest, furthest, digits, true));
+        ...shown.map((name) => figureCell(label(name), row.values[name], [0, top], (number) => unsigned(number, digits))),
+        figureCell("difference", row.difference, [-furthest, furthest], (number) => signed(number, digits)));
     });
-    const title = `By ${dimension.replaceAll("_", " ")}`;
-    const table = element("table", { className: "slices stack" }, element("caption", {}, title), element("thead", {}, head), element("tbody", {}, ...body));
-    return element("div", { className: "scroll", role: "region", "aria-label": title, tabIndex: 0 }, table);
+    const table = element("table", { className: "slices stack" }, element("caption", {}, `By ${dimension}`),
+      element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))), element("tbody", {}, ...body));
+    return element("div", { className: "scroll", role: "region", "aria-label": `By ${dimension}`, tabIndex: 0 }, table);
+  }
+
+  function showSlices() {
+    const [, better, meaning] = data.scores[byId("slice-score").value];
+    const way = better ? ` ${better === "higher" ? "↑ higher" : "↓ lower"} is better` : "";
+    byId("slice-tables").replaceChildren(element("p", { className: "muted" }, meaning, way),
+      ...Object.entries(data.slices).map(([dimension, slices]) => sliceTable(dimension, slices, byId("slice-score").value)));
   }
 
   function startSlices() {
     const choice = byId("slice-score");
     if (!choice) return;
-    const found = new Set(Object.values(data.slices).flatMap((slices) => Object.values(slices)).flatMap((slice) => Object.keys(slice.scores ?? {})));
-    for (const name of Object.keys(data.scores)) if (found.has(name)) choice.append(element("option", { value: name }, data.scores[name][0]));
-    const show = () => byId("slice-tables").replaceChildren(
-      element("p", { className: "muted" }, data.scores[choice.value][2], data.scores[choice.value][1] ? ` ${data.scores[choice.value][1] === "higher" ? "↑ higher" : "↓ lower"} is better` : ""),
-      ...Object.entries(data.slices).map(([dimension, slices]) => sliceTable(dimension, slices, choice.value)));
-    choice.addEventListener("change", show);
-    if (choice.options.length) show();
+    const values = Object.values(data.slices).flatMap((slices) => Object.values(slices)).flatMap((slice) => Object.values(slice.value));
+    const scores = new Set(values.flatMap((value) => Object.keys(value)));
+    for (const name of Object.keys(data.scores)) if (scores.has(name)) choice.append(element("option", { value: name }, data.scores[name][0]));
+    choice.addEventListener("change", showSlices);
+    if (choice.options.length) showSlices();
   }
 
   // ---- marks: words of one text that another lacks, and facts -----------------------------------------------------
