@@ -172,7 +172,8 @@ def number_text(score: Score, number: float | None, signed: bool = False) -> str
     if number is None:
         return NO_VALUE
     digits = 1 if score.unit == PERCENT else 3
-    return f"{round(number, digits) + 0.0:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+    rounded = round(number, digits) + 0.0  # not -0.0
+    return f"{'+' if signed and rounded > 0 else ''}{rounded:.{digits}f}".replace("-", "−")
 
 
 def p_value_text(p_value: float) -> str:

@@ -17,7 +17,7 @@
   const byId = (id) => document.getElementById(id);
   const label = (name) => data.systems[name];
   const unsigned = (number, digits) => number.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
-  const signed = (number, digits) => (number > 0 ? "+" : "") + unsigned(number, digits);
+  const signed = (number, digits) => (Number(number.toFixed(digits)) > 0 ? "+" : "") + unsigned(number, digits);
   const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
   /** An element with properties and children; strings become text. */
