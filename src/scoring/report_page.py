@@ -19,10 +19,10 @@ from src.scoring.page_tables import BAR_WIDTH, difference_rows, score_groups
 from src.scoring.pairing import records_digest
 from src.scoring.report_verdict import SCORES_BY_NAME, verdict_sentence
 from src.scoring.scores import PERCENT, SCORES, SystemAnswers
-from src.scoring.systems import SYSTEMS, TUNED
+from src.scoring.systems import SYSTEMS, TUNED, System
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Template
 
 PAGE = Path(__file__).parent / "page"
 BASE = "base"  # what tuning has to beat: the verdict on top is against it
@@ -35,7 +35,10 @@ UNSAFE = re.compile("[<>&\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\u
 
 
 def render_report_page(
-    report: Mapping[str, Any], systems: Mapping[str, SystemAnswers], records: Sequence[Generation]
+    report: Mapping[str, Any],
+    systems: Mapping[str, SystemAnswers],
+    records: Sequence[Generation],
+    compared: Sequence[System] = SYSTEMS,
 ) -> str:
     """The page.
 
@@ -43,40 +46,38 @@ def render_report_page(
         report: what data/reports/evaluate.json holds.
         systems: the answers of each by its name, in the order of the report, the tuned model among them.
         records: the rows of any model, which have the titles.
+        compared: rows that tell what the systems are called; one without a row goes by its name.
 
     Returns:
         HTML that is the same for the same scores and answers.
     """
-    labels = system_labels(systems)
+    known = {system.name: system.label for system in compared} | {TUNED: "tuned model"}
+    labels = {name: known.get(name, name) for name in systems}
     style, script = (read_part(name) for name in ("report.css", "report.js"))
-    return (
-        page_templates()
-        .get_template("report.html.jinja")
-        .render(
-            labels=labels,
-            tuned=TUNED,
-            base=BASE,
-            records=len(records),
-            shown=min(len(records), MOST_RECORDS),
-            digest=records_digest(records),
-            verdicts=verdicts(report, labels),
-            groups=score_groups(report),
-            comparisons={name: difference_rows(report, name) for name in labels if name != TUNED},
-            bar_width=BAR_WIDTH,
-            signatures=report.get("signatures", {}),
-            slices=bool(report.get("slices")),
-            paradoxes=list(described_paradoxes(report, labels)),
-            style=style,
-            script=script,
-            style_hash=content_hash(style),
-            script_hash=content_hash(script),
-            data=embedded_json(page_data(report, systems, records)),
-        )
+    return page_template().render(
+        labels=labels,
+        tuned=TUNED,
+        base=BASE,
+        records=len(records),
+        shown=min(len(records), MOST_RECORDS),
+        digest=records_digest(records),
+        verdicts=verdicts(report, labels),
+        groups=score_groups(report),
+        comparisons={name: difference_rows(report, name) for name in labels if name != TUNED},
+        bar_width=BAR_WIDTH,
+        signatures=report.get("signatures", {}),
+        slices=bool(report.get("slices")),
+        paradoxes=list(described_paradoxes(report, labels)),
+        style=style,
+        script=script,
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
+        data=embedded_json(page_data(report, systems, records, labels)),
     )
 
 
-def page_templates() -> "Environment":
-    """What reads the template, and escapes all that it fills in."""
+def page_template() -> "Template":
+    """The page's template, which escapes all that is filled in."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(PAGE)
@@ -84,7 +85,7 @@ def page_templates() -> "Environment":
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     templates.filters["sentence"] = sentence_case
-    return templates
+    return templates.get_template("report.html.jinja")
 
 
 def sentence_case(text: str) -> str:
@@ -103,12 +104,6 @@ def content_hash(text: str) -> str:
     return base64.b64encode(sha256(text.encode()).digest()).decode()
 
 
-def system_labels(systems: Mapping[str, SystemAnswers]) -> dict[str, str]:
-    """What the page calls each system, by its name."""
-    known = {system.name: system.label for system in SYSTEMS} | {TUNED: "tuned model"}
-    return {name: known.get(name, name) for name in systems}
-
-
 def verdicts(report: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
     """The tuned model against each other system in a sentence, the base model first.
 
@@ -116,10 +111,10 @@ def verdicts(report: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
         report: what data/reports/evaluate.json holds.
         labels: what the page calls each system.
     """
+    called = {name: name if label == name else f"the {label}" for name, label in labels.items()}
     others = sorted((name for name in labels if name != TUNED), key=lambda name: name != BASE)
     sentences = (
-        verdict_sentence(report["difference"][f"{TUNED}_minus_{name}"], f"the {labels[TUNED]}", f"the {labels[name]}")
-        for name in others
+        verdict_sentence(report["difference"][f"{TUNED}_minus_{name}"], called[TUNED], called[name]) for name in others
     )
     return [sentence_case(sentence) for sentence in sentences]
 
@@ -137,7 +132,10 @@ def described_paradoxes(report: Mapping[str, Any], labels: Mapping[str, str]) ->
 
 
 def page_data(
-    report: Mapping[str, Any], systems: Mapping[str, SystemAnswers], records: Sequence[Generation]
+    report: Mapping[str, Any],
+    systems: Mapping[str, SystemAnswers],
+    records: Sequence[Generation],
+    labels: Mapping[str, str],
 ) -> dict[str, Any]:
     """What the page's script shows.
 
@@ -145,11 +143,12 @@ def page_data(
         report: what data/reports/evaluate.json holds.
         systems: the answers of each by its name.
         records: the rows of any model.
+        labels: what the page calls each system.
     """
     return {
         "tuned": TUNED,
         "base": BASE if BASE in systems else next(name for name in systems if name != TUNED),
-        "systems": system_labels(systems),
+        "systems": labels,
         "record_scores": list(RECORD_SCORES.values()),
         "scores": {
             score.name: [score.label, score.better, score.meaning, score.unit == PERCENT]

@@ -31,7 +31,7 @@ def difference_outcome(score: Score, difference: Mapping[str, Any]) -> Outcome |
 
 
 def verdict_sentence(differences: Mapping[str, Mapping[str, Any]], first: str, second: str) -> str:
-    """One comparison in words, such as "The tuned model beats the base model in all 7 scores tested."
+    """One comparison in words, such as "the tuned model beats the base model beyond chance in all 7 scores tested."
 
     Args:
         differences: first minus second system by score, of reports/evaluate.json.
@@ -56,17 +56,17 @@ def decided_clauses(counts: Mapping[Outcome, int], first: str, second: str) -> l
     """
     tested = sum(counts.values())
     wordings: dict[Outcome, str] = {
-        "better": f"beats {second} in",
-        "worse": f"is worse than {second} in",
-        "different": f"differs from {second} in",
+        "better": f"beats {second}",
+        "worse": f"is worse than {second}",
+        "different": f"differs from {second}",
     }
     found = [(wording, counts[outcome]) for outcome, wording in wordings.items() if counts.get(outcome)]
     if not found:
         return [f"no score of the {tested} tested tells {first} from {second}"]
     (wording, number), *others = found
     share = f"all {tested}" if number == tested > 1 else f"{number} of {tested}"
-    clauses = [f"{first} {wording} {share} scores tested"]
-    return clauses + [f"{other.replace(second, 'it')} {number}" for other, number in others]
+    clauses = [f"{first} {wording} beyond chance in {share} scores tested"]
+    return clauses + [f"{other.replace(second, 'it')} in {number}" for other, number in others]
 
 
 def undecided_clauses(counts: Mapping[Outcome, int]) -> list[str]:

@@ -14,6 +14,7 @@ from src.scoring.generations import Generation
 from src.scoring.report import score_report
 from src.scoring.report_page import embedded_json, render_report_page, sentence_case
 from src.scoring.scores import SystemAnswers
+from src.scoring.systems import System
 from src.scoring.title_facts import CapitalUse, TitleFacts
 from tests.browser import LOWEST_CONTRAST, OpenPage
 from tests.scoring.rows import generation
@@ -357,6 +358,14 @@ def test_a_report_without_verdicts_and_slices_has_a_page(open_page: OpenPage, tm
     page, *_ = open_page((tmp_path / "page.html").as_uri())
     expect(page.locator("h1")).to_have_text("No difference between the tuned model and the base model was tested.")
     assert page.locator("#slices").count() == 0
+
+
+def test_systems_are_called_by_their_labels_or_their_names() -> None:
+    systems = all_systems()
+    report = full_report(systems)
+    html = render_report_page(report, systems, rows(TUNED), [System("<b>other</b>", "exported GGUF")])
+    assert "The tuned model beats base beyond chance in" in html
+    assert "the exported GGUF beyond chance" in html and "exported GGUF <code>&lt;b&gt;other&lt;/b&gt;</code>" in html
 
 
 def test_no_more_records_are_on_the_page_than_it_can_bear(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,17 +31,22 @@ def test_an_outcome_is_the_verdict_and_its_direction(score: str, difference: dic
 @pytest.mark.parametrize(
     ("bleu", "chrf", "ratio", "expected"),
     [
-        (BETTER, BETTER, None, "this beats that in all 2 scores tested."),
-        (WORSE, WORSE, None, "this is worse than that in all 2 scores tested."),
-        (BETTER, None, None, "this beats that in 1 of 1 scores tested."),
-        (BETTER, WORSE, None, "this beats that in 1 of 2 scores tested, is worse than it in 1."),
+        (BETTER, BETTER, None, "this beats that beyond chance in all 2 scores tested."),
+        (WORSE, WORSE, None, "this is worse than that beyond chance in all 2 scores tested."),
+        (BETTER, None, None, "this beats that beyond chance in 1 of 1 scores tested."),
+        (BETTER, WORSE, None, "this beats that beyond chance in 1 of 2 scores tested, is worse than it in 1."),
         (
             BETTER,
             WORSE,
             BETTER,
-            "this beats that in 1 of 3 scores tested, is worse than it in 1, differs from it in 1.",
+            "this beats that beyond chance in 1 of 3 scores tested, is worse than it in 1, differs from it in 1.",
         ),
-        (BETTER, CHANCE, None, "this beats that in 1 of 2 scores tested; in 1 the difference is too small to matter."),
+        (
+            BETTER,
+            CHANCE,
+            None,
+            "this beats that beyond chance in 1 of 2 scores tested; in 1 the difference is too small to matter.",
+        ),
         (
             CHANCE,
             TOO_FEW,

@@ -106,9 +106,10 @@
         ...shown.map((name) => figureCell(label(name), row.values[name], [0, top], (number) => unsigned(number, digits))),
         figureCell("difference", row.difference, [-furthest, furthest], (number) => signed(number, digits)));
     });
-    const table = element("table", { className: "slices stack" }, element("caption", {}, `By ${dimension}`),
+    const table = element("table", { className: "slices stack" },
       element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))), element("tbody", {}, ...body));
-    return element("div", { className: "scroll", role: "region", "aria-label": `By ${dimension}`, tabIndex: 0 }, table);
+    return element("div", { className: "scroll", role: "region", "aria-label": `By ${dimension}`, tabIndex: 0 },
+      element("h3", {}, `By ${dimension}`), table);
   }
 
   function showSlices() {
