@@ -37,6 +37,7 @@ FOUND_BY_PATH = {
     "src/models/backends/__init__.py": "src/models/backends",
     "src/prompts/rendering.py": "src/prompts/templates",
     "src/scoring/overlap.py": "src/scoring/metrics",
+    "src/scoring/report_page.py": "src/scoring/page",
 }
 
 

@@ -25,8 +25,9 @@ SHOWN, ANSWER_LINES = 3, 2  # titles, and lines of each answer
 WIDEST = 140  # columns; in longer lines one loses one's place
 INDENT, GAP = "  ", " | "  # in front of two answers, and between them
 NEXT = (
-    'Next: make ask TITLE="Tumblewright Bamboo Desk Lamp, Olive, 45 cm high" asks the model; models/MODEL_CARD.md has '
-    "its scores, plots/evaluate/examples.tsv more answers; dvc plots show draws the curves."
+    'Next: make ask TITLE="Tumblewright Bamboo Desk Lamp, Olive, 45 cm high" asks the model; '
+    "plots/evaluate/report.html shows its scores and all answers in a browser, models/MODEL_CARD.md sums it up; "
+    "dvc plots show draws the curves."
 )
 
 

@@ -17,6 +17,7 @@ from hypothesis import settings
 from src import numerics, params
 from src.params import TemplateName
 from src.prompts.rendering import prompt_and_completion, prompt_turns
+from tests.browser import browser, open_page  # noqa: F401  # fixtures
 from tests.changes import changes_by_test
 from tests.scratch import Background, ProjectWorker, Reproduction, make_project, reproduce_project, submit_groups
 from tests.tiny_bases import FAMILIES

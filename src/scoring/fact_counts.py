@@ -24,6 +24,13 @@ class FactCounts(NamedTuple):
     wrong: int  # further values in the answer
 
 
+class FoundFacts(NamedTuple):
+    """The facts that one answer states: those of the title, and those that are wrong; in small letters."""
+
+    stated: frozenset[str]
+    wrong: frozenset[str]
+
+
 CountsByAttribute = Mapping[str, FactCounts]
 FactSums = Callable[[Sequence[FactCounts]], RecordSums | None]
 
@@ -33,6 +40,9 @@ class RecordFacts(Protocol):
 
     def count(self, answer: str) -> CountsByAttribute:
         """Counts an answer's facts, by attribute."""
+
+    def find(self, answer: str) -> FoundFacts:
+        """Finds the facts that are counted."""
 
 
 def count_facts(facts: Sequence[RecordFacts], texts: Sequence[str]) -> list[CountsByAttribute]:

@@ -8,10 +8,11 @@ such as a plural or a number in words, is not found.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypedDict
 from unicodedata import normalize
 
-from src.scoring.fact_counts import CountsByAttribute, FactCounts
+from src.scoring.fact_counts import CountsByAttribute, FactCounts, FoundFacts
 
 # Signs that a catalogue's titles and texts set in several ways.
 PLAIN_SIGNS = str.maketrans("’‘‐‑–", "''---")
@@ -100,12 +101,18 @@ class KnownFacts:
 
     def count(self, answer: str) -> CountsByAttribute:
         """Counts an answer's facts; each wrong value once, for the first of the title's attributes that can take it."""
-        found = self.vocabulary.find(answer)
-        wrong = [self.attribute_of(value) for value in found - self.allowed]
+        found = self.find(answer)
+        wrong = [self.attribute_of(value) for value in found.wrong]
         return {
-            attribute: FactCounts(len(values), len(values & found), wrong.count(attribute))
+            attribute: FactCounts(len(values), len(values & found.stated), wrong.count(attribute))
             for attribute, values in self.stated.items()
         }
+
+    def find(self, answer: str) -> FoundFacts:
+        """Finds an answer's facts; a value that no attribute of the title can take is not wrong."""
+        found = self.vocabulary.find(answer)
+        wrong = {value for value in found - self.allowed if self.attribute_of(value)}
+        return FoundFacts(frozenset(found.intersection(chain(*self.stated.values()))), frozenset(wrong))
 
     def attribute_of(self, value: str) -> str | None:
         """The first attribute of the title that can take a value; None where the title states no such attribute."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from src.scoring.fact_counts import CountsByAttribute, FactCounts
+from src.scoring.fact_counts import CountsByAttribute, FactCounts, FoundFacts
 
 NAME_SHARE = 0.9  # of a word's occurrences that have a capital: below 1, since some writers capitalise nothing
 SHORTEST_NAME = 2  # letters: a single capital is an article, a size or an initial
@@ -196,10 +196,22 @@ class TitleFacts:
 
     def count(self, answer: str) -> CountsByAttribute:
         """Counts an answer's numbers and names; a name of the title is stated in small letters too."""
-        tokens = read_tokens(answer)
-        numbers, names = find_numbers(tokens), answer_names(tokens, self.uses)
-        stated, named = self.numbers & numbers, self.names & find_words(tokens)
+        numbers, names = self.find_both(answer)
         return {
-            "number": FactCounts(len(self.numbers), len(stated), len(numbers - self.allowed)),
-            "name": FactCounts(len(self.names), len(named), len(names - self.allowed)),
+            "number": FactCounts(len(self.numbers), len(numbers.stated), len(numbers.wrong)),
+            "name": FactCounts(len(self.names), len(names.stated), len(names.wrong)),
         }
+
+    def find(self, answer: str) -> FoundFacts:
+        """Finds an answer's numbers and names."""
+        numbers, names = self.find_both(answer)
+        return FoundFacts(numbers.stated | names.stated, numbers.wrong | names.wrong)
+
+    def find_both(self, answer: str) -> tuple[FoundFacts, FoundFacts]:
+        """Finds an answer's numbers, and its names."""
+        tokens = read_tokens(answer)
+        numbers, names, words = find_numbers(tokens), answer_names(tokens, self.uses), find_words(tokens)
+        return (
+            FoundFacts(frozenset(self.numbers & numbers), frozenset(numbers - self.allowed)),
+            FoundFacts(frozenset(self.names & words), frozenset(names - self.allowed)),
+        )

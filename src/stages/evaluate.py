@@ -3,8 +3,8 @@
 Reads the models' answers in data/generations, for the baselines data/split/train.parquet, the topics in
 data/split/test.parquet, what is known of the sample's products, and the verdicts of a judge; writes
 data/reports/evaluate.json with all scores, differences and slices, metrics/evaluate.json with those that a reviewer
-decides by, and data/tables/evaluate: scores, differences, slices, and the first answers as they are, so that a reviewer
-can read some. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py, and the slices
+decides by, and data/tables/evaluate: scores, differences, slices, the first answers as they are, so that a reviewer can
+read some, and the page that shows all of it. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py, and the slices
 follow rows of src/scoring/slices.py.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from src.files import read_json, write_json, write_tsv
+from src.files import atomic_file, read_json, write_json, write_tsv
 from src.inference.bertscore import Encoder, bert_scores
 from src.params import Params
 from src.records.parquet import TEXTS, read_batches
@@ -29,6 +29,7 @@ from src.scoring.judgements import read_judgements
 from src.scoring.pairing import check_paired, records_digest
 from src.scoring.preferences import judge_report
 from src.scoring.report import headline_scores, plotted_scores, score_report
+from src.scoring.report_page import render_report_page
 from src.scoring.scores import SCORES, Score, SystemAnswers
 from src.scoring.slices import describe_paradoxes, plotted_slices, record_traits, slice_report
 from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, system_answers
@@ -73,6 +74,8 @@ def main(params: Params) -> Outcome:
     write_tsv(f"{TABLES}/slices.tsv", plotted_slices(scores))
     write_tsv(f"{TABLES}/facts.tsv", fact_rows(counted_facts(systems)))
     write_tsv(f"{TABLES}/examples.tsv", list(example_rows(generations)))
+    with atomic_file(f"{TABLES}/report.html") as partial:
+        partial.write_text(render_report_page(scores, systems, generations[TUNED]), encoding="utf-8", newline="\n")
     told = "; ".join(describe_score(score, scores) for score in SCORES if score.headline)
     verdicts = describe_verdicts(scores) + describe_paradoxes(scores["paradoxes"])
     return Outcome(f"{told}; {verdicts}; {scores['records']:,} records{describe_comparison(digest)}")

@@ -1,4 +1,4 @@
-"""Gathers the tables and reports that the stages leave in data/ into plots and reports, where git keeps them.
+"""Gathers the tables, pages and reports that the stages leave in data/ into plots and reports, where git keeps them.
 
 A stage of its own, as DVC's run cache leaves out a stage with an output that is committed, metrics apart: with its
 plots among them, training would run again for every earlier result.
@@ -16,11 +16,12 @@ REPORTS, COMMITTED_REPORTS = Path("data/reports"), Path("reports")
 
 
 def main(params: Params) -> Outcome:
-    """Copies every table and every report."""
-    tables, reports = sorted(TABLES.glob("*/*.tsv")), sorted(REPORTS.glob("*.json"))
-    copy_files(tables, TABLES, PLOTS)
+    """Copies every table, every page and every report."""
+    tables, pages = (sorted(TABLES.glob(f"*/*.{ending}")) for ending in ("tsv", "html"))
+    reports = sorted(REPORTS.glob("*.json"))
+    copy_files([*tables, *pages], TABLES, PLOTS)
     copy_files(reports, REPORTS, COMMITTED_REPORTS)
-    return Outcome(f"{len(tables)} tables and {len(reports)} reports")
+    return Outcome(f"{len(tables)} tables, {len(pages)} pages and {len(reports)} reports")
 
 
 def copy_files(files: list[Path], source: Path, target: Path) -> None:

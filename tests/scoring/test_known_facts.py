@@ -120,6 +120,7 @@ def test_an_attribute_may_have_several_values() -> None:
     facts = known_facts("Olive and Moss Green", known, VOCABULARY)
     assert facts
     assert facts.count("Olive, Navy Blue or Crème") == {"colour": FactCounts(2, 1, 2)}
+    assert facts.find("Olive, Navy Blue or Crème") == ({"olive"}, {"navy blue", "crème"})
 
 
 def test_the_samples_own_titles_and_contents_state_all_facts_and_nothing_wrong() -> None:

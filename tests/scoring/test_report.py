@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from src.scoring.comparisons import Difference
-from src.scoring.fact_counts import FactCounts
+from src.scoring.fact_counts import FactCounts, FoundFacts
 from src.scoring.generations import Generation
 from src.scoring.report import headline_scores, plotted_scores, round_scores, score_report
 from src.scoring.scores import SCORES, SystemAnswers
+from src.scoring.significance import Verdict
 
 GOLDEN = Path(__file__).parents[1] / "golden/scores.json"
 
@@ -177,6 +178,10 @@ class OneFact:
     def count(self, answer: str) -> dict[str, FactCounts]:
         return {"word": FactCounts(1, int(self.fact in answer.split()), int(answer not in ("", self.fact)))}
 
+    def find(self, answer: str) -> FoundFacts:
+        words = frozenset(answer.split())
+        return FoundFacts(words & {self.fact}, words - {self.fact})
+
 
 def fact_report(answers: list[str], facts: list[OneFact] | None) -> dict[str, Any]:
     references = ["a lamp"] * len(answers)
@@ -229,7 +234,8 @@ def synthetic_report(records: int, kept: tuple[float, float]) -> dict[str, Any]:
 def test_every_difference_has_a_verdict_corrected_for_all_of_the_report() -> None:
     found = synthetic_report(60, kept=(0.2, 0.7))["difference"]
     rows = [row for pair in found.values() for row in pair.values()]
-    assert {row["verdict"] for row in rows} == {"not chance"}
+    assert {found[pair][score]["verdict"] for pair in found for score in ("bleu", "chrf", "rougeL")} == {"not chance"}
+    assert {row["verdict"] for row in rows} <= set(Verdict)
     smallest = min(row["p_value"] for row in rows)
     assert min(row["corrected_p_value"] for row in rows) == pytest.approx(len(rows) * smallest, abs=1e-5)
     gain = found["tuned_minus_base"]["rougeL"]

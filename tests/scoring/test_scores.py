@@ -1,6 +1,7 @@
 """The tables of scores and systems, and the static plot that has to name their rows."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,7 @@ def test_a_new_row_is_a_new_score(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = score_report({TUNED: SystemAnswers(["A LAMP.", "A lamp."], ["A lamp.", "A lamp."], [])})
     assert scores[TUNED]["shouting"] == 0.5
     assert scores["difference"] == {}
+
+
+def test_every_score_tells_what_it_means() -> None:
+    assert [score.name for score in SCORES if not re.fullmatch(r"[A-Z].{20,110}\.", score.meaning)] == []

@@ -91,6 +91,7 @@ def test_an_answer_is_judged_by_title_and_reference() -> None:
         "number": FactCounts(2, 1, 1),
         "name": FactCounts(1, 0, 2),  # what begins a sentence is no name unless the descriptions show it
     }
+    assert facts.find("A snugwhistle pen, 0.5 mm.") == ({"snugwhistle"}, {"0.5"})
 
 
 def test_a_title_without_numbers_and_names_has_no_facts() -> None:

@@ -149,6 +149,14 @@ def test_slices_and_verdicts_are_in_the_report_the_tables_and_the_closing_line(p
     assert verdicts == {"base": "too few records", "nearest": "too few records"}
 
 
+def test_the_page_shows_the_report_and_repeats_byte_by_byte(project: Path) -> None:
+    main(NO_PARAMS)
+    page = Path("data/tables/evaluate/report.html").read_bytes()
+    main(NO_PARAMS)
+    assert Path("data/tables/evaluate/report.html").read_bytes() == page
+    assert b"Brass Desk Lamp" in page and b"2 held-out records" in page
+
+
 def commit(*paths: str) -> None:
     """Commits files of the project."""
     for words in (["init", "-q"], ["add", *paths], ["commit", "-qm", "results"]):
