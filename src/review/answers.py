@@ -62,9 +62,19 @@ class Answers:
 
     @cached_property
     def contents(self) -> dict[str, bytes]:
-        """The files that can be had, by the systems' names."""
-        found = {name: self.results.revision.read_tracked(path) for name, path in self.paths.items()}
-        return {name: content for name, content in found.items() if content is not None}
+        """The files that can be had as dvc.lock has them, by the systems' names; another branch's may lie there."""
+        read = self.results.revision.read_tracked
+        found = {name: content for name, path in self.paths.items() if (content := read(path)) is not None}
+        return {name: content for name, content in found.items() if self.is_locked(name, content)}
+
+    def is_locked(self, system: str, content: bytes) -> bool:
+        """Whether a file is the one of dvc.lock, where that tells it.
+
+        Args:
+            system: whose answers are in it.
+            content: the file's.
+        """
+        return self.results.output_hash(self.paths[system]) in (None, md5(content).hexdigest())
 
     @cached_property
     def training_texts(self) -> Sequence[str]:
@@ -89,11 +99,6 @@ class Answers:
             return None
         lines = enumerate(content.split(b"\n"), start=1)
         return [parse_row(line, f"{place}:{number}") for number, line in lines if line]
-
-    def replaced(self, system: str) -> bool:
-        """Whether a system's file is not that of dvc.lock, which cannot be had."""
-        locked, content = self.results.output_hash(self.paths.get(system, "")), self.contents.get(system)
-        return bool(locked and content is not None and md5(content).hexdigest() != locked)
 
 
 def parse_row(line: bytes, place: str) -> Generation:

@@ -96,15 +96,14 @@ def join_codes(texts: Sequence[str], limits: Limits) -> str:
 
 
 def score_cells(line: ScoreLine) -> str:
-    """A score's row of the table: values, difference, interval, p-value, what could be seen, verdict."""
+    """A score's row of the table: verdict, values, difference, interval, p-value, and what could be seen."""
     score, found = line.score, line.difference
-    cells = [score.label, value(line.old, score), value(line.new, score), signed(line.change, score)]
+    values = [value(line.old, score), value(line.new, score), signed(line.change, score)]
     if found is None:
-        return table_row([*cells, "–", "–", "–", "no interval"])
+        return table_row([score.label, "no interval", *values, "–", "–", "–"])
     interval = f"{signed(found.interval.low, score)} to {signed(found.interval.high, score)}"
-    return table_row(
-        [*cells, interval, p_value(found.corrected_p_value), value(found.detectable, score), verdict_words(line, found)]
-    )
+    tested = [interval, p_value(found.corrected_p_value), value(found.detectable, score)]
+    return table_row([score.label, verdict_words(line, found), *values, *tested])
 
 
 def verdict_words(line: ScoreLine, difference: Difference) -> str:

@@ -210,14 +210,11 @@ def find_verdict(old: Answers, new: Answers, tuned: SystemReview) -> Verdict:
             return Verdict(Kind.UNKNOWN, describe_stale(causes, side.results.name))
     if tuned.identical:
         return Verdict(Kind.SAME, "the tuned model gives the same answers")
-    for side in (old, new):
-        if side.replaced(TUNED):
-            return Verdict(Kind.UNKNOWN, f"{side.paths[TUNED]} is not the file that dvc.lock has; run `dvc repro`")
     if tuned.records is None:
         return Verdict(
             Kind.UNKNOWN,
-            f"the answers of {' and '.join(tuned.missing)} cannot be had, so no difference has an interval; "
-            "`dvc pull data/generations` fetches them where a remote has them",
+            f"the answers of {' and '.join(tuned.missing)} cannot be had as dvc.lock has them, so no difference has an "
+            "interval; `dvc pull data/generations` fetches them where a remote has them",
         )
     if not tuned.records.new:
         return Verdict(Kind.UNKNOWN, "the two revisions have no scored record in common")

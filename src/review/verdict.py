@@ -82,12 +82,14 @@ def undecided_reason(tested: Sequence[ScoreLine], on_records: str) -> str:
 
 
 def name_scores(lines: Sequence[ScoreLine]) -> str:
-    """Some scores with their old and new values, those that moved most, by what matters, first.
+    """Some scores with their old and new values, those to decide by first, then by how far they moved.
 
     Args:
         lines: with differences.
     """
-    ordered = sorted(lines, key=lambda line: -abs(line.change or 0) / (line.score.matters or 1))
+    ordered = sorted(
+        lines, key=lambda line: (not line.score.headline, -abs(line.change or 0) / (line.score.matters or 1))
+    )
     named = [describe_move(line) for line in ordered[:NAMED]]
     more = [f"and {len(lines) - NAMED} more"] if len(lines) > NAMED else []
     return ", ".join(named + more)

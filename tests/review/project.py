@@ -1,4 +1,4 @@
-"""A scratch project for reviews: real DVC, real evaluation, and stand-ins for training and answering that take a moment.
+"""A scratch project for reviews: real DVC, real evaluation, and quick stand-ins for training and answering.
 
 Covers making it, and pull requests in it: branches with a change, whose results are reproduced and committed.
 """
