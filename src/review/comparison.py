@@ -6,9 +6,10 @@ and the answers that changed most. The verdict over all of them is verdict.py's.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from src.review.answers import MissingTextsError
+from src.review.answers import MissingTexts, MissingTextsError
 from src.review.results import Results, flatten
 from src.scoring.comparisons import Difference, compare_pairs
 from src.scoring.scores import SCORES, Score, SystemAnswers
@@ -31,9 +32,7 @@ class ScoreLine(NamedTuple):
 
     @property
     def change(self) -> float | None:
-        """New minus old."""
-        if self.difference:
-            return self.difference.interval.estimate
+        """New minus old, None where one of them is not known."""
         return None if self.old is None or self.new is None else self.new - self.old
 
     @property
@@ -77,7 +76,7 @@ def tested_lines(before: SystemAnswers, after: SystemAnswers, seeds: Mapping[str
         after: the new ones, to the same records.
         seeds: the differences that another seed makes, by score.
     """
-    differences = compare_pairs({"new": (after, before)})["new"]
+    differences = compare_pairs({"new": (with_texts(after), with_texts(before))})["new"]
     lines = (
         ScoreLine(
             score, value_of(score, before), value_of(score, after), differences.get(score.name), seeds.get(score.name)
@@ -85,6 +84,11 @@ def tested_lines(before: SystemAnswers, after: SystemAnswers, seeds: Mapping[str
         for score in SCORES
     )
     return [line for line in lines if line.change is not None]
+
+
+def with_texts(answers: SystemAnswers) -> SystemAnswers:
+    """A system's answers, where the training texts cannot be had beside none: what reads them has no value anyway."""
+    return replace(answers, contents=()) if isinstance(answers.contents, MissingTexts) else answers
 
 
 def value_of(score: Score, answers: SystemAnswers) -> float | None:
@@ -127,24 +131,22 @@ def seed_differences(results: Results) -> dict[str, float]:
     Args:
         results: of the revision whose measurement counts.
     """
-    measured = flatten(results.read_json(NOISE))
-    spreads = {name.split(".")[-2]: value for name, value in measured.items() if name.endswith(".sd")}
-    runs = next((value for name, value in measured.items() if name.split(".")[-1] == "runs"), None)
-    return {
-        name: seed_difference(float(spread), runs) for name, spread in spreads.items() if number(spread) is not None
-    }
+    noise = results.read_json(NOISE)
+    spreads = {name.split(".")[-2]: value for name, value in flatten(noise).items() if name.endswith(".sd")}
+    known = {name: spread for name, value in spreads.items() if (spread := number(value)) is not None}
+    return {name: seed_difference(spread, len(noise.get("seeds") or [])) for name, spread in known.items()}
 
 
-def seed_difference(spread: float, runs: int | None) -> float:
+def seed_difference(spread: float, seeds: int) -> float:
     """The difference of two runs that chance alone exceeds in one of 20 cases.
 
     Args:
         spread: standard deviation of a score over seeds.
-        runs: how many it was measured on, None where that is not told.
+        seeds: how many it was measured on, 0 where that is not told.
     """
     from scipy.stats import t
 
-    quantile = float(t.ppf(0.975, runs - 1)) if runs and runs > 1 else 1.96
+    quantile = float(t.ppf(0.975, seeds - 1)) if seeds > 1 else 1.96
     return quantile * math.sqrt(2) * spread
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from src.review.results import CURVES, Results
 from src.study import VEGA_LITE
 
-OLD, NEW = "#9aa5b1", "#945dd6"
+OLD, NEW = "#5f6b7a", "#945dd6"
 LABELS = {"training": "training records", "validation": "held-out records"}
 WIDTH, HEIGHT = 400, 260  # with its axis it fills a telephone, where larger ones are scaled and their letters with them
 MOST_POINTS = 400  # a line; more would not be told apart

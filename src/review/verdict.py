@@ -50,8 +50,11 @@ def judge_lines(lines: Sequence[ScoreLine], records: int) -> Verdict:
         lines: its scores, some with intervals.
         records: how many were compared.
     """
-    better, worse = ([line for line in lines if line.direction == way] for way in (1, -1))
     tested = [line for line in lines if line.difference]
+    deciding = [
+        line for line in tested if line.seeds is not None
+    ] or tested  # where seeds were measured, what they move
+    better, worse = ([line for line in deciding if line.direction == way] for way in (1, -1))
     on_records = f"on {records:,} shared records"
     if better and worse:
         return Verdict(Kind.MIXED, f"better in {name_scores(better)}; worse in {name_scores(worse)}; {on_records}")

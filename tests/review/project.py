@@ -20,7 +20,7 @@ stages:
     outs: [data/split, data/reports/sample.json]
   train:
     cmd: {sys.executable} stand_in.py train
-    deps: [data/split, {COMMENTED}]
+    deps: [data/split, {COMMENTED}, src/prompts/templates]
     params: [train, format.template]
     outs: [models/adapter, data/tables/train]
   generate:

@@ -19,6 +19,7 @@ from src.scoring.generations import Generation, write_generations
 
 RECORDS = 80
 USUAL_RATE = 1e-3
+ADAPTER = "models/adapter/adapter.json"
 KINDS = ("lamp", "kettle", "bench", "clock", "mirror")
 MATERIALS = ("oak", "brass", "linen", "glass")
 ODD = "A title with | <script>alert(1)</script> `ticks` @octocat #1"
@@ -53,7 +54,7 @@ def train(params: dict[str, Any]) -> None:
     for name, offset in (("training", 0.0), ("validation", 0.1)):
         points = ({"step": step, "epoch": step / 20, "loss": round(loss(rate, step) + offset, 4)} for step in range(21))
         write_tsv(f"data/tables/train/{name}.tsv", list(points))
-    write_json("models/adapter/adapter.json", {"rate": rate, "template": params["format"]["template"]})
+    write_json(ADAPTER, {"rate": rate, "template": params["format"]["template"]})
 
 
 def loss(rate: float, step: int) -> float:
@@ -61,18 +62,16 @@ def loss(rate: float, step: int) -> float:
     return 1 + 2 * (1 - min(1.0, 300 * rate) / 2) ** (step / 3)
 
 
-def generate(system: str) -> None:
-    """Writes a system's answers."""
-    model = json.loads(Path("models/adapter/adapter.json").read_text()) if system == "tuned" else {}
-    kept, wrong, nats = quality(model)
+def generate(system: str, params: dict[str, Any]) -> None:
+    """Writes a system's answers; the base understands the alpaca template a little better."""
+    base = (0.3 if params["format"]["template"] == "chat" else 0.4, 0.5, 2.0)
+    kept, wrong, nats = base if system == "base" else quality(json.loads(Path(ADAPTER).read_text()))
     rows = pl.read_parquet("data/split/test.parquet").iter_rows(named=True)
     write_generations(f"data/generations/{system}.jsonl", (answer(row, kept, wrong, nats) for row in rows))
 
 
 def quality(model: dict[str, Any]) -> tuple[float, float, float]:
     """The shares of words that are kept and of figures that are made up, and the loss in nats a token."""
-    if not model:
-        return 0.3, 0.5, 2.0
     if model["template"] == "alpaca":
         return 0.97, 0.0, 1.3
     return (0.85, 0.1, 1.1) if model["rate"] >= USUAL_RATE else (0.6, 0.4, 1.4)
@@ -108,4 +107,4 @@ def answer(row: dict[str, str], kept: float, wrong: float, nats: float) -> Gener
 if __name__ == "__main__":
     stage, *rest = sys.argv[1:]
     parameters = YAML(typ="safe").load(Path("params.yaml"))
-    {"split": split, "train": lambda: train(parameters), "generate": lambda: generate(*rest)}[stage]()
+    {"split": split, "train": lambda: train(parameters), "generate": lambda: generate(*rest, parameters)}[stage]()

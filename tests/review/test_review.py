@@ -110,6 +110,8 @@ def test_what_was_changed_is_told(project: Path, tmp_path: Path) -> None:
     assert "| `train` | `train.lr` | `data/tables/train`, `models/adapter` |" in slower
     assert f"{RECORDS} records are in both revisions, of {RECORDS} old and {RECORDS} new ones." in slower
     assert "`base`" not in slower  # it answers as before
+    _, template = run(tmp_path / "template", "main", "template")
+    assert "### `base`" in template
     _, comment = run(tmp_path / "comment", "main", "comment")
     assert "| `src/training/rounds.py` | comments or layout | `train` |" in comment
     assert "| `train` | `src/training/rounds.py` | none: the same bytes |" in comment
@@ -129,6 +131,15 @@ def test_loss_curves_are_drawn_old_over_new(project: Path, tmp_path: Path) -> No
     _, away = run(tmp_path / "away", "main", "slower", "--run-url", "https://ci.example/1")
     assert "[files of this run](https://ci.example/1)" in away
     assert "](loss.svg)" not in away
+
+
+@pytest.mark.parametrize("file", ["src/prompts/templates/alpaca.jinja", "src/training/rounds.py"])
+def test_code_that_changed_after_the_run_leaves_nothing_to_tell(copy: Path, tmp_path: Path, file: str) -> None:
+    (copy / file).write_text((copy / file).read_text() + "\nnew = 1\n")
+    status, text = run(tmp_path, "main")
+    assert status == 5
+    assert f"were made before {file if file.endswith('.py') else 'src/prompts/templates'} changed" in text
+    assert f"| `{file}` | changed | `train` |" in text
 
 
 def test_a_branch_is_judged_by_its_lock_before_dvc_checkout(copy: Path, tmp_path: Path) -> None:
@@ -166,7 +177,9 @@ def test_an_experiment_is_reviewed_by_its_name(copy: Path, tmp_path: Path) -> No
 def test_a_difference_within_the_seeds_noise_decides_nothing(copy: Path, tmp_path: Path) -> None:
     (copy / NOISE).parent.mkdir()
     scores = ("facts_stated", "facts_wrong", "bleu", "chrf", "rougeL", "chrf_sentence", "answer_loss")
-    (copy / NOISE).write_text(json.dumps({score: {"mean": 1.0, "sd": 100.0} for score in scores}))
+    (copy / NOISE).write_text(
+        json.dumps({"seeds": [1, 2, 3], "metrics": {score: {"mean": 1.0, "sd": 100.0} for score in scores}})
+    )
     call(copy, "git", "switch", "-q", "slower")
     status, text = run(tmp_path, "main")
     assert status == 5
@@ -253,7 +266,7 @@ def test_it_is_always_short_enough_for_a_comment(project: Path) -> None:
     tuned = dataclasses.replace(review.tuned, answers=[answer] * 40)
     params = [change._replace(new="`|" * 9000) for change in review.params * 9000]
     for large, told in (
-        (dataclasses.replace(review, tuned=tuned), "40 answers changed. They are left out"),
+        (dataclasses.replace(review, tuned=tuned), "40 answers changed. These are the 3 that gained or lost most"),
         (dataclasses.replace(review, params=params), "more are left out for length"),
         (dataclasses.replace(review, tuned=tuned, params=params), "more are left out for length"),
     ):
