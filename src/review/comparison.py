@@ -68,7 +68,7 @@ class ChangedAnswer(NamedTuple):
     """In the record's own score."""
 
 
-def tested_lines(before: SystemAnswers, after: SystemAnswers, seeds: Mapping[str, float]) -> list[ScoreLine]:
+def score_lines(before: SystemAnswers, after: SystemAnswers, seeds: Mapping[str, float]) -> list[ScoreLine]:
     """One system's scores on the records that both revisions share, each difference tested.
 
     Args:

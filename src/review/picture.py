@@ -73,7 +73,7 @@ def curves_specification(rows: list[dict[str, Any]], names: tuple[str, str]) -> 
     """
     legend = {"orient": "bottom", "direction": "vertical", "title": None, "labelLimit": 300, "symbolStrokeWidth": 2}
     colour = {"domain": list(names), "range": [OLD, NEW]}
-    dashes = {"domain": list(LABELS.values()), "range": [[2, 3], [1, 0]]}
+    dashes, faint = ({"domain": list(LABELS.values()), "range": range_} for range_ in ([[2, 3], [1, 0]], [0.6, 1]))
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "white",
@@ -93,6 +93,7 @@ def curves_specification(rows: list[dict[str, Any]], names: tuple[str, str]) -> 
             },
             "color": {"field": "revision", "type": "nominal", "scale": colour, "legend": legend},
             "strokeDash": {"field": "split", "type": "nominal", "scale": dashes, "legend": legend},
+            "opacity": {"field": "split", "type": "nominal", "scale": faint, "legend": None},
         },
         "config": {
             "font": "Liberation Sans, Arial, sans-serif",  # the first one is part of vl-convert

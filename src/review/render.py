@@ -64,7 +64,7 @@ def render_within(review: Review, limits: Limits, picture: str | None, run_url: 
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    house = Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -72,13 +72,13 @@ def render_within(review: Review, limits: Limits, picture: str | None, run_url: 
         keep_trailing_newline=True,
         autoescape=False,  # Markdown: every text goes through one of these filters instead
     )
-    house.filters |= {
+    environment.filters |= {
         "code": lambda text: code_span(str(text), limits.value_chars),
         "codes": lambda texts: join_codes(texts, limits),
         "lines": lambda text: code_lines(text, limits.answer_chars),
     }
     words = {"verdict": WORDS[review.verdict.kind], "score_cells": score_cells, "loss_cells": loss_cells}
-    text = house.get_template(TEMPLATE).render(
+    text = environment.get_template(TEMPLATE).render(
         review=review, limits=limits, picture=picture, run_url=run_url, full=LIMITS[0], **words
     )
     return BLANK_LINES.sub("\n\n", text)

@@ -21,11 +21,12 @@ from src.review.comparison import (
     ScoreLine,
     changed_answers,
     committed_lines,
+    score_lines,
     seed_differences,
-    tested_lines,
 )
 from src.review.results import Results, flatten
 from src.review.revisions import Revision
+from src.review.safe_text import code_span
 from src.review.staleness import describe_stale, stale_causes
 from src.review.verdict import Kind, Verdict, judge_lines
 
@@ -156,7 +157,7 @@ def review_system(name: str, old: Answers, new: Answers) -> SystemReview:
         return SystemReview(name, records=shared, identical=shared.identical)
     pair = judged_answers(shared, old, new)
     seeds = {} if same_adapter(old.results, new.results) else seed_differences(new.results)
-    return SystemReview(name, tested_lines(*pair, seeds), shared, answers=changed_answers(*pair))
+    return SystemReview(name, score_lines(*pair, seeds), shared, answers=changed_answers(*pair))
 
 
 def same_file(name: str, old: Answers, new: Answers) -> bool:
@@ -211,14 +212,23 @@ def find_verdict(old: Answers, new: Answers, tuned: SystemReview) -> Verdict:
     if tuned.identical:
         return Verdict(Kind.SAME, "the tuned model gives the same answers")
     if tuned.records is None:
-        return Verdict(
-            Kind.UNKNOWN,
-            f"the answers of {' and '.join(tuned.missing)} cannot be had as dvc.lock has them, so no difference has an "
-            "interval; `dvc pull data/generations` fetches them where a remote has them",
-        )
+        return Verdict(Kind.UNKNOWN, missing_reason(tuned.missing))
     if not tuned.records.new:
         return Verdict(Kind.UNKNOWN, "the two revisions have no scored record in common")
     return judge_lines(tuned.lines, len(tuned.records.new))
+
+
+def missing_reason(names: list[str]) -> str:
+    """Why scores without answers decide nothing.
+
+    Args:
+        names: of the revisions whose answers cannot be had.
+    """
+    sides = " and ".join(map(code_span, names))
+    return (
+        f"the answers of {sides} cannot be had as dvc.lock has them, so no difference has an interval; "
+        "`dvc pull data/generations` fetches them where a remote has them"
+    )
 
 
 def report_changes(old: Results, new: Results) -> list[Change]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from src.review.changes import covers, hashes, locked_params, named_deps, same_code, value_changes
 from src.review.results import LOCK, Results, Values
+from src.review.safe_text import code_span
 
 GENERATIONS = "data/generations"
 CODE = "src"
@@ -142,6 +143,6 @@ def describe_stale(causes: Mapping[str, list[str]], name: str) -> str:
     stage, (first, *others) = next(iter(causes.items()))
     more = f" and {len(others)} more" if others else ""
     return (
-        f"{name}'s answers were made before {first}{more} changed ({stage} in {LOCK} has another); run `dvc repro` and "
-        "commit what it writes"
+        f"{code_span(name)}'s answers were made before {code_span(first)}{more} changed ({code_span(stage)} in {LOCK} "
+        "has another); run `dvc repro` and commit what it writes"
     )

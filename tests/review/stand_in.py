@@ -107,4 +107,4 @@ def answer(row: dict[str, str], kept: float, wrong: float, nats: float) -> Gener
 if __name__ == "__main__":
     stage, *rest = sys.argv[1:]
     parameters = YAML(typ="safe").load(Path("params.yaml"))
-    {"split": split, "train": lambda: train(parameters), "generate": lambda: generate(*rest, parameters)}[stage]()
+    {"split": split, "train": lambda: train(parameters), "generate": lambda: generate(rest[0], parameters)}[stage]()

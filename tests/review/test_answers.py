@@ -7,7 +7,7 @@ import pytest
 
 from src.errors import UserError
 from src.review.answers import MissingTexts, MissingTextsError, parse_row, share_records
-from src.review.comparison import tested_lines, value_of
+from src.review.comparison import score_lines, value_of
 from src.scoring.scores import SCORES, SystemAnswers
 from tests.scoring.rows import ROW, generation
 
@@ -54,6 +54,6 @@ def test_scores_that_read_texts_which_cannot_be_had_are_left_out() -> None:
         bool(answers.contents)
     copies = next(score for score in SCORES if score.name == "verbatim_copy_rate")
     assert value_of(copies, answers) is None
-    names = {line.score.name for line in tested_lines(answers, answers, {})}
+    names = {line.score.name for line in score_lines(answers, answers, {})}
     assert "verbatim_copy_rate" not in names
     assert {"bleu", "rougeL", "distinct_1"} <= names

@@ -66,7 +66,11 @@ def refusal(*words: str) -> str:
         ),
         ("comment", 0, r"\*\*Nothing changed\*\*: the tuned model gives the same answers\."),
         ("template", 4, r"\*\*Mixed\*\*: better in facts.*; worse in answer loss.*; on 80 shared records\."),
-        ("not-run", 5, r"\*\*Not to be told\*\*: not-run's answers were made before train.lr changed .*`dvc repro`.*"),
+        (
+            "not-run",
+            5,
+            r"\*\*Not to be told\*\*: `not-run`'s answers were made before `train.lr` changed .*`dvc repro`.*",
+        ),
         ("unexplained", 0, r"\*\*Nothing changed\*\*: .*"),
         ("main", 0, r"\*\*Nothing changed\*\*: .*"),
     ],
@@ -138,7 +142,7 @@ def test_code_that_changed_after_the_run_leaves_nothing_to_tell(copy: Path, tmp_
     (copy / file).write_text((copy / file).read_text() + "\nnew = 1\n")
     status, text = run(tmp_path, "main")
     assert status == 5
-    assert f"were made before {file if file.endswith('.py') else 'src/prompts/templates'} changed" in text
+    assert f"were made before `{file if file.endswith('.py') else 'src/prompts/templates'}` changed" in text
     assert f"| `{file}` | changed | `train` |" in text
 
 
@@ -156,7 +160,7 @@ def test_without_answers_it_says_that_no_line_has_an_interval(copy: Path, tmp_pa
     shutil.rmtree(copy / "data/generations")
     status, text = run(tmp_path, "main", "slower")
     assert status == 5
-    assert "the answers of main and slower cannot be had" in text.splitlines()[0]
+    assert "the answers of `main` and `slower` cannot be had" in text.splitlines()[0]
     assert "`dvc pull data/generations`" in text
     assert "As committed: the answers of `main`, `slower` cannot be had, so no line has an interval." in text
     assert re.search(r"\| BLEU \| no interval \| [\d.]+ \| [\d.]+ \| −[\d.]+ \| – \| – \| – \|", text)
@@ -257,6 +261,15 @@ def test_texts_are_shown_as_they_are_and_mention_nobody(project: Path, tmp_path:
     assert "<script>alert(2)</script> ``` @octocat fixes #1 \\| <!-- [x](http://a.example)" in page.code
     assert {"script", "a"}.isdisjoint(page.elements)
     assert not re.search(r"@octocat|#1|alert", page.plain)
+
+
+def test_names_in_the_verdict_mention_nobody_either(copy: Path, tmp_path: Path) -> None:
+    replace(copy, "params.yaml", "train:\n", 'train:\n  "@octocat <b>|`": 1\n')
+    _, text = run(tmp_path, "main")
+    page = Page(MarkdownIt("gfm-like", {"linkify": False}).render(text))
+    assert "train.@octocat <b>|`" in Page(MarkdownIt("gfm-like", {"linkify": False}).render(text.splitlines()[0])).code
+    assert "octocat" not in page.plain
+    assert "b" not in page.elements
 
 
 def test_it_is_always_short_enough_for_a_comment(project: Path) -> None:
