@@ -43,7 +43,7 @@ class SystemReview:
         name: the system's.
         lines: its scores.
         records: how many both revisions share, of how many each has; None where the answers cannot be had.
-        missing: the revisions whose answers cannot be had.
+        missing: the revisions whose answers cannot be had; none for a baseline, whose answers are not kept.
         identical: whether all answers are the same, so that nothing had to be tested.
         answers: those that differ, most changed first.
     """
@@ -149,9 +149,9 @@ def review_system(name: str, old: Answers, new: Answers) -> SystemReview:
         return SystemReview(name, identical=True)
     before, after = old.rows(name), new.rows(name)
     if before is None or after is None:
-        lines = committed_lines(old.results, new.results, name)
-        missing = [side.results.name for side, rows in ((old, before), (new, after)) if rows is None]
-        return SystemReview(name, lines, missing=missing, identical=not moved(lines) and not is_model(name, old, new))
+        lines, model = committed_lines(old.results, new.results, name), is_model(name, old, new)
+        missing = [side.results.name for side, rows in ((old, before), (new, after)) if rows is None and model]
+        return SystemReview(name, lines, missing=missing, identical=not moved(lines) and not model)
     shared = share_records(before, after)
     if shared.identical or not shared.new:
         return SystemReview(name, records=shared, identical=shared.identical)
