@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "inference": {"prompts", "models"},
     "export": {"prompts", "models", "inference", "scoring"},
     "serving": set(),
+    "review": {"scoring"},
     "synthetic": {"records", "prompts", "models"},
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "unsloth", "bitsandbytes", "sklearn", "xllamacpp"}

@@ -4,8 +4,8 @@ Reads the models' answers in data/generations, for the baselines data/split/trai
 data/split/test.parquet, what is known of the sample's products, and the verdicts of a judge; writes
 data/reports/evaluate.json with all scores, differences and slices, metrics/evaluate.json with those that a reviewer
 decides by, and data/tables/evaluate: scores, differences, slices, the first answers as they are, so that a reviewer can
-read some, and the page that shows all of it. The systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py, and the slices
-follow rows of src/scoring/slices.py.
+read some, and the page that shows all of it. The systems are rows of src/scoring/systems.py, the scores rows of
+src/scoring/scores.py, and the slices follow rows of src/scoring/slices.py.
 """
 
 import json

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.scoring.fact_counts import FactCounts
+from src.scoring.fact_counts import FactCounts, FoundFacts
 from src.scoring.intervals import RecordSums, mean_of, ratio_of_sums
 from src.scoring.report import score_report
 from src.scoring.scores import SystemAnswers
@@ -36,6 +36,9 @@ class OneFact:
 
     def count(self, answer: str) -> dict[str, FactCounts]:
         return {"kind": FactCounts(1, int("lamp" in answer), int("bag" in answer))}
+
+    def find(self, answer: str) -> FoundFacts:
+        return FoundFacts(frozenset({"lamp"} & {*answer.split()}), frozenset({"bag"} & {*answer.split()}))
 
 
 def answers_of(answers: list[str]) -> SystemAnswers:
