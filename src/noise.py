@@ -152,10 +152,10 @@ def table_lines(noise: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator
     yield f"{'tuned model':24} {'mean':>9} {'± records':>10} {'sd seeds':>9} {'± seeds':>9} {'range over seeds':>21}"
     for name, spread in noise["metrics"].items():
         half = half_width(report, name)
-        shown = "–" if half is None else f"{half:.3f}"
-        ends = f"{spread['low']:.3f} to {spread['high']:.3f}"
-        numbers = f"{shown:>10} {spread['sd']:9.3f} {NORMAL * spread['sd']:9.3f} {ends:>21}"
-        yield f"{name:24} {spread['mean']:9.3f} {numbers}  {larger_noise(half, spread['sd'])}"
+        shown = "–" if half is None else f"{half:.4f}"
+        ends = f"{spread['low']:.4f} to {spread['high']:.4f}"
+        numbers = f"{shown:>10} {spread['sd']:9.4f} {NORMAL * spread['sd']:9.4f} {ends:>21}"
+        yield f"{name:24} {spread['mean']:9.4f} {numbers}  {larger_noise(half, spread['sd'])}"
     seeds = ", ".join(map(str, noise["seeds"]))
     yield f"Seeds {seeds} of commit {noise['commit']}. ±: half a 95% interval, over other records, over other seeds."
 
@@ -180,7 +180,9 @@ def larger_noise(half: float | None, deviation: float) -> str:
     """
     if half is None:
         return ""
-    return "records are the larger noise" if half >= NORMAL * deviation else "seeds are the larger noise"
+    if half == NORMAL * deviation:
+        return "both are as large"
+    return "records are the larger noise" if half > NORMAL * deviation else "seeds are the larger noise"
 
 
 def staleness(noise: Mapping[str, Any]) -> str:

@@ -70,6 +70,7 @@ def test_the_digest_is_that_of_all_parameters_but_the_seed() -> None:
     [
         (2.0, 1.0, "records are the larger noise"),
         (1.9, 1.0, "seeds are the larger noise"),
+        (0.0, 0.0, "both are as large"),
         (None, 1.0, ""),
     ],
 )
@@ -81,9 +82,9 @@ def test_the_table_sets_both_side_by_side() -> None:
     metrics = spreads([{"rougeL": 60.0, "validation_loss": 0.5}, {"rougeL": 64.0, "validation_loss": 0.7}])
     header, rouge, loss, origin = table_lines({"metrics": metrics, "seeds": [1, 2], "commit": "abc"}, REPORT)
     assert header.split("  ")[0] == "tuned model"
-    words = "rougeL 62.000 10.000 2.828 5.544 60.000 to 64.000 records are the larger noise"
+    words = "rougeL 62.0000 10.0000 2.8284 5.5436 60.0000 to 64.0000 records are the larger noise"
     assert rouge.split() == words.split()
-    assert loss.split() == ["validation_loss", "0.600", "–", "0.141", "0.277", "0.500", "to", "0.700"]
+    assert loss.split() == ["validation_loss", "0.6000", "–", "0.1414", "0.2772", "0.5000", "to", "0.7000"]
     assert origin.startswith("Seeds 1, 2 of commit abc.")
     assert half_width(REPORT, "rougeL") == 10.0
 
