@@ -84,6 +84,7 @@ ODD_VALUES = [
     value("train.launcher", '"touch x; python -m"', "'touch x; python -m', and must be python -m, or accelerate"),
     value("train.launcher", '"python -m\\n touch x; python -m"', "'python -m\\n touch x"),
     value("base.folder", '""', "'', and must be"),
+    value("evaluate.bertscore", '""', "'', and must be"),
 ]
 ODD_FILES = [
     Fault("folder", make_folder(PARAMS), "params.yaml cannot be read (Is a directory)"),
