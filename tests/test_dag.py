@@ -178,7 +178,7 @@ def test_a_run_leaves_nothing_in_git_that_differs_between_identical_runs(reprodu
 def test_a_new_template_reruns_format_and_what_follows_it(outcome: Reproduction) -> None:
     ran = outcome.stages
     assert ran[0] == "format"
-    assert sorted(ran) == sorted(["format", "audit", "generate@base", *AFTER_TRAINING])
+    assert sorted(ran) == sorted(["format", "audit", "generate@base", "generate_endpoints", *AFTER_TRAINING])
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
