@@ -22,3 +22,10 @@ def malformed_generation(place: str, error: ValidationError) -> UserError:
 def no_generations(path: str | Path) -> UserError:
     """The error for a file without a line."""
     return UserError(f"{path} holds no answers, so there is nothing to score: run the generate stage again.")
+
+
+def name_taken(path: Path) -> UserError:
+    """The error for an endpoint, or an exported file, that has the name of another system."""
+    return UserError(
+        f"{path}: {path.stem} is another system's name already: give the endpoint, or the exported file, another one."
+    )

@@ -4,7 +4,7 @@ Covers what reports/evaluate.json holds, how it is rounded, and which of it are 
 score is None where it has no meaning, as the loss of a baseline without a model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.scoring.intervals import estimate_with_interval, paired_difference
@@ -71,13 +71,13 @@ def score_differences(first: SystemAnswers, second: SystemAnswers) -> dict[str, 
     return found
 
 
-def headline_scores(report: Mapping[str, Any]) -> dict[str, RoundedScores]:
+def headline_scores(report: Mapping[str, Any], systems: Sequence[str]) -> dict[str, RoundedScores]:
     """What a reviewer decides by, and metrics/evaluate.json holds: by score the value of each system.
 
     Args:
         report: what `score_report` gives.
+        systems: those that a reviewer decides by.
     """
-    systems = list(report["interval"])
     return {score.name: {name: report[name][score.name] for name in systems} for score in SCORES if score.headline}
 
 

@@ -1,9 +1,10 @@
-"""Scores the base model, the tuned model and the baselines on the same held-out records.
+"""Scores the base model, the tuned model, exported ones, endpoints and the baselines on the same held-out records.
 
-Reads the models' answers in data/generations, for the baselines data/split/train.parquet, and what is known of the
-sample's products; writes data/reports/evaluate.json with all scores, metrics/evaluate.json with those that a reviewer
-decides by, and data/tables/evaluate: scores, and the first answers as they are, so that a reviewer can read some. The
-systems are rows of src/scoring/systems.py, the scores rows of src/scoring/scores.py.
+Reads the models' answers in data/generations and its folders, for the baselines data/split/train.parquet, and what is
+known of the sample's products; writes data/reports/evaluate.json with all scores, metrics/evaluate.json with those that
+a reviewer decides by, and data/tables/evaluate: scores, and the first answers as they are, so that a reviewer can read
+some. The systems are rows of src/scoring/systems.py and the files that it finds, the scores rows of
+src/scoring/scores.py.
 """
 
 import json
@@ -24,35 +25,37 @@ from src.scoring.generations import Generation, read_generations
 from src.scoring.pairing import check_paired, records_digest
 from src.scoring.report import headline_scores, plotted_scores, score_report
 from src.scoring.scores import SCORES, Score, SystemAnswers
-from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, system_answers
+from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, generation_files, system_answers
 from src.stages.runner import Outcome, run_stage
 
 GENERATIONS, TRAIN = Path("data/generations"), Path("data/split/train.parquet")
 FACTS = Path("data/sample/facts.json.gz")  # read whatever data.raw is: see facts_of_records
 METRICS, REPORT, TABLES = "metrics/evaluate.json", "data/reports/evaluate.json", "data/tables/evaluate"
+HEADLINE = [system.name for system in SYSTEMS if system.headline]
 EXAMPLES = 10  # the first records, so that nobody picks them
 TEST_RECORDS = "test_records"  # the metric that tells which records the scores are of
 
 
 def main(params: Params) -> Outcome:
     """Compares all systems; reads no parameter."""
-    models = [system.name for system in SYSTEMS if not system.baseline]
-    generations = {name: read_generations(GENERATIONS / f"{name}.jsonl") for name in models}
+    files = generation_files(GENERATIONS, SYSTEMS)
+    generations = {system.name: read_generations(path) for system, path in files.items()}
     check_paired(generations)
     train = pl.concat(read_batches(TRAIN, TEXTS))
     training = TrainingRecords(train["title"].to_list(), train["content"].to_list())
 
     truth = read_json(FACTS)
     facts = facts_of_records(generations[TUNED], truth, training.contents)
-    systems = system_answers(SYSTEMS, generations, training, facts)
+    compared = [*SYSTEMS, *(system for system in files if system not in SYSTEMS)]
+    systems = system_answers(compared, generations, training, facts)
 
     scores, digest = score_report(systems), records_digest(generations[TUNED])
 
     write_json(REPORT, scores)
-    write_json(METRICS, headline_scores(scores) | {TEST_RECORDS: digest})
+    write_json(METRICS, headline_scores(scores, HEADLINE) | {TEST_RECORDS: digest})
     write_tsv(f"{TABLES}/scores.tsv", plotted_scores(scores))
     write_tsv(f"{TABLES}/facts.tsv", fact_rows(counted_facts(systems)))
-    write_tsv(f"{TABLES}/examples.tsv", list(example_rows(generations)))
+    write_tsv(f"{TABLES}/examples.tsv", list(example_rows(example_models(generations))))
     told = "; ".join(describe_score(score, scores) for score in SCORES if score.headline)
     return Outcome(f"{told}; {scores['records']:,} records{describe_comparison(digest)}")
 
@@ -73,15 +76,20 @@ def committed_test_records() -> str | None:
 
 
 def describe_score(score: Score, scores: Mapping[str, Any]) -> str:
-    """A score of every system in words, such as ROUGE-L base 13.9, tuned 30.0; a dash where it has no meaning.
+    """A score in words, such as ROUGE-L base 13.9, tuned 30.0; a dash where it has no meaning.
 
     Args:
         score: a row of SCORES.
         scores: what data/reports/evaluate.json holds.
     """
-    values = {system.name: scores[system.name][score.name] for system in SYSTEMS}
+    values = {name: scores[name][score.name] for name in HEADLINE}
     shown = (f"{name} {'–' if value is None else f'{value:.1f}'}" for name, value in values.items())
     return f"{score.label} {', '.join(shown)}"
+
+
+def example_models(generations: Mapping[str, Sequence[Generation]]) -> dict[str, Sequence[Generation]]:
+    """The models of the table: those that are found answer much like one of them, or are not the project's."""
+    return {system.name: generations[system.name] for system in SYSTEMS if system.name in generations}
 
 
 def example_rows(generations: Mapping[str, Sequence[Generation]]) -> Iterator[dict[str, Any]]:
@@ -99,9 +107,9 @@ def example_rows(generations: Mapping[str, Sequence[Generation]]) -> Iterator[di
 
 
 def counted_facts(systems: Mapping[str, SystemAnswers]) -> dict[str, list[CountsByAttribute]]:
-    """The facts in every system's answers, and in the references, which show how many of them a true text states."""
+    """The facts in the answers to decide by, and in the references, which show how many of them a true text states."""
     tuned = systems[TUNED]
-    counted = {name: answers.fact_counts for name, answers in systems.items()}
+    counted = {name: systems[name].fact_counts for name in HEADLINE}
     return counted | {REFERENCE: count_facts(tuned.facts or [], tuned.references)}
 
 

@@ -27,6 +27,8 @@ METRICS: dict[str, Any] = {
         "records": 199,
         "base": {score: 10.25 + number for number, score in enumerate(SCORES)},
         "tuned": {score: 30.25 + number for number, score in enumerate(SCORES)},
+        "few_shot": dict.fromkeys(SCORES, 20.25),
+        "title": {score: None if score in ("answer_loss", "perplexity") else 40.25 for score in SCORES},
         "nearest": {score: None if score in ("answer_loss", "perplexity") else 50.25 for score in SCORES},
     },
     "export": {
