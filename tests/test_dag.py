@@ -28,7 +28,7 @@ from tests.scratch import (
 
 # Where a new stage is added: what a new adapter reruns, in DVC's order, and what no evaluation waits for.
 AFTER_TRAINING = ["train", "generate@tuned", "evaluate", "export", "model_card", "gather"]
-NOT_FOR_EVALUATION = {"score_cleaning", "index", "export", "model_card", "gather"}
+NOT_FOR_EVALUATION = {"score_cleaning", "index", "model_card", "gather"}
 
 LARGE = 100_000  # bytes; smaller are the metrics and the run cache's own entries, which DVC leaves writable
 MODEL_WEIGHTS = (

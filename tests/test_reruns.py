@@ -64,7 +64,7 @@ MESSAGES = (
     "src/training/refusals.py",
     "src/models/refusals.py",
 )
-GENERATE = {"generate@base", "generate@tuned"}
+GENERATE = {"generate@base", "generate@tuned", "generate_few_shot", "generate_exports"}
 TEMPLATE = {"format", "audit", "train", "export", "model_card"} | GENERATE
 
 # By the table's first column: the edit, and the stages in its second column.
@@ -78,6 +78,8 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "another ground truth of the sample": (append_comment("data/sample/ground_truth.json.gz"), {"score_cleaning"}),
     "other known facts of the sample": (append_comment("data/sample/facts.json.gz"), {"evaluate"}),
     "another template": (set_value("format.template", "alpaca"), TEMPLATE),
+    "longer answers": (set_value("generate.max_new_tokens", 13), GENERATE | {"export", "model_card"}),
+    "another number of examples": (set_value("generate.few_shot", 3), {"generate_few_shot"}),
     "another learning rate": (set_value("train.lr", 3e-5), {"train"}),
 }
 
