@@ -1,4 +1,4 @@
-"""Measures how fast the generate stage answers on the CPU: prompt by prompt, in batches of several kinds, and refilled.
+"""Measures how fast the generate stage answers on the CPU: prompt by prompt, and in batches of several kinds.
 
 Covers greedy answers of the tuned model to the first run's test prompts, which `dvc repro` makes. Every way has to give
 the answers of the first one.
@@ -6,6 +6,7 @@ the answers of the first one.
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -13,10 +14,10 @@ from unittest.mock import patch
 from src import numerics
 from src.files import read_jsonl
 from src.inference.engine import Answer, Sampling
-from src.inference.transformers_engine import TransformersEngine, generation_config, read_answer
+from src.inference.transformers_engine import TransformersEngine
 from src.prompts.encoding import encode_prompt
 from src.prompts.rendering import Prompt
-from src.prompts.tokenizers import load_tokenizer, stop_token_ids
+from src.prompts.tokenizers import load_tokenizer
 
 BASE, ADAPTER, PROMPTS = Path("models/base"), Path("models/adapter"), Path("data/prompts/test.jsonl")
 RECORDS, BATCH_SIZE, MAX_NEW_TOKENS = 200, 50, 160  # as in params.yaml
@@ -57,10 +58,8 @@ def measure_generation(records: int = RECORDS) -> dict[str, Any]:
     expected, single = timed(lambda: answer_batches(engine, prompts, Batches(1, int)))
     ways = {ONE_BY_ONE: single | {"same_answers": len(expected)}}
     for name, way in batch_ways(engine, prompts, expected).items():
-        answers, seconds = timed(lambda way=way: answer_batches(engine, prompts, way))
+        answers, seconds = timed(partial(answer_batches, engine, prompts, way))
         ways[name] = seconds | {"same_answers": count_same(answers, expected)}
-    answers, seconds = timed(lambda: answer_refilled(engine, prompts))
-    ways["transformers' continuous batching"] = seconds | {"same_answers": count_same(answers, expected)}
     tokens = [len(answer.token_ids) for answer in expected]
     return {"records": len(prompts), "tokens": sum(tokens), "longest": max(tokens), "ways": ways}
 
@@ -99,24 +98,6 @@ def answer_batches(engine: TransformersEngine, prompts: Sequence[Prompt], way: B
             found = engine.answer_batch([(number, prompts[number]) for number in batch], Sampling(MAX_NEW_TOKENS))
             answers |= dict(zip(batch, found, strict=True))
     return [answers[number] for number in range(len(prompts))]
-
-
-def answer_refilled(engine: TransformersEngine, prompts: Sequence[Prompt]) -> list[Answer]:
-    """An answer to each prompt by transformers' continuous batching, which puts a waiting prompt in a finished one's place.
-
-    It does not know peft's models: the adapter is merged, which the other ways would gain little by.
-
-    Args:
-        engine: the model, which is merged for good.
-        prompts: what is asked.
-    """
-    model: Any = engine.model.merge_and_unload()  # type: ignore[operator, union-attr]  # typed as a Tensor
-    config = generation_config(engine.tokenizer, Sampling(MAX_NEW_TOKENS))
-    encoded = [encode_prompt(engine.tokenizer, prompt) for prompt in prompts]
-    found = model.generate_batch(inputs=encoded, generation_config=config, progress_bar=False)
-    stops = stop_token_ids(engine.tokenizer)
-    tokens = {tuple(one.prompt_ids): one.generated_tokens for one in found.values()}
-    return [read_answer(engine.tokenizer, tokens[tuple(prompt)], stops) for prompt in encoded]
 
 
 def timed(answer: Callable[[], list[Answer]]) -> tuple[list[Answer], dict[str, Any]]:
