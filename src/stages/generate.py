@@ -30,13 +30,13 @@ def main(params: Params, variant: str) -> Outcome:
     """
     generate, adapter = params.generate, ADAPTERS[variant]
     records = read_jsonl("data/prompts/test.jsonl")[: generate.records or None]
-    kept = KeptFolder("generate", params, variant)
     seed_everything(0)  # draws have streams of their own, from generate.seed
     # The adapter's folder has the tokenizer with the template that it was trained in.
     tokenizer = load_tokenizer(adapter or BASE, params.format.template)
     model = load_adapted(BASE, adapter, params.train.four_bit)
     engine = TransformersEngine(model, tokenizer, generate.batch_size)
 
+    kept = KeptFolder("generate", params, variant)
     generations = generate_and_measure(
         engine, records, sampling_of(generate), params.train.max_length, kept.answers_of(variant)
     )

@@ -25,9 +25,9 @@ def main(params: Params) -> Outcome:
     generate, found = params.generate, {}
     records = read_jsonl("data/prompts/test.jsonl")[: generate.records or None]
     prompts = [record["prompt"] for record in records]
-    kept = KeptFolder("generate_exports", params)
     # The export stage has made sure that llama.cpp reads all prompts in this tokenizer's tokens.
     tokenizer = load_tokenizer(EXPORT / "adapter", params.format.template)
+    kept = KeptFolder("generate_exports", params)
     with atomic_folder(GENERATIONS) as folder:
         for gguf in sorted(EXPORT.glob("*.gguf")):
             system = gguf.stem.partition("-")[2]  # f16 of shelftalk-f16.gguf

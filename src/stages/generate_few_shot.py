@@ -41,9 +41,9 @@ def main(params: Params) -> Outcome:
         max(lengths), generate.max_new_tokens, read_json(BASE / "config.json")["max_position_embeddings"]
     )
 
-    kept = KeptFolder("generate_few_shot", params)
     seed_everything(0)
     engine = TransformersEngine(load_adapted(BASE, None, params.train.four_bit), tokenizer, generate.batch_size)
+    kept = KeptFolder("generate_few_shot", params)
     # The examples come on top: of each reference as many tokens count as for the base and the tuned model.
     shown = lengths[0] - prompt_lengths(tokenizer, records[:1])[0]
     generations = generate_and_measure(engine, asked, sampling_of(generate), length + shown, kept.answers_of(SYSTEM))

@@ -63,6 +63,17 @@ TABLE = [
         "data/training_plan.json plans 10 steps, and the prompts make 3: run the",
     ),
     ("generate tuned", remove_adapter, "models/adapter is missing: run `dvc repro`, which makes it."),
+    (
+        "generate_few_shot",
+        settings(generate__few_shot="100"),
+        "than the 2048 positions of the base model: lower",
+    ),
+    (
+        "generate_few_shot",
+        settings(train__max_length="16"),
+        "and 0 training records are no longer than train.max",
+    ),
+    ("generate_exports", settings(), "models/export/adapter is missing: run `dvc repro`, which makes it."),
     ("export", remove_adapter, "models/adapter is missing: run `dvc repro`, which makes it."),
     ("evaluate", answer_other_titles, "Line 1 of the generations: uid is '1' for base and '2' for tuned"),
     ("clean", settings(format__question="What?"), "format.question is 'What?' and has to hold {title} once"),
