@@ -14,7 +14,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import data_path_report, gpu_report, serving_report, significance, tiny_training
+from benchmarks import (
+    data_path_report,
+    evaluation,
+    evaluation_generation,
+    gpu_report,
+    serving_report,
+    significance,
+    tiny_training,
+)
 from docs.example import example_table
 from docs.picture import PICTURE, draw_picture, picture_is_current
 from docs.stages import pipeline_diagram, stages_table
@@ -194,6 +202,11 @@ def significance_bench() -> str:
     return significance.render_table(read_json(significance.RESULTS))
 
 
+def generation_bench() -> str:
+    """How fast prompts are answered."""
+    return evaluation_generation.render_generation(read_json(evaluation.RESULTS)["generation"])
+
+
 class Block(NamedTuple):
     """A generated block: its name in the markers, the files that show it, and what writes it."""
 
@@ -212,6 +225,7 @@ BLOCKS = (
     Block("data-bench", (DOCS / "benchmarks.md",), data_bench),
     Block("tiny-bench", (DOCS / "benchmarks.md",), tiny_bench),
     Block("significance-bench", (DOCS / "benchmarks.md",), significance_bench),
+    Block("generation-bench", (DOCS / "benchmarks.md",), generation_bench),
     Block("serving-bench", (DOCS / "benchmarks.md",), serving_bench),
     Block("gpu-bench", (DOCS / "benchmarks.md",), gpu_bench),
 )

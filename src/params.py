@@ -204,6 +204,7 @@ class GenerateParams(Section):
     repetition_penalty: Annotated[float, Field(ge=0.1, le=10)]
     seed: Seed
     batch_size: BatchSize
+    few_shot: Annotated[int, Field(ge=1, le=100)]
 
 
 class EndpointParams(Section):

@@ -20,7 +20,7 @@ ROOMS: dict[str, set[str]] = {
     "scoring": set(),
     "models": {"prompts"},
     "training": {"prompts", "models"},
-    "inference": {"prompts", "models"},
+    "inference": {"prompts", "models", "scoring"},
     "export": {"prompts", "models", "inference", "scoring"},
     "serving": set(),
     "review": {"scoring"},

@@ -27,8 +27,8 @@ from tests.scratch import (
 )
 
 # Where a new stage is added: what a new adapter reruns, in DVC's order, and what no evaluation waits for.
-AFTER_TRAINING = ["train", "generate@tuned", "judge", "evaluate", "export", "model_card", "gather"]
-NOT_FOR_EVALUATION = {"score_cleaning", "index", "export", "model_card", "gather"}
+AFTER_TRAINING = ["train", "generate@tuned", "judge", "export", "generate_exports", "evaluate", "model_card", "gather"]
+NOT_FOR_EVALUATION = {"score_cleaning", "index", "model_card", "gather"}
 
 LARGE = 100_000  # bytes; smaller are the metrics and the run cache's own entries, which DVC leaves writable
 MODEL_WEIGHTS = (
@@ -178,7 +178,8 @@ def test_a_run_leaves_nothing_in_git_that_differs_between_identical_runs(reprodu
 def test_a_new_template_reruns_format_and_what_follows_it(outcome: Reproduction) -> None:
     ran = outcome.stages
     assert ran[0] == "format"
-    assert sorted(ran) == sorted(["format", "audit", "generate@base", "generate_endpoints", *AFTER_TRAINING])
+    again = ["format", "audit", "generate@base", "generate_few_shot", "generate_endpoints"]
+    assert sorted(ran) == sorted([*again, *AFTER_TRAINING])
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

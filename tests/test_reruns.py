@@ -64,7 +64,7 @@ MESSAGES = (
     "src/training/refusals.py",
     "src/models/refusals.py",
 )
-GENERATE = {"generate@base", "generate@tuned"}
+GENERATE = {"generate@base", "generate@tuned", "generate_few_shot", "generate_exports"}
 ENDPOINT = {"name": "other", "address": "http://localhost:8080/v1", "model": "m", "key_variable": ""}
 TEMPLATE = {"format", "audit", "train", "export", "model_card"} | GENERATE
 
@@ -80,6 +80,11 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "other known facts of the sample": (append_comment("data/sample/facts.json.gz"), {"evaluate"}),
     "another encoder for BERTScore": (set_value("evaluate.bertscore", "models/embedded"), {"evaluate"}),
     "another template": (set_value("format.template", "alpaca"), TEMPLATE),
+    "longer answers": (
+        set_value("generate.max_new_tokens", 13),
+        GENERATE | {"generate_endpoints", "export", "model_card"},
+    ),
+    "another number of examples": (set_value("generate.few_shot", 3), {"generate_few_shot"}),
     "another endpoint": (set_value("evaluate.endpoints", [ENDPOINT]), {"generate_endpoints", "judge"}),
     "another judge": (set_value("evaluate.judge", "other"), {"judge"}),
     "another learning rate": (set_value("train.lr", 3e-5), {"train"}),

@@ -66,3 +66,7 @@ class DrawToken(LogitsProcessor):
         drawn = torch.searchsorted(cumulative, points, right=True).clamp(max=scores.shape[-1] - 1)
         self.step += 1
         return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
+
+    def select_rows(self, left: Tensor) -> None:
+        """Leaves the rows that are not finished; `left` has their places, [rows]."""
+        self.points = self.points[left.to(self.points.device)]

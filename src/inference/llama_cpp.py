@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from src.inference import refusals
-from src.inference.batches import progress_batches
+from src.inference.answering import answer_prompts
 from src.inference.engine import Answer, Sampling
 from src.prompts.rendering import Prompt, Turns
 
@@ -50,8 +50,23 @@ class LlamaCppEngine:
         Raises:
             UserError: if llama.cpp does not answer a prompt.
         """
-        single = progress_batches(list(enumerate(prompts)), 1, "Answering by llama.cpp", "prompts")
-        return [read_answer(self.complete(prompt, sampling, number)) for [(number, prompt)] in single]
+        return answer_prompts(self, prompts, sampling, label="Answering by llama.cpp")
+
+    def batches(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Each prompt alone."""
+        return [[number] for number in range(len(prompts))]
+
+    def answer_batch(self, batch: Sequence[tuple[int, Prompt]], sampling: Sampling) -> list[Answer]:
+        """The answers to prompts that come with their numbers.
+
+        Args:
+            batch: the prompts.
+            sampling: how the answers are drawn.
+
+        Raises:
+            UserError: if llama.cpp does not answer a prompt.
+        """
+        return [read_answer(self.complete(prompt, sampling, number)) for number, prompt in batch]
 
     def complete(self, prompt: Prompt, sampling: Sampling, number: int) -> dict[str, Any]:
         """llama.cpp's answer to one prompt, in its server's own form: OpenAI's has no token ids.

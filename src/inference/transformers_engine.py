@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from src.inference.batches import progress_batches
+from src.inference.answering import answer_prompts
 from src.inference.engine import Answer, Sampling
 from src.prompts.encoding import encode_prompt
 from src.prompts.rendering import Prompt
@@ -32,8 +32,13 @@ class TransformersEngine(NamedTuple):
         Raises:
             UserError: if the model's chat template refuses the turns.
         """
-        batches = progress_batches(list(enumerate(prompts)), self.batch_size, "Answering", "prompts")
-        return [answer for batch in batches for answer in self.answer_batch(batch, sampling)]
+        return answer_prompts(self, prompts, sampling)
+
+    def batches(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Prompts of about equal length, which need little padding; the longest first, which need the most memory."""
+        lengths = [len(encode_prompt(self.tokenizer, prompt)) for prompt in prompts]
+        order = sorted(range(len(prompts)), key=lambda number: -lengths[number])
+        return [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
 
     def answer_batch(self, batch: Sequence[tuple[int, Prompt]], sampling: Sampling) -> list[Answer]:
         """Answers to prompts that are answered at once.
@@ -42,6 +47,7 @@ class TransformersEngine(NamedTuple):
             batch: prompts with their numbers, as many as fit the memory.
             sampling: how the answers are drawn.
         """
+        from src.inference.decoding import decode_until_finished, rows_can_leave
         from src.inference.drawing import drawing_processors
 
         numbers, prompts = zip(*batch, strict=True)
@@ -50,7 +56,10 @@ class TransformersEngine(NamedTuple):
         encoded = {"input_ids": [encode_prompt(self.tokenizer, prompt) for prompt in prompts]}
         inputs = self.tokenizer.pad(encoded, padding_side="left", return_tensors="pt").to(self.model.device)
         output = self.model.generate(  # type: ignore[operator]  # typed as a Tensor
-            **inputs, generation_config=config, logits_processor=drawing_processors(sampling, numbers)
+            **inputs,
+            generation_config=config,
+            logits_processor=drawing_processors(sampling, numbers),
+            custom_generate=decode_until_finished if rows_can_leave(self.model) else None,
         )
         generated = output[:, inputs["input_ids"].shape[1] :]
         stops = stop_token_ids(self.tokenizer)

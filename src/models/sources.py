@@ -5,10 +5,10 @@ not load the model.
 """
 
 import shutil
-from hashlib import file_digest
 from pathlib import Path
 
 from src.errors import UserError
+from src.fingerprints import hash_file
 from src.models.licence import README, keep_licence
 from src.models.refusals import changed_model_file
 from src.params import BaseParams
@@ -85,9 +85,3 @@ def find_changed_file(folder: Path) -> Path | None:
         if not (folder / name).is_file() or hash_file(folder / name) != expected:
             return folder / name
     return None
-
-
-def hash_file(path: Path) -> str:
-    """A file's SHA-256."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

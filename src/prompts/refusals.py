@@ -50,3 +50,32 @@ def changing_prompt() -> UserError:
         "The base model's chat template renders a prompt differently once the completion follows, so that training and "
         "generation would see different prompts: set format.template to alpaca or plain."
     )
+
+
+def too_few_examples(count: int, found: int, max_length: int) -> UserError:
+    """Fewer training records fit train.max_length than generate.few_shot asks for.
+
+    Args:
+        count: generate.few_shot.
+        found: how many fit.
+        max_length: train.max_length.
+    """
+    return UserError(
+        f"generate.few_shot is {count}, and {found} training records are no longer than train.max_length "
+        f"({max_length} tokens): lower generate.few_shot, or raise train.max_length."
+    )
+
+
+def too_long_examples(longest: int, max_new_tokens: int, positions: int) -> UserError:
+    """A prompt with examples and its answer are longer than the model takes.
+
+    Args:
+        longest: tokens of the longest prompt.
+        max_new_tokens: generate.max_new_tokens.
+        positions: max_position_embeddings of the base model's config.json.
+    """
+    return UserError(
+        f"The longest prompt with the examples of generate.few_shot has {longest} tokens, and with "
+        f"generate.max_new_tokens ({max_new_tokens}) more than the {positions} positions of the base model: lower "
+        "generate.few_shot or generate.max_new_tokens."
+    )

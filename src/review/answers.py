@@ -177,7 +177,12 @@ def judged_answers(shared: SharedRecords, old: Answers, new: Answers) -> tuple[S
     pairs = ((shared.old, old), (shared.new, new))
     first, second = (
         SystemAnswers(
-            [row.answer for row in rows], [row.reference for row in rows], answers.training_texts, rows, facts
+            [row.answer for row in rows],
+            [row.reference for row in rows],
+            answers.training_texts,
+            rows,
+            facts,
+            [row.title for row in rows],
         )
         for rows, answers in pairs
     )

@@ -73,3 +73,10 @@ def no_votes(path: str | Path) -> UserError:
     return UserError(
         f"{path} holds no vote on these systems' present answers: vote first, by the same command without --report."
     )
+
+
+def name_taken(path: Path) -> UserError:
+    """The error for an endpoint, or an exported file, that has the name of another system."""
+    return UserError(
+        f"{path}: {path.stem} is another system's name already: give the endpoint, or the exported file, another one."
+    )

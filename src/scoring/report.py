@@ -5,7 +5,7 @@ plot of scores. A score is None where it has no meaning, as the loss of a baseli
 differences are corrected as one family: whatever a reviewer picks from it, one false alarm in all of it is rare.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.scoring.comparisons import Difference, compare_pairs
@@ -75,13 +75,13 @@ def difference_row(found: Difference) -> DifferenceRow:
     return {**rounded, "records_needed": found.records_needed, "verdict": str(found.verdict)}
 
 
-def headline_scores(report: Mapping[str, Any]) -> dict[str, RoundedScores]:
+def headline_scores(report: Mapping[str, Any], systems: Sequence[str]) -> dict[str, RoundedScores]:
     """What a reviewer decides by, and metrics/evaluate.json holds: by score the value of each system.
 
     Args:
         report: what `score_report` gives.
+        systems: those that a reviewer decides by.
     """
-    systems = list(report["interval"])
     return {score.name: {name: report[name][score.name] for name in systems} for score in SCORES if score.headline}
 
 

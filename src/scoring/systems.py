@@ -1,17 +1,19 @@
 """The table of compared systems: one row for each, from which evaluate, its report, plots and the model card follow.
 
-To add a system, add its row to SYSTEMS and its name to .dvc/plots/scores.json and facts.json (a test compares). One
-without a baseline is a model: it also needs its key under `generate` in dvc.yaml, and its generations among evaluate's
-deps.
+To add a system, add its row to SYSTEMS; one that reviewers decide by also needs its name in .dvc/plots/facts.json (a
+test compares). One without a baseline is a model: its generations belong among evaluate's deps in dvc.yaml. Exported
+models and endpoints need no row: each file in a folder of FOUND is a system.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from src.scoring.fact_counts import RecordFacts
 from src.scoring.generations import Generation
 from src.scoring.nearest import nearest_titles
+from src.scoring.refusals import name_taken
 from src.scoring.scores import SystemAnswers
 
 
@@ -29,12 +31,14 @@ class System:
     Attributes:
         name: its key in reports/evaluate.json, and of a model the name of its file in data/generations/.
         label: what a table calls it.
-        baseline: answers to held-out titles from the training records; None for a model, which the generate stage asks.
+        baseline: answers to held-out titles from the training records; None for a model, which a stage asks.
+        headline: whether its scores are among DVC's metrics, and in the plot of facts.
     """
 
     name: str
     label: str
     baseline: Callable[[Sequence[str], TrainingRecords], Sequence[str]] | None = None
+    headline: bool = False
 
 
 def nearest_contents(titles: Sequence[str], training: TrainingRecords) -> list[str]:
@@ -47,14 +51,50 @@ def nearest_contents(titles: Sequence[str], training: TrainingRecords) -> list[s
     return [training.contents[position] for position in nearest_titles(titles, training.titles)]
 
 
+def repeat_titles(titles: Sequence[str], training: TrainingRecords) -> list[str]:
+    """Each title itself.
+
+    Args:
+        titles: the held-out ones.
+        training: not used.
+    """
+    return list(titles)
+
+
 BASE = "base"  # what the verdict in words is about
 TUNED = "tuned"  # what all others are compared with
 
 SYSTEMS = (
-    System(BASE, "base model"),
-    System(TUNED, "this model"),
-    System("nearest", "nearest-title copy", nearest_contents),
+    System(BASE, "base model", headline=True),
+    System("few_shot", "base model, few-shot"),
+    System(TUNED, "this model", headline=True),
+    System("nearest", "nearest-title copy", nearest_contents, headline=True),
+    System("title", "title repeated", repeat_titles),
 )
+
+# Folders beside the models' generations, each file in which holds a system's: what its label tells beside its name.
+FOUND = {"exports": "exported GGUF", "endpoints": "endpoint"}
+
+
+def generation_files(folder: Path, systems: Sequence[System] = SYSTEMS) -> dict[System, Path]:
+    """The models that have answered, with the files of their answers: those of the table, then those that are found.
+
+    Args:
+        folder: with a file for each model of the table, and the folders of FOUND, which may be missing.
+        systems: the rows of the table.
+
+    Raises:
+        UserError: if a file that is found has the name of another system.
+    """
+    files = {system: folder / f"{system.name}.jsonl" for system in systems if not system.baseline}
+    names = {system.name for system in systems}
+    for subfolder, kind in FOUND.items():
+        for path in sorted((folder / subfolder).glob("*.jsonl")):
+            if path.stem in names:
+                raise name_taken(path)
+            names.add(path.stem)
+            files[System(path.stem, f"{kind} {path.stem}")] = path
+    return files
 
 
 def system_answers(

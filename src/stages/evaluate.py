@@ -1,11 +1,11 @@
-"""Scores the base model, the tuned model and the baselines on the same held-out records.
+"""Scores the base model, the tuned model, exported ones, endpoints and the baselines on the same held-out records.
 
-Reads the models' answers in data/generations, for the baselines data/split/train.parquet, the topics in
-data/split/test.parquet, what is known of the sample's products, and the verdicts of a judge; writes
+Reads the models' answers in data/generations and its folders, for the baselines data/split/train.parquet, the topics
+in data/split/test.parquet, what is known of the sample's products, and the verdicts of a judge; writes
 data/reports/evaluate.json with all scores, differences and slices, metrics/evaluate.json with those that a reviewer
-decides by, and data/tables/evaluate: scores, differences, slices, the first answers as they are, so that a reviewer can
-read some, and the page that shows all of it. The systems are rows of src/scoring/systems.py, the scores rows of
-src/scoring/scores.py, and the slices follow rows of src/scoring/slices.py.
+decides by, and data/tables/evaluate: scores, differences, slices, the first answers as they are, so that a reviewer
+can read some, and the page that shows all of it. The systems are rows of src/scoring/systems.py and the files that it
+finds, the scores rows of src/scoring/scores.py, and the slices follow rows of src/scoring/slices.py.
 """
 
 import json
@@ -32,7 +32,7 @@ from src.scoring.report import headline_scores, plotted_scores, score_report
 from src.scoring.report_page import render_report_page
 from src.scoring.scores import SCORES, Score, SystemAnswers
 from src.scoring.slices import describe_paradoxes, plotted_slices, record_traits, slice_report
-from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, system_answers
+from src.scoring.systems import SYSTEMS, TUNED, TrainingRecords, generation_files, system_answers
 from src.scoring.verdicts import describe_verdicts, plotted_differences
 from src.stages.runner import Outcome, run_stage
 
@@ -42,21 +42,23 @@ FACTS = Path("data/sample/facts.json.gz")  # read whatever data.raw is: see fact
 JUDGEMENTS = "data/judgements.json"
 METRICS, REPORT, TABLES = "metrics/evaluate.json", "data/reports/evaluate.json", "data/tables/evaluate"
 NO_ENCODER = "models/none"  # evaluate.bertscore, where BERTScore is off
+HEADLINE = [system.name for system in SYSTEMS if system.headline]
 EXAMPLES = 10  # the first records, so that nobody picks them
 TEST_RECORDS = "test_records"  # the metric that tells which records the scores are of
 
 
 def main(params: Params) -> Outcome:
     """Compares all systems."""
-    models = [system.name for system in SYSTEMS if not system.baseline]
-    generations = {name: read_generations(GENERATIONS / f"{name}.jsonl") for name in models}
+    files = generation_files(GENERATIONS, SYSTEMS)
+    generations = {system.name: read_generations(path) for system, path in files.items()}
     check_paired(generations)
     train = pl.concat(read_batches(TRAIN, TEXTS))
     training = TrainingRecords(train["title"].to_list(), train["content"].to_list())
 
     truth = read_json(FACTS)
     facts = facts_of_records(generations[TUNED], truth, training.contents)
-    systems = system_answers(SYSTEMS, generations, training, facts)
+    compared = [*SYSTEMS, *(system for system in files if system not in SYSTEMS)]
+    systems = system_answers(compared, generations, training, facts)
     encoder = Encoder(Path(params.evaluate.bertscore)) if params.evaluate.bertscore != NO_ENCODER else None
     if encoder:
         systems = with_bert_scores(systems, encoder)
@@ -68,14 +70,16 @@ def main(params: Params) -> Outcome:
         scores["signatures"]["bertscore"] = encoder.signature
 
     write_json(REPORT, scores | ({"judge": judge_report(judgements)} if judgements else {}))
-    write_json(METRICS, headline_scores(scores) | {TEST_RECORDS: digest})
+    write_json(METRICS, headline_scores(scores, HEADLINE) | {TEST_RECORDS: digest})
     write_tsv(f"{TABLES}/scores.tsv", plotted_scores(scores))
     write_tsv(f"{TABLES}/differences.tsv", plotted_differences(scores))
     write_tsv(f"{TABLES}/slices.tsv", plotted_slices(scores))
     write_tsv(f"{TABLES}/facts.tsv", fact_rows(counted_facts(systems)))
-    write_tsv(f"{TABLES}/examples.tsv", list(example_rows(generations)))
+    write_tsv(f"{TABLES}/examples.tsv", list(example_rows(example_models(generations))))
     with atomic_file(f"{TABLES}/report.html") as partial:
-        partial.write_text(render_report_page(scores, systems, generations[TUNED]), encoding="utf-8", newline="\n")
+        partial.write_text(
+            render_report_page(scores, systems, generations[TUNED], compared), encoding="utf-8", newline="\n"
+        )
     told = "; ".join(describe_score(score, scores) for score in SCORES if score.headline)
     verdicts = describe_verdicts(scores) + describe_paradoxes(scores["paradoxes"])
     return Outcome(f"{told}; {verdicts}; {scores['records']:,} records{describe_comparison(digest)}")
@@ -115,15 +119,20 @@ def committed_test_records() -> str | None:
 
 
 def describe_score(score: Score, scores: Mapping[str, Any]) -> str:
-    """A score of every system in words, such as ROUGE-L base 13.9, tuned 30.0; a dash where it has no meaning.
+    """A score in words, such as ROUGE-L base 13.9, tuned 30.0; a dash where it has no meaning.
 
     Args:
         score: a row of SCORES.
         scores: what data/reports/evaluate.json holds.
     """
-    values = {system.name: scores[system.name][score.name] for system in SYSTEMS}
+    values = {name: scores[name][score.name] for name in HEADLINE}
     shown = (f"{name} {'–' if value is None else f'{value:.1f}'}" for name, value in values.items())
     return f"{score.label} {', '.join(shown)}"
+
+
+def example_models(generations: Mapping[str, Sequence[Generation]]) -> dict[str, Sequence[Generation]]:
+    """The models of the table: those that are found answer much like one of them, or are not the project's."""
+    return {system.name: generations[system.name] for system in SYSTEMS if system.name in generations}
 
 
 def example_rows(generations: Mapping[str, Sequence[Generation]]) -> Iterator[dict[str, Any]]:
@@ -141,9 +150,9 @@ def example_rows(generations: Mapping[str, Sequence[Generation]]) -> Iterator[di
 
 
 def counted_facts(systems: Mapping[str, SystemAnswers]) -> dict[str, list[CountsByAttribute]]:
-    """The facts in every system's answers, and in the references, which show how many of them a true text states."""
+    """The facts in the answers to decide by, and in the references, which show how many of them a true text states."""
     tuned = systems[TUNED]
-    counted = {name: answers.fact_counts for name, answers in systems.items()}
+    counted = {name: systems[name].fact_counts for name in HEADLINE}
     return counted | {REFERENCE: count_facts(tuned.facts or [], tuned.references)}
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.files import atomic_file, atomic_folder, write_json
-from src.models.sources import CHECKSUMS, hash_file
+from src.fingerprints import hash_file
+from src.models.sources import CHECKSUMS
 from src.numerics import seed_everything
 from src.prompts.encoding import IGNORE_INDEX
 from src.synthetic.pretraining_text import ROW_TOKENS, make_chats, token_rows, tokenizer_corpus

@@ -3,20 +3,17 @@
 Covers folders and files. Does not know what is in them: trainer.py writes them.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from src.errors import UserError
 from src.files import read_json, write_json
+from src.fingerprints import hash_file, list_files, stage_fingerprint
 from src.models import processes
-from src.models.sources import hash_file
-from src.params import PIPELINE, Params, declared_params, read_yaml
+from src.params import Params
 from src.training.refusals import disk_advice
 
 STAGE, CHECKPOINTS = "train", Path(".checkpoints")  # a folder in there for each training, by its fingerprint
@@ -27,8 +24,7 @@ WITHOUT_EFFECT = {("train", "launcher"), ("train", "save_steps")}  # training ma
 def training_fingerprint(params: Params, world_size: int | None = None, sharded: bool | None = None) -> str:
     """A name for everything that training depends on: what dvc.yaml declares for the stage, and the processes.
 
-    So a checkpoint is used again exactly where DVC finds its stage unchanged; but another number of
-    processes, by which the order of records changes, counts too, and parameters without effect do not.
+    Another number of processes, by which the order of records changes, counts too; parameters without effect do not.
 
     Args:
         params: the parameters of the stage.
@@ -37,29 +33,8 @@ def training_fingerprint(params: Params, world_size: int | None = None, sharded:
     """
     world_size = processes.world_size() if world_size is None else world_size
     sharded = processes.is_sharded() if sharded is None else sharded
-    values = {"world_size": world_size, "sharded": sharded, **declared_values(params)}
-    digest = sha256(json.dumps(values, sort_keys=True).encode())
-    for path in declared_files():
-        digest.update(path.as_posix().encode() + hash_file(path).encode())
-    return digest.hexdigest()[:16]
-
-
-def declared_values(params: Params) -> dict[str, Any]:
-    """The parameters that dvc.yaml declares for the stage, less those without effect, by section.key."""
-    keys = [key for key in declared_params(STAGE) if key not in WITHOUT_EFFECT]
-    return {f"{section}.{key}": getattr(getattr(params, section), key) for section, key in keys}
-
-
-def declared_files() -> list[Path]:
-    """The files that dvc.yaml declares as the stage's inputs, those of folders one by one."""
-    deps = map(Path, read_yaml(PIPELINE)["stages"][STAGE]["deps"])
-    files = (path for dep in deps for path in (list_files(dep) if dep.is_dir() else [dep]))
-    return sorted(path for path in files if "__pycache__" not in path.parts)  # which importing a file changes
-
-
-def list_files(folder: Path) -> Iterator[Path]:
-    """All files of a folder and its subfolders."""
-    return (path for path in folder.rglob("*") if path.is_file())
+    further = {"world_size": world_size, "sharded": sharded}
+    return stage_fingerprint(STAGE, params, without_effect=WITHOUT_EFFECT, further=further)
 
 
 def write_manifest(checkpoint: Path) -> None:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from src.errors import UserError
+from src.fingerprints import list_files
 from src.models.processes import launcher_world_size
 from src.params import params_for_stage
-from src.training.checkpoints import CHECKPOINTS, STAGE, checkpoint_step, list_files, training_fingerprint
+from src.training.checkpoints import CHECKPOINTS, STAGE, checkpoint_step, training_fingerprint
 from src.training.choices import current_device, settle_params
 from src.training.refusals import unknown_current_training
 

@@ -27,6 +27,8 @@ METRICS: dict[str, Any] = {
         "records": 199,
         "base": {score: 10.25 + number for number, score in enumerate(SCORES)},
         "tuned": {score: 30.25 + number for number, score in enumerate(SCORES)},
+        "few_shot": dict.fromkeys(SCORES, 20.25),
+        "title": {score: None if score in ("answer_loss", "perplexity") else 40.25 for score in SCORES},
         "nearest": {score: None if score in ("answer_loss", "perplexity") else 50.25 for score in SCORES},
     },
     "export": {
@@ -87,9 +89,9 @@ def test_a_model_card_holds_the_numbers_given() -> None:
         "8 bits (Q8_0): 88%",
     ):
         assert number in text, number
-    assert "| facts of the title stated (%) | 10.25 | 30.25 | 50.25 |" in text
-    assert "| answer loss (nats a token) | 17.25 | 37.25 | – |" in text
-    assert "| ROUGE-L | 16.25 | 36.25 | 50.25 |" in text
+    assert "| facts of the title stated (%) | 10.25 | 20.25 | 30.25 | 50.25 | 40.25 |" in text
+    assert "| answer loss (nats a token) | 17.25 | 20.25 | 37.25 | – | – |" in text
+    assert "| ROUGE-L | 16.25 | 20.25 | 36.25 | 50.25 | 40.25 |" in text
     for given in ("`owner/name` at commit `abc`", "`0123`", "raw.zip", "Template: plain", '"Describe it."', 'high?"'):
         assert given in text, given
     assert text.endswith("\n")

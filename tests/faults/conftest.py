@@ -42,7 +42,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> Pat
         Path(f"data/reports/{name}.json").write_text("{}")
     Path("data/training_plan.json").write_text('{"steps": 10, "row_tokens": 256}')
     Path("data/generations").mkdir()
-    for name in ("base", "tuned"):
+    for name in ("base", "few_shot", "tuned"):
         Path(f"data/generations/{name}.jsonl").write_text(f"{ANSWER}\n")
     write_judgements("data/judgements.json", Judgements(judge="", model="", judgements=[]))
     write_json("models/adapter/base.json", describe_base(base_folder, four_bit=True))

@@ -63,6 +63,7 @@ BEYOND_REASON = [
     value("train.lora_dropout", "1", "1, and must be less than 1"),
     value("generate.max_new_tokens", "9999999999", "9999999999, and must be less than or equal to 1048576"),
     value("generate.batch_size", "99999", "99999, and must be less than or equal to 10000"),
+    value("generate.few_shot", "0", "0, and must be greater than or equal to 1"),
     value("evaluate.judge_records", "-1", "-1, and must be greater than or equal to 0"),
     value("evaluate.endpoints", "other", "'other', and must be a valid list"),
     value("evaluate.judge", "~", "None, and must be a valid string"),

@@ -64,6 +64,17 @@ TABLE = [
         "data/training_plan.json plans 10 steps, and the prompts make 3: run the",
     ),
     ("generate tuned", remove_adapter, "models/adapter is missing: run `dvc repro`, which makes it."),
+    (
+        "generate_few_shot",
+        settings(generate__few_shot="100"),
+        "than the 2048 positions of the base model: lower",
+    ),
+    (
+        "generate_few_shot",
+        settings(train__max_length="16"),
+        "and 0 training records are no longer than train.max",
+    ),
+    ("generate_exports", settings(), "models/export/adapter is missing: run `dvc repro`, which makes it."),
     ("generate_endpoints", settings(evaluate__endpoints=f"[{ENDPOINT}]"), "variable NO_SUCH_KEY, which is not set"),
     ("judge", settings(evaluate__endpoints=f"[{ENDPOINT}]", evaluate__judge="other"), "NO_SUCH_KEY, which is not set"),
     ("judge", settings(evaluate__judge="other"), "evaluate.judge is 'other', and evaluate.endpoints has no such name"),

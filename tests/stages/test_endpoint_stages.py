@@ -22,7 +22,7 @@ from tests.scoring.rows import generation
 
 TITLES = ["Brass Lamp", "Red Bag", "Garden Hose"]
 GENERATE = GenerateParams(
-    records=2, max_new_tokens=9, temperature=0, top_k=0, top_p=1, repetition_penalty=1, seed=0, batch_size=1
+    records=2, max_new_tokens=9, temperature=0, top_k=0, top_p=1, repetition_penalty=1, seed=0, batch_size=1, few_shot=1
 )
 
 

@@ -35,6 +35,7 @@ TRAIN = {
     "content": ["A lamp made of brass.", "This red bag is made of canvas.", "A hose for the garden."],
     "stratum": ["0-0", "0-0", "0-0"],
 }
+MODELS = ("base", "few_shot", "tuned")
 TRUTH = {
     "values": {"material": ["Brass", "Steel"], "kind": ["Lamp", "Desk Lamp"]},
     "records": {"E1": {"stated": {"material": ["Brass"], "kind": ["Desk Lamp"]}, "implied": {}}},
@@ -70,6 +71,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("data/sample").mkdir()
     evaluate.FACTS.write_bytes(gzip.compress(json.dumps(TRUTH).encode()))
     write_jsonl("data/generations/base.jsonl", rows(["lamp lamp lamp lamp lamp", ""], 40.0))
+    write_jsonl("data/generations/few_shot.jsonl", rows(["A lamp made of brass.", "A bag."], 24.0))
     write_jsonl("data/generations/tuned.jsonl", rows(["A desk lamp made of brass.", "A blue bag."], 16.0))
     write_judgements(evaluate.JUDGEMENTS, Judgements(judge="", model="", judgements=[]))
     return tmp_path
@@ -131,7 +133,7 @@ def test_the_plot_and_the_metrics_repeat_the_report(project: Path) -> None:
         str(scores["interval"]["nearest"]["rougeL"]["low"])
     ]
     metrics = read_json("metrics/evaluate.json")
-    assert metrics["facts_stated"] == {one.name: scores[one.name]["facts_stated"] for one in SYSTEMS}
+    assert metrics["facts_stated"] == {name: scores[name]["facts_stated"] for name in ("base", "tuned", "nearest")}
     assert len(metrics["test_records"]) == 8
 
 
@@ -168,7 +170,7 @@ def test_scores_of_other_records_than_the_last_commits_are_told_apart(project: P
     assert "compare" not in main(NO_PARAMS).line  # nothing is committed
     commit("metrics/evaluate.json")
     assert "compare" not in main(NO_PARAMS).line
-    for name in ("base", "tuned"):
+    for name in MODELS:
         write_jsonl(f"data/generations/{name}.jsonl", rows(["A lamp.", "A bag."], 16.0)[:1])
     for _ in range(2):  # until the new ones are committed
         assert main(NO_PARAMS).line.endswith(
@@ -193,34 +195,63 @@ def test_the_first_answers_are_written_a_text_a_line(project: Path) -> None:
     answers = ['A 3" lamp,\tmade\nof brass.', '"Lamp"', *(["-"] * 9)]
     first = rows(answers[:2], 16.0)
     many = [*first, *(first[0] | {"uid": f"E{at}", "answer": "-"} for at in range(9))]
-    for name in ("base", "tuned"):
+    for name in MODELS:
         write_jsonl(f"data/generations/{name}.jsonl", many)
     main(NO_PARAMS)
     examples = read_tsv("data/tables/evaluate/examples.tsv")
-    assert [row["record"] for row in examples] == [str(record) for record in range(1, 11) for _ in range(4)]
-    assert [row["source"] for row in examples[:4]] == ["title", "reference", "base", "tuned"]
-    texts = ["Brass Desk Lamp", "A desk lamp made of brass.", *['A 3" lamp, made of brass.'] * 2]
-    assert [row["text"] for row in examples[:4]] == texts
-    assert examples[7]["text"] == '"Lamp"'
+    assert [row["record"] for row in examples] == [str(record) for record in range(1, 11) for _ in range(5)]
+    assert [row["source"] for row in examples[:5]] == ["title", "reference", *MODELS]
+    texts = ["Brass Desk Lamp", "A desk lamp made of brass.", *['A 3" lamp, made of brass.'] * 3]
+    assert [row["text"] for row in examples[:5]] == texts
+    assert examples[9]["text"] == '"Lamp"'
     assert len(Path("data/tables/evaluate/examples.tsv").read_text().splitlines()) == 1 + len(examples)
 
 
 def test_a_new_row_is_a_new_system(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows_added = (System("title", "title repeated", lambda titles, training: titles), System("few_shot", "few-shot"))
+    rows_added = (System("empty", "nothing", lambda titles, training: [""] * len(titles)), System("large", "large"))
     monkeypatch.setattr(evaluate, "SYSTEMS", (*SYSTEMS, *rows_added))
-    write_jsonl("data/generations/few_shot.jsonl", rows(["A lamp made of brass.", "A bag."], 24.0))
-    outcome = main(NO_PARAMS)
+    write_jsonl("data/generations/large.jsonl", rows(["A lamp made of brass.", "A bag."], 24.0))
+    main(NO_PARAMS)
     scores = written()
-    names = ["base", "tuned", "nearest", "title", "few_shot"]
-    assert list(scores) == ["records", "signatures", *names, "interval", "difference", "slices", "paradoxes"]
+    assert list(scores)[1:8] == ["base", "few_shot", "tuned", "nearest", "title", "empty", "large"]
+    assert (scores["empty"]["rougeL"], scores["empty"]["answer_loss"]) == (0.0, None)
+    assert scores["large"]["answer_loss"] == 3.0
+    assert scores["difference"]["tuned_minus_large"]["answer_loss"]["estimate"] == -1.0
+    assert Path("data/tables/evaluate/scores.tsv").read_text().count("\tempty\t") == len(PLOTTED)
+    assert {row["source"] for row in read_tsv("data/tables/evaluate/examples.tsv")} >= {"large"}
+
+
+def test_the_title_repeated_is_a_system_without_a_likelihood(project: Path) -> None:
+    main(NO_PARAMS)
+    scores = written()
     assert scores["title"]["rougeL"] == pytest.approx(100 * (4 / 9 + 4 / 9) / 2, abs=1e-6)
     assert scores["title"]["answer_loss"] is None
-    assert scores["few_shot"]["answer_loss"] == 3.0
-    assert list(scores["difference"]) == [f"tuned_minus_{name}" for name in ("base", "nearest", "title", "few_shot")]
-    assert scores["difference"]["tuned_minus_few_shot"]["answer_loss"]["estimate"] == -1.0
-    assert Path("data/tables/evaluate/scores.tsv").read_text().count("\ttitle\t") == len(PLOTTED)
-    assert "few_shot " in outcome.line
-    assert {row["source"] for row in read_tsv("data/tables/evaluate/examples.tsv")} >= {"few_shot"}
+
+
+def test_exports_and_endpoints_that_are_found_are_systems(project: Path) -> None:
+    main(NO_PARAMS)
+    metrics, examples = Path(evaluate.METRICS).read_bytes(), Path(f"{evaluate.TABLES}/examples.tsv").read_bytes()
+    unlikely = [row | {"loss": None, "loss_tokens": None} for row in rows(["A lamp.", "A blue bag."], 0.0)]
+    write_jsonl("data/generations/exports/f16.jsonl", unlikely)
+    write_jsonl("data/generations/endpoints/other-model.jsonl", unlikely)
+    main(NO_PARAMS)
+    scores = written()
+    assert list(scores["interval"]) == [*(system.name for system in SYSTEMS), "f16", "other-model"]
+    assert scores["f16"]["answer_loss"] is None and scores["f16"]["stop_rate"] == 1.0
+    assert scores["f16"] == scores["other-model"]
+    assert "answer_loss" not in scores["difference"]["tuned_minus_f16"]
+    # What reviewers decide by and read first is of the table alone.
+    assert Path(evaluate.METRICS).read_bytes() == metrics
+    assert Path(f"{evaluate.TABLES}/examples.tsv").read_bytes() == examples
+    assert {row["system"] for row in read_tsv(f"{evaluate.TABLES}/facts.tsv")} == {
+        "base",
+        "tuned",
+        "nearest",
+        "reference",
+    }
+    write_jsonl("data/generations/endpoints/other-model.jsonl", unlikely[:1])
+    with pytest.raises(UserError, match="Base answered 2 records and other-model 1"):
+        main(NO_PARAMS)
 
 
 def test_an_encoder_adds_bertscore_to_every_system(project: Path) -> None:

@@ -21,7 +21,7 @@ METRICS = {
         "validation_loss_first": 2.0,
         "validation_loss_kept": 1.0,
     },
-    "evaluate": {"records": 2, "base": SCORES, "tuned": SCORES, "nearest": SCORES},
+    "evaluate": {"records": 2} | dict.fromkeys(("base", "few_shot", "tuned", "nearest", "title"), SCORES),
     "export": {
         "prompts": 2,
         "merged_loss_difference": 0.0,

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from src.errors import UserError
+from src.fingerprints import declared_files
 from src.params import BaseParams, Params, TrainParams
 from src.training.checkpoints import (
     MANIFEST,
-    declared_files,
     guarded_write,
     is_complete,
     newest_checkpoint,
@@ -85,7 +85,7 @@ def test_a_fingerprint_leaves_out_what_changes_no_result(declared: Params) -> No
 
 
 def test_the_train_stage_itself_is_in_its_fingerprint_and_a_model_card_is_not() -> None:
-    files = {path.as_posix() for path in declared_files()}
+    files = {path.as_posix() for path in declared_files("train")}
     assert {"src/stages/train.py", "src/training/trainer.py", "src/models/adapter.py"} <= files
     assert not {"src/export/model_card.py", "src/training/refusals.py"} & files
 
