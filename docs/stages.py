@@ -28,7 +28,8 @@ def pipeline_diagram() -> str:
     """A Mermaid flowchart of the stages."""
     stages = dict(expand_stages(read_yaml(PIPELINE)["stages"]))
     edges = direct_edges(stages)
-    arrows = [f"    {diagram_node(giver)} --> {diagram_node(taker)}" for giver, taker in edges]
+    takers = {giver: [diagram_node(taker) for one, taker in edges if one == giver] for giver, _ in edges}
+    arrows = [f"    {diagram_node(giver)} --> {' & '.join(names)}" for giver, names in takers.items()]
     alone = [f"    {diagram_node(stage)}" for stage in stages if not any(stage in edge for edge in edges)]
     raw = '    raw[/"data.raw"/] --> decompress'
     return "\n".join(["```mermaid", "flowchart LR", raw, *arrows, *alone, "```"])
