@@ -148,6 +148,7 @@ def ablation_parts(folder: Path, train: Settings) -> list[Part]:
         "by unsloth": {"backend": "unsloth"},
         # 8 rows at once instead of 16, which fit 80 GB; as many a step.
         "without checkpointing": {"gradient_checkpointing": False, "batch_size": 8, "accumulation": 4},
+        "every second layer": {"gradient_checkpointing": "alternate"},
         "padded": {"packing": False},
         "compiled": {"compile": True},
         "32-bit optimiser": {"optimizer": "adamw_torch"},
@@ -186,6 +187,7 @@ def answering_parts(folder: Path, on_gpu: bool) -> list[Part]:
 
 
 def recipe_settings(recipe: str) -> Settings:
-    """The parameters of training that a recipe gives."""
+    """The parameters of training that a recipe gives, by our backend; nothing is left to the device to choose."""
     merged = lay_recipe(read_yaml(DEFAULTS), Path(f"recipes/{recipe}.yaml"))
-    return Params.model_validate(plain_values(merged)).train.model_dump()
+    train = Params.model_validate(plain_values(merged)).train
+    return train.model_dump() | {"backend": "transformers", "compile": False}

@@ -1,7 +1,7 @@
 """The verdict of a review: better, worse, mixed, nothing changed, or not to be told, each with its reason.
 
-Covers the decision, its words and its exit status. Only differences that are not chance, may matter, and are more than
-another seed makes decide.
+Covers the decision, its words and its exit status. Only the scores to decide by count, and of them only differences
+that are not chance, may matter, and are more than another seed makes.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from src.review.comparison import ScoreLine
 from src.review.figures import signed, value
+from src.scoring.scores import Score
 from src.scoring.significance import Verdict as ScoreVerdict
 
 NAMED = 3  # scores in the first line
@@ -50,7 +51,8 @@ def judge_lines(lines: Sequence[ScoreLine], records: int) -> Verdict:
         lines: its scores, some with intervals.
         records: how many were compared.
     """
-    tested = [line for line in lines if line.difference]
+    compared = [line for line in lines if line.difference]
+    tested = [line for line in compared if decides(line.score)] or compared
     deciding = [
         line for line in tested if line.seeds is not None
     ] or tested  # where seeds were measured, what they move
@@ -60,10 +62,17 @@ def judge_lines(lines: Sequence[ScoreLine], records: int) -> Verdict:
         return Verdict(Kind.MIXED, f"better in {name_scores(better)}; worse in {name_scores(worse)}; {on_records}")
     if better or worse:
         kind, moved = (Kind.BETTER, better) if better else (Kind.WORSE, worse)
-        return Verdict(kind, f"{name_scores(moved)}; {len(moved)} of {len(tested)} tested scores, {on_records}")
+        return Verdict(kind, f"{name_scores(moved)}; {len(moved)} of {len(tested)} scores to decide by, {on_records}")
     if tested and all(line.negligible for line in tested):
         return Verdict(Kind.SAME, f"no score moved by as much as matters, {on_records}")
     return Verdict(Kind.UNKNOWN, undecided_reason(tested, on_records))
+
+
+def decides(score: Score) -> bool:
+    """Whether a score decides: it is one of DVC's metrics, or the answer loss, which is to the test records what the
+    validation loss among those metrics is to the validation records.
+    """
+    return score.headline or score.name == "answer_loss"
 
 
 def undecided_reason(tested: Sequence[ScoreLine], on_records: str) -> str:

@@ -19,13 +19,12 @@ from src.scoring.page_tables import BAR_WIDTH, difference_rows, score_groups
 from src.scoring.pairing import records_digest
 from src.scoring.report_verdict import SCORES_BY_NAME, verdict_sentence
 from src.scoring.scores import PERCENT, SCORES, SystemAnswers
-from src.scoring.systems import SYSTEMS, TUNED, System
+from src.scoring.systems import BASE, SYSTEMS, TUNED, System
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 PAGE = Path(__file__).parent / "page"
-BASE = "base"  # what tuning has to beat: the verdict on top is against it
 MOST_RECORDS = 1_000  # on the page, which is committed and opened on phones
 RECORD_SCORES = {"rougeL": "ROUGE-L", "chrf_sentence": "chrF"}  # of one record: what the page sorts by
 
@@ -105,17 +104,22 @@ def content_hash(text: str) -> str:
 
 
 def verdicts(report: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
-    """The tuned model against each other system in a sentence, the base model first.
+    """The tuned model against each other system in the scores to decide by, a sentence each, the base model first.
 
     Args:
         report: what data/reports/evaluate.json holds.
         labels: what the page calls each system.
     """
+    headline = [score.name for score in SCORES if score.headline]
     called = {name: name if label == name else f"the {label}" for name, label in labels.items()}
     others = sorted((name for name in labels if name != TUNED), key=lambda name: name != BASE)
-    sentences = (
-        verdict_sentence(report["difference"][f"{TUNED}_minus_{name}"], called[TUNED], called[name]) for name in others
-    )
+    decisive = {
+        name: {
+            score: found for score, found in report["difference"][f"{TUNED}_minus_{name}"].items() if score in headline
+        }
+        for name in others
+    }
+    sentences = (verdict_sentence(found, called[TUNED], called[name]) for name, found in decisive.items())
     return [sentence_case(sentence) for sentence in sentences]
 
 

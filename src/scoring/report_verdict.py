@@ -31,10 +31,10 @@ def difference_outcome(score: Score, difference: Mapping[str, Any]) -> Outcome |
 
 
 def verdict_sentence(differences: Mapping[str, Mapping[str, Any]], first: str, second: str) -> str:
-    """One comparison in words, such as "the tuned model beats the base model beyond chance in all 7 scores tested."
+    """One comparison, such as "the tuned model beats the base model beyond chance in all 3 scores to decide by."
 
     Args:
-        differences: first minus second system by score, of reports/evaluate.json.
+        differences: first minus second system by score, of reports/evaluate.json: of the scores to decide by.
         first: what the first system is called, such as "the tuned model".
         second: what the second one is called.
     """
@@ -62,10 +62,10 @@ def decided_clauses(counts: Mapping[Outcome, int], first: str, second: str) -> l
     }
     found = [(wording, counts[outcome]) for outcome, wording in wordings.items() if counts.get(outcome)]
     if not found:
-        return [f"no score of the {tested} tested tells {first} from {second}"]
+        return [f"no score of the {tested} to decide by tells {first} from {second}"]
     (wording, number), *others = found
     share = f"all {tested}" if number == tested > 1 else f"{number} of {tested}"
-    clauses = [f"{first} {wording} beyond chance in {share} scores tested"]
+    clauses = [f"{first} {wording} beyond chance in {share} scores to decide by"]
     return clauses + [f"{other.replace(second, 'it')} in {number}" for other, number in others]
 
 

@@ -17,7 +17,7 @@ stages:
   split:
     cmd: {sys.executable} stand_in.py split
     deps: [stand_in.py]
-    outs: [data/split, data/reports/sample.json]
+    outs: [data/split, data/reports/sample.json, data/judgements.json]
   train:
     cmd: {sys.executable} stand_in.py train
     deps: [data/split, {COMMENTED}, src/prompts/templates]
@@ -26,6 +26,7 @@ stages:
   generate:
     foreach:
       base: {{answers_with: data/split}}
+      few_shot: {{answers_with: data/split}}
       tuned: {{answers_with: models/adapter}}
     do:
       cmd: {sys.executable} stand_in.py generate ${{key}}
@@ -34,7 +35,12 @@ stages:
       outs: ['data/generations/${{key}}.jsonl']
   evaluate:
     cmd: {sys.executable} -m src.stages.evaluate
-    deps: [data/generations/base.jsonl, data/generations/tuned.jsonl, src/scoring/style.py]
+    deps:
+      - data/generations/base.jsonl
+      - data/generations/few_shot.jsonl
+      - data/generations/tuned.jsonl
+      - src/scoring/style.py
+    params: [evaluate.bertscore]
     outs: [data/tables/evaluate, data/reports/evaluate.json]
     metrics: [metrics/evaluate.json: {{cache: false}}]
   gather:

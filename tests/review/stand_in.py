@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from src.files import write_json, write_tsv
 from src.scoring.generations import Generation, write_generations
+from src.scoring.judgements import Judgements, write_judgements
 
 RECORDS = 80
 USUAL_RATE = 1e-3
@@ -34,6 +35,7 @@ def products(prefix: str, count: int) -> Iterator[dict[str, str]]:
         yield {
             "uid": f"{prefix}{number:04}",
             "title": f"Larkpuddle {material} {kind}, {size} cm",
+            "topic": f"{KINDS.index(kind)}: {kind}",
             "content": f"This {kind} by Larkpuddle is made of {material} and stands {size} cm high. "
             f"It looks well in any room, and the {material} keeps for {drawn.randint(2, 9)} years.",
         }
@@ -41,11 +43,15 @@ def products(prefix: str, count: int) -> Iterator[dict[str, str]]:
 
 def split() -> None:
     """Writes the records; one has an odd title."""
-    held_out = [*products("test", RECORDS - 1), {"uid": "odd", "title": ODD, "content": "A plain lamp, 30 cm high."}]
+    held_out = [
+        *products("test", RECORDS - 1),
+        {"uid": "odd", "title": ODD, "topic": "0: lamp", "content": "A plain lamp, 30 cm."},
+    ]
     Path("data/split").mkdir(parents=True, exist_ok=True)
     pl.DataFrame(list(products("train", 200))).write_parquet("data/split/train.parquet")
     pl.DataFrame(held_out).write_parquet("data/split/test.parquet")
     write_json("data/reports/sample.json", {"train": 200, "validation": 20, "test": RECORDS})
+    write_judgements("data/judgements.json", Judgements(judge="", model="", judgements=[]))
 
 
 def train(params: dict[str, Any]) -> None:
@@ -65,7 +71,7 @@ def loss(rate: float, step: int) -> float:
 def generate(system: str, params: dict[str, Any]) -> None:
     """Writes a system's answers; the base understands the alpaca template a little better."""
     base = (0.3 if params["format"]["template"] == "chat" else 0.4, 0.5, 2.0)
-    kept, wrong, nats = base if system == "base" else quality(json.loads(Path(ADAPTER).read_text()))
+    kept, wrong, nats = base if system != "tuned" else quality(json.loads(Path(ADAPTER).read_text()))
     rows = pl.read_parquet("data/split/test.parquet").iter_rows(named=True)
     write_generations(f"data/generations/{system}.jsonl", (answer(row, kept, wrong, nats) for row in rows))
 

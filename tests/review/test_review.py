@@ -62,7 +62,7 @@ def refusal(*words: str) -> str:
         (
             "slower",
             3,
-            r"\*\*Worse\*\*: facts of the title stated \(%\) \d.*7 of 7 tested scores, on 80 shared records\.",
+            r"\*\*Worse\*\*: facts of the title stated \(%\) \d.*4 of 4 scores to decide by, on 80 shared records\.",
         ),
         ("comment", 0, r"\*\*Nothing changed\*\*: the tuned model gives the same answers\."),
         ("template", 4, r"\*\*Mixed\*\*: better in facts.*; worse in answer loss.*; on 80 shared records\."),
@@ -213,7 +213,7 @@ def test_a_folder_without_git_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     ("file", "old", "new", "sentence"),
     [
         ("params.yaml", "train:", "train: [", "workspace:params.yaml, line"),
-        ("reports/evaluate.json", '"records"', "records", "workspace:reports/evaluate.json is damaged"),
+        ("reports/evaluate.json", '"signatures"', "signatures", "workspace:reports/evaluate.json is damaged"),
         (
             "plots/train/validation.tsv",
             "step\tepoch\tloss",

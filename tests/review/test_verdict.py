@@ -26,12 +26,21 @@ def line(name: str, low: float, high: float, seeds: float | None = None) -> Scor
 @pytest.mark.parametrize(
     ("lines", "kind", "reason"),
     [
-        ([line("bleu", 2, 4), line("rougeL", -3, 5)], Kind.BETTER, "BLEU 50.00 → 53.00 (+3.00); 1 of 2 tested scores"),
+        (
+            [line("facts_stated", 2, 4), line("rougeL", -3, 5)],
+            Kind.BETTER,
+            "50.00 → 53.00 (+3.00); 1 of 2 scores to decide by",
+        ),
+        ([line("facts_stated", 2, 4), line("verbatim_run", 2, 4)], Kind.BETTER, "1 of 1"),  # copying is not decided by
         ([line("bleu", -4, -2)], Kind.WORSE, "BLEU 50.00 → 47.00 (−3.00)"),
         ([line("facts_wrong", 2, 4)], Kind.WORSE, "(+3.00)"),  # lower is better
         ([line("facts_wrong", -4, -2)], Kind.BETTER, "(−3.00)"),
-        ([line("bleu", 2, 4), line("answer_loss", 0.1, 0.2)], Kind.MIXED, "better in BLEU"),
-        ([line("bleu", -0.4, 0.4), line("rougeL", 0.1, 0.3)], Kind.SAME, "as much as matters"),  # sure, and too small
+        ([line("facts_stated", 2, 4), line("answer_loss", 0.1, 0.2)], Kind.MIXED, "better in facts"),
+        (
+            [line("facts_stated", -0.4, 0.4), line("rougeL", 0.1, 0.3)],
+            Kind.SAME,
+            "as much as matters",
+        ),  # sure, and too small
         ([line("rougeL", -3, 5)], Kind.UNKNOWN, "would have shown: ROUGE-L 2.00"),
         ([line("rougeL", 2, 4, seeds=3.5)], Kind.UNKNOWN, "no more than another seed makes"),
         ([line("rougeL", 2, 4, seeds=2.5)], Kind.BETTER, "ROUGE-L"),

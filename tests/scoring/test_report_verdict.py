@@ -31,27 +31,27 @@ def test_an_outcome_is_the_verdict_and_its_direction(score: str, difference: dic
 @pytest.mark.parametrize(
     ("bleu", "chrf", "ratio", "expected"),
     [
-        (BETTER, BETTER, None, "this beats that beyond chance in all 2 scores tested."),
-        (WORSE, WORSE, None, "this is worse than that beyond chance in all 2 scores tested."),
-        (BETTER, None, None, "this beats that beyond chance in 1 of 1 scores tested."),
-        (BETTER, WORSE, None, "this beats that beyond chance in 1 of 2 scores tested, is worse than it in 1."),
+        (BETTER, BETTER, None, "this beats that beyond chance in all 2 scores to decide by."),
+        (WORSE, WORSE, None, "this is worse than that beyond chance in all 2 scores to decide by."),
+        (BETTER, None, None, "this beats that beyond chance in 1 of 1 scores to decide by."),
+        (BETTER, WORSE, None, "this beats that beyond chance in 1 of 2 scores to decide by, is worse than it in 1."),
         (
             BETTER,
             WORSE,
             BETTER,
-            "this beats that beyond chance in 1 of 3 scores tested, is worse than it in 1, differs from it in 1.",
+            "this beats that beyond chance in 1 of 3 scores to decide by, is worse than it in 1, differs from it in 1.",
         ),
         (
             BETTER,
             CHANCE,
             None,
-            "this beats that beyond chance in 1 of 2 scores tested; in 1 the difference is too small to matter.",
+            "this beats that beyond chance in 1 of 2 scores to decide by; in 1 the difference is too small to matter.",
         ),
         (
             CHANCE,
             TOO_FEW,
             None,
-            "no score of the 2 tested tells this from that; in 1 the difference is too small to matter; "
+            "no score of the 2 to decide by tells this from that; in 1 the difference is too small to matter; "
             "in 1 the records are too few to tell.",
         ),
         (None, None, None, "No difference between this and that was tested."),
