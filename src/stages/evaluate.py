@@ -55,8 +55,7 @@ def main(params: Params) -> Outcome:
     train = pl.concat(read_batches(TRAIN, TEXTS))
     training = TrainingRecords(train["title"].to_list(), train["content"].to_list())
 
-    truth = read_json(FACTS)
-    facts = facts_of_records(generations[TUNED], truth, training.contents)
+    facts = facts_of_records(generations[TUNED], read_json(FACTS), training.contents)
     compared = [*SYSTEMS, *(system for system in files if system not in SYSTEMS)]
     systems = system_answers(compared, generations, training, facts)
     encoder = Encoder(Path(params.evaluate.bertscore)) if params.evaluate.bertscore != NO_ENCODER else None
@@ -64,25 +63,49 @@ def main(params: Params) -> Outcome:
         systems = with_bert_scores(systems, encoder)
 
     traits = record_traits(generations[TUNED], read_topics(), training.titles, systems[TUNED])
-    scores, digest = score_report(systems) | slice_report(systems, traits), records_digest(generations[TUNED])
-    judgements = read_judgements(JUDGEMENTS)
+    report = score_report(systems) | slice_report(systems, traits)
     if encoder:
-        scores["signatures"]["bertscore"] = encoder.signature
+        report["signatures"]["bertscore"] = encoder.signature
+    if judgements := read_judgements(JUDGEMENTS):
+        report["judge"] = judge_report(judgements)
+    digest = records_digest(generations[TUNED])
 
-    write_json(REPORT, scores | ({"judge": judge_report(judgements)} if judgements else {}))
-    write_json(METRICS, headline_scores(scores, HEADLINE) | {TEST_RECORDS: digest})
-    write_tsv(f"{TABLES}/scores.tsv", plotted_scores(scores))
-    write_tsv(f"{TABLES}/differences.tsv", plotted_differences(scores))
-    write_tsv(f"{TABLES}/slices.tsv", plotted_slices(scores))
-    write_tsv(f"{TABLES}/facts.tsv", fact_rows(counted_facts(systems)))
-    write_tsv(f"{TABLES}/examples.tsv", list(example_rows(example_models(generations))))
+    write_json(REPORT, report)
+    write_json(METRICS, headline_scores(report, HEADLINE) | {TEST_RECORDS: digest})
+    write_tables(report, systems, generations)
+    write_page(render_report_page(report, systems, generations[TUNED], compared))
+    told = "; ".join(describe_score(score, report) for score in SCORES if score.headline)
+    verdicts = describe_verdicts(report) + describe_paradoxes(report["paradoxes"])
+    return Outcome(f"{told}; {verdicts}; {report['records']:,} records{describe_comparison(digest)}")
+
+
+def write_tables(
+    report: Mapping[str, Any],
+    systems: Mapping[str, SystemAnswers],
+    generations: Mapping[str, Sequence[Generation]],
+) -> None:
+    """Writes what DVC draws.
+
+    Args:
+        report: what data/reports/evaluate.json holds.
+        systems: every system's answers, by its name.
+        generations: of every model by its name.
+    """
+    tables = {
+        "scores": plotted_scores(report),
+        "differences": plotted_differences(report),
+        "slices": plotted_slices(report),
+        "facts": fact_rows(counted_facts(systems)),
+        "examples": list(example_rows(example_models(generations))),
+    }
+    for name, rows in tables.items():
+        write_tsv(f"{TABLES}/{name}.tsv", rows)
+
+
+def write_page(page: str) -> None:
+    """Writes the page that shows all of it."""
     with atomic_file(f"{TABLES}/report.html") as partial:
-        partial.write_text(
-            render_report_page(scores, systems, generations[TUNED], compared), encoding="utf-8", newline="\n"
-        )
-    told = "; ".join(describe_score(score, scores) for score in SCORES if score.headline)
-    verdicts = describe_verdicts(scores) + describe_paradoxes(scores["paradoxes"])
-    return Outcome(f"{told}; {verdicts}; {scores['records']:,} records{describe_comparison(digest)}")
+        partial.write_text(page, encoding="utf-8", newline="\n")
 
 
 def read_topics() -> dict[str, str]:
