@@ -70,4 +70,5 @@ def test_the_plot_of_differences_knows_every_verdict_and_no_system() -> None:
     said = {verdict_in_words(score, row(sign, verdict)) for score in KINDS for sign in (-1, 1) for verdict in Verdict}
     found = re.findall(r'"domain": \[("[^]]+)\]', text)
     assert [set(json.loads(f"[{domain}]")) for domain in found] == [said, said]  # of the colours and of the shapes
-    assert not any(system.name in text.replace("tuned minus", "") for system in SYSTEMS)
+    names = {system.name for system in SYSTEMS} - {"title"}  # which is a word of Vega's
+    assert not any(name in text.replace("tuned minus", "") for name in names)
