@@ -37,7 +37,7 @@ def main(params: Params) -> Outcome:
     train = choose_optimizer(Choices(params.train, []), config).train
     memory = estimate_memory(config, train, seen.metrics["row_tokens_max"])
 
-    # What train has to know, in a file of its own: a better estimate of the memory retrains nothing.
+    # What train has to know, in a file of its own: the estimate of the memory in the report is not among it.
     plan = {"steps": seen.metrics["predicted_steps"], "row_tokens": seen.metrics["row_tokens_max"]}
     write_json("data/training_plan.json", plan)
     write_json("data/reports/audit.json", seen.metrics | memory)
@@ -46,7 +46,7 @@ def main(params: Params) -> Outcome:
     return Outcome(
         f"{seen.metrics['records']:,} records in {seen.metrics['rows']:,} rows, {seen.metrics['predicted_steps']:,} "
         f"steps; {seen.metrics['trained_token_share']:.0%} of the tokens are trained; a GPU needs about "
-        f"{memory['memory_total_gb']:.1f} GB"
+        f"{memory['memory_total_gb']:.2g} GB"
     )
 
 
