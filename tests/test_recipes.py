@@ -9,8 +9,7 @@ from ruamel.yaml import YAML
 
 from src import params
 from src.params import TrainParams
-from src.training.choices import Choices, choose_optimizer
-from src.training.memory import estimate_memory
+from src.training.memory import choose_optimizer, estimate_memory
 
 ROOT = Path(__file__).parents[1]
 RECIPES = {path.stem: path for path in sorted((ROOT / "recipes").glob("*.yaml"))}
@@ -70,7 +69,8 @@ def test_a_recipe_tells_what_it_is_for_and_how_it_is_run(name: str) -> None:
 def test_the_memory_in_a_comment_is_the_audits_estimate_for_full_rows(name: str) -> None:
     recipe = YAML(typ="safe").load(TEXTS[name])
     assert recipe["base"]["repository"] == "NousResearch/Meta-Llama-3-8B"
-    train = choose_optimizer(Choices(TrainParams.model_construct(**recipe["train"]), []), LLAMA_3_8B).train
+    asked = TrainParams.model_construct(**recipe["train"])
+    train = asked.model_copy(update={"optimizer": choose_optimizer(LLAMA_3_8B, asked)})
     total = estimate_memory(LLAMA_3_8B, train, train.max_length)["memory_total_gb"]
     [(available, estimated)] = re.findall(r"GPU with (\d+) GB \(estimated: (\d+) GB\)", TEXTS[name])
     assert round(total) == int(estimated)

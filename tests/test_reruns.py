@@ -73,7 +73,7 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "a new parameter of `export`": (add_parameter, {"export"}),
     "a reworded error": (append_comment(*MESSAGES), set()),
     "a new score": (append_comment("src/scoring/scores.py"), {"evaluate", "model_card"}),
-    "another memory formula": (append_comment("src/training/memory.py"), {"audit", "train"}),
+    "another memory formula": (append_comment("src/training/memory.py"), {"audit"}),
     "another model card": (append_comment("src/export/model_card.py"), {"model_card"}),
     "a comment in a cleaning rule": (append_comment("src/records/rules.py"), {"clean", "score_cleaning"}),
     "another ground truth of the sample": (append_comment("data/sample/ground_truth.json.gz"), {"score_cleaning"}),

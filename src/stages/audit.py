@@ -14,9 +14,8 @@ from src.params import Params
 from src.prompts.encoding import encode_record
 from src.prompts.tokenizers import load_tokenizer
 from src.stages.runner import Outcome, run_stage
-from src.training.choices import Choices, choose_optimizer
 from src.training.label_audit import audit_labels
-from src.training.memory import estimate_memory
+from src.training.memory import choose_optimizer, estimate_memory, memory_by_checkpointing
 from src.training.prompt_checks import check_prompts
 from src.training.refusals import refuse_beyond_positions, refuse_beyond_window
 from src.training.token_view import colour_legend, paint_spans, spread_positions, token_spans
@@ -34,11 +33,14 @@ def main(params: Params) -> Outcome:
     splits = {path: read_jsonl(path) for path in PROMPTS}
     encoded = check_prompts(tokenizer, splits, params.audit, params.train)
     seen = audit_labels(encoded[TRAIN], params.train, launcher_world_size(params.train.launcher))
-    train = choose_optimizer(Choices(params.train, []), config).train
-    memory = estimate_memory(config, train, seen.metrics["row_tokens_max"])
+    optimizer, row_tokens = choose_optimizer(config, params.train), seen.metrics["row_tokens_max"]
+    train = params.train.model_copy(update={"optimizer": optimizer})
+    memory = estimate_memory(config, train, row_tokens)
 
-    # What train has to know, in a file of its own: the estimate of the memory in the report is not among it.
-    plan = {"steps": seen.metrics["predicted_steps"], "row_tokens": seen.metrics["row_tokens_max"]}
+    # What train has to know, in a file of its own, and no more: another estimate of the memory retrains nothing, unless
+    # it is another one in whole GB.
+    plan = {"steps": seen.metrics["predicted_steps"], "optimizer": optimizer}
+    plan["memory_gb"] = memory_by_checkpointing(config, train, row_tokens)
     write_json("data/training_plan.json", plan)
     write_json("data/reports/audit.json", seen.metrics | memory)
     write_tsv("data/tables/audit/lengths.tsv", seen.lengths)

@@ -1,25 +1,24 @@
 """What a parameter of training that is `auto` stands for on this machine, with the reason in a sentence each.
 
-Covers the backend, the optimiser, gradient checkpointing and compiling. Nothing is measured: the memory is memory.py's
-estimate, and whether compiling pays is a rule that says where it comes from. models/attention.py chooses the attention
-kernel.
+Covers the backend, the optimiser, gradient checkpointing and compiling. Nothing is measured: the memory is the audit's
+estimate, which comes in whole GB so that a slightly better one retrains nothing, and whether compiling pays is a rule
+that says where it comes from. models/attention.py chooses the attention kernel.
 """
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from src.files import read_json
 from src.models import processes
 from src.params import Params, TrainParams, unsloth_conflicts
-from src.training.memory import ADAM, GIGABYTE, adapter_weights, estimate_memory
 
-CONFIG, PLAN = Path("models/base/config.json"), Path("data/training_plan.json")
-LARGEST_MOMENTS = 1.0  # GB: more than that for Adam's moments in 32 bits, and the 8-bit optimiser is taken
+PLAN = Path("data/training_plan.json")
+GIGABYTE = 2**30
 # What of a GPU's memory training may take by the estimate, which leaves out CUDA's context and fragmentation and has
 # not been compared with a GPU yet.
 USABLE_MEMORY = 0.8
-CHECKPOINTING = (False, "alternate", True)  # the fastest first
+CHECKPOINTING = {False: "none", "alternate": "alternate", True: "all"}  # by the plan's names, the fastest first
 # Compiling the layers takes about a minute once and saves, as estimated for a 1B model, about a quarter second a batch.
 LEAST_COMPILED_BATCHES = 1000
 TRITON_CAPABILITY = (7, 0)  # Volta: what inductor compiles for
@@ -45,8 +44,10 @@ class Plan(NamedTuple):
     """What the audit found out of the training."""
 
     steps: int
-    row_tokens: int
-    """Of the longest row."""
+    optimizer: str
+    """What `auto` stands for."""
+    memory_gb: dict[str, int]
+    """What a GPU needs, rounded up, by the names of CHECKPOINTING."""
 
 
 def current_device() -> Device:
@@ -78,11 +79,11 @@ def settle_params(params: Params, device: Device) -> tuple[Params, list[str]]:
     Returns:
         The parameters, and a sentence for each choice.
     """
-    config, plan = read_json(CONFIG), read_plan()
+    plan = read_plan()
     choices = Choices(params.train, [])
     choices = choose_backend(choices, device)
-    choices = choose_optimizer(choices, config)
-    choices = choose_checkpointing(choices, config, plan, device)
+    choices = choose_optimizer(choices, plan)
+    choices = choose_checkpointing(choices, plan, device)
     choices = choose_compiling(choices, plan, device)
     return params.model_copy(update={"train": choices.train}), choices.reasons
 
@@ -121,27 +122,23 @@ def choose_backend(choices: Choices, device: Device) -> Choices:
     return settle(choices, "backend", "unsloth", "which is installed and can honour all parameters")
 
 
-def choose_optimizer(choices: Choices, config: dict[str, Any]) -> Choices:
-    """AdamW in 32 bits as long as its moments are small beside a GPU: it depends on the model, not on the machine.
+def choose_optimizer(choices: Choices, plan: Plan) -> Choices:
+    """The one that the audit chose by the size of the adapter.
 
     Args:
         choices: so far.
-        config: the base model's config.json.
+        plan: the audit's.
     """
     if choices.train.optimizer != "auto":
         return choices
-    moments = adapter_weights(config, choices.train.lora_r) * ADAM["adamw_torch"] / GIGABYTE
-    if moments <= LARGEST_MOMENTS:
-        return settle(choices, "optimizer", "adamw_torch", f"as its moments take {moments:.1f} GB")
-    return settle(choices, "optimizer", "paged_adamw_8bit", f"as moments in 32 bits would take {moments:.1f} GB")
+    return settle(choices, "optimizer", plan.optimizer, "by the size of its moments")
 
 
-def choose_checkpointing(choices: Choices, config: dict[str, Any], plan: Plan, device: Device) -> Choices:
+def choose_checkpointing(choices: Choices, plan: Plan, device: Device) -> Choices:
     """As little of it as the GPU's memory allows by the estimate; none on a CPU.
 
     Args:
-        choices: so far, the optimiser among them.
-        config: the base model's config.json.
+        choices: so far.
         plan: the audit's.
         device: what training runs on.
     """
@@ -152,31 +149,18 @@ def choose_checkpointing(choices: Choices, config: dict[str, Any], plan: Plan, d
         return settle(choices, key, False, "as there is no GPU whose memory it would save")
     if processes.is_sharded():
         return settle(choices, key, True, "as the model is sharded, which the estimate of the memory does not know")
-    needed = {ways: memory_with(train, ways, config, plan) for ways in CHECKPOINTING}
+    needed = {way: plan.memory_gb[name] for way, name in CHECKPOINTING.items()}
     if train.backend == "unsloth":
         del needed["alternate"]  # it knows all layers or none
     usable = USABLE_MEMORY * device.memory_gb
-    way = next((ways for ways, size in needed.items() if size <= usable), True)
-    reason = f"{needed[way]:.1f} GB by the estimate, and {usable:.1f} of the GPU's {device.memory_gb:.1f} GB are used"
+    way = next((one for one, size in needed.items() if size <= usable), True)
+    reason = f"{needed[way]} GB by the estimate, and {usable:.1f} of the GPU's {device.memory_gb:.1f} GB are used"
     return settle(choices, key, way, reason)
 
 
-def memory_with(train: TrainParams, checkpointing: bool | str, config: dict[str, Any], plan: Plan) -> float:
-    """The memory that training needs in GB.
-
-    Args:
-        train: the parameters of training.
-        checkpointing: one of CHECKPOINTING.
-        config: the base model's config.json.
-        plan: the audit's.
-    """
-    tried = train.model_copy(update={"gradient_checkpointing": checkpointing})
-    return estimate_memory(config, tried, plan.row_tokens)["memory_total_gb"]
-
-
-def estimated_memory(train: TrainParams) -> float:
-    """The memory in GB that training with nothing left to choose needs on a GPU."""
-    return memory_with(train, train.gradient_checkpointing, read_json(CONFIG), read_plan())
+def estimated_memory(train: TrainParams) -> int:
+    """The memory in GB that training with nothing left to choose needs on a GPU, rounded up."""
+    return read_plan().memory_gb[CHECKPOINTING[train.gradient_checkpointing]]
 
 
 def choose_compiling(choices: Choices, plan: Plan, device: Device) -> Choices:

@@ -54,12 +54,12 @@ def training_evidence(model: "Module", run: TrainingRun, predicted_steps: int) -
     }
 
 
-def training_throughput(run: TrainingRun, estimated_memory: float) -> dict[str, Any]:
+def training_throughput(run: TrainingRun, estimated_memory: int) -> dict[str, Any]:
     """How fast training was, the memory it needed, and on what it ran.
 
     Args:
         run: what training counted and logged.
-        estimated_memory: what it was to need on a GPU, GB.
+        estimated_memory: what it was to need on a GPU, GB, rounded up.
     """
     import torch
 
@@ -72,7 +72,7 @@ def training_throughput(run: TrainingRun, estimated_memory: float) -> dict[str, 
         "device": torch.cuda.get_device_name() if on_gpu else processor_name(),
         "processes": processes.world_size(),
         "gpu_peak_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else 0,
-        "gpu_estimated_memory_mb": round(estimated_memory * 2**10) if on_gpu else 0,
+        "gpu_estimated_memory_mb": estimated_memory * 2**10 if on_gpu else 0,
         **{package: version(package) for package in PACKAGES},
     }
 

@@ -9,6 +9,7 @@ Not yet measured on a GPU. On the CPU, in float32 and without autocast's copies,
 token for the tiny model; 71 KB were measured, besides what Python and its libraries take.
 """
 
+import math
 from typing import Any
 
 from src.models.loss import LOGITS_AT_ONCE
@@ -23,6 +24,8 @@ NF4, BITS_16, BITS_32 = (4 + 8 / 64 + 32 / (64 * 256)) / 8, 2, 4
 # Bytes a trained weight for Adam's two moments: float32, or 8 bits with a float32 scale for each block of 256 (Dettmers
 # et al. 2022, "8-bit Optimizers via Block-wise Quantization").
 ADAM = {"adamw_torch": 8.0, "adamw_8bit": 2 + 8 / 256, "paged_adamw_8bit": 2 + 8 / 256}
+
+LARGEST_MOMENTS = 1.0  # GB: more than that for Adam's moments in 32 bits, and the 8-bit optimiser is taken
 
 # Bytes a logit at the peak, where its backward pass starts: log-softmax, its gradient and the logits', in float32.
 LOGIT = 3 * BITS_32
@@ -53,6 +56,32 @@ def estimate_memory(config: Config, train: TrainParams, row_tokens: int) -> dict
     }
     parts["total"] = sum(parts.values())
     return {f"memory_{part}_gb": round(size / GIGABYTE, 3) for part, size in parts.items()}
+
+
+def memory_by_checkpointing(config: Config, train: TrainParams, row_tokens: int) -> dict[str, int]:
+    """The memory in whole GB, rounded up, without gradient checkpointing, with that of every second layer, and of all.
+
+    Args:
+        config: a base model's config.json.
+        train: the parameters of training.
+        row_tokens: tokens of the longest row.
+    """
+    ways = {"none": False, "alternate": "alternate", "all": True}
+    tried = {name: train.model_copy(update={"gradient_checkpointing": way}) for name, way in ways.items()}
+    return {name: math.ceil(estimate_memory(config, one, row_tokens)["memory_total_gb"]) for name, one in tried.items()}
+
+
+def choose_optimizer(config: Config, train: TrainParams) -> str:
+    """The optimiser that is asked for; of `auto` AdamW in 32 bits, as long as its moments are small beside a GPU.
+
+    Args:
+        config: a base model's config.json.
+        train: the parameters of training.
+    """
+    if train.optimizer != "auto":
+        return train.optimizer
+    moments = adapter_weights(config, train.lora_r) * ADAM["adamw_torch"] / GIGABYTE
+    return "adamw_torch" if moments <= LARGEST_MOMENTS else "paged_adamw_8bit"
 
 
 def is_quantised(config: Config, train: TrainParams) -> bool:

@@ -40,7 +40,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> Pat
         run_command(stage, patch)
     for name in ("audit", "train", "evaluate", "export"):
         Path(f"data/reports/{name}.json").write_text("{}")
-    Path("data/training_plan.json").write_text('{"steps": 10, "row_tokens": 256}')
+    write_json("data/training_plan.json", training_plan(10))
     Path("data/generations").mkdir()
     for name in ("base", "few_shot", "tuned"):
         Path(f"data/generations/{name}.jsonl").write_text(f"{ANSWER}\n")

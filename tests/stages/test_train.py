@@ -52,7 +52,7 @@ def params(project: Path, base_folder: Path, record: Callable[..., Any], train_p
 
 def plan_steps(steps: int) -> None:
     """Writes a plan of so many steps in place of the audit's."""
-    write_json("data/training_plan.json", {"steps": steps, "row_tokens": 64})
+    write_json("data/training_plan.json", training_plan(steps))
 
 
 def set_train(values: dict[str, Any]) -> Params:

@@ -9,22 +9,18 @@ import pytest
 from src.models import processes
 from src.params import Params, TrainParams
 from src.training.choices import Choices, Device, Plan, choose_checkpointing, current_device, settle_params
-from tests.training.test_memory import LLAMA_1B, LLAMA_8B
 
 AUTO = {"backend": "auto", "optimizer": "auto", "gradient_checkpointing": "auto", "compile": "auto"}
 CPU = Device(on_gpu=False, memory_gb=0.0, compiles=False, has_unsloth=False)
 H100 = Device(on_gpu=True, memory_gb=80.0, compiles=True, has_unsloth=False)
-LONG = Plan(steps=4689, row_tokens=2048)
+MEMORY = {"none": 62, "alternate": 33, "all": 7}
+LONG = Plan(steps=4689, optimizer="adamw_torch", memory_gb=MEMORY)
 
 
-def settled(
-    folder: Path, train: TrainParams, device: Device, plan: Plan = LONG, config: dict[str, Any] = LLAMA_1B
-) -> TrainParams:
-    """The parameters of training after all choices, from files as the stages write them."""
-    for name, content in (("models/base/config.json", config), ("data/training_plan.json", plan._asdict())):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
+def settled(folder: Path, train: TrainParams, device: Device, plan: Plan = LONG) -> TrainParams:
+    """The parameters of training after all choices, by a plan as the audit writes it."""
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data/training_plan.json").write_text(json.dumps(plan._asdict()))
     params, reasons = settle_params(Params.model_construct(train=train), device)
     asked = [key for key in AUTO if getattr(train, key) == "auto"]
     assert [reason.split(":")[0] for reason in reasons] == [f"train.{key}" for key in asked]
@@ -71,15 +67,13 @@ def test_unsloth_is_not_taken_where_it_cannot_honour_a_parameter(
     assert change.items() <= train.model_dump().items()
 
 
-def test_large_adapters_get_the_small_optimiser(auto: TrainParams, tmp_path: Path) -> None:
-    assert settled(tmp_path, auto, H100, config=LLAMA_8B).optimizer == "adamw_torch"  # 0.6 GB at rank 32
-    wide = auto.model_copy(update={"lora_r": 256})
-    assert settled(tmp_path, wide, H100, config=LLAMA_8B).optimizer == "paged_adamw_8bit"
+def test_the_optimiser_is_the_audits(auto: TrainParams, tmp_path: Path) -> None:
+    assert settled(tmp_path, auto, H100, LONG._replace(optimizer="paged_adamw_8bit")).optimizer == "paged_adamw_8bit"
 
 
 def test_a_short_training_is_not_compiled(auto: TrainParams, tmp_path: Path) -> None:
     assert settled(tmp_path, auto, H100).compile is True
-    assert settled(tmp_path, auto, H100, Plan(steps=100, row_tokens=2048)).compile is False
+    assert settled(tmp_path, auto, H100, LONG._replace(steps=100)).compile is False
     assert settled(tmp_path, auto, H100._replace(compiles=False)).compile is False
 
 
@@ -103,7 +97,7 @@ def test_what_is_set_stays(auto: TrainParams, tmp_path: Path) -> None:
 
 def test_the_reason_names_the_memory(auto: TrainParams) -> None:
     train = auto.model_copy(update={"optimizer": "adamw_torch", "backend": "transformers"})
-    [reason] = choose_checkpointing(Choices(train, []), LLAMA_1B, LONG, H100).reasons
+    [reason] = choose_checkpointing(Choices(train, []), LONG, H100).reasons
     assert "of the GPU's 80.0 GB" in reason
 
 

@@ -51,7 +51,7 @@ def test_matrices_that_stood_still_and_other_steps_are_refused(base_folder: Path
 
 
 def test_speed_is_what_was_counted_by_seconds() -> None:
-    measured = training_throughput(finished(6), 2.5)
+    measured = training_throughput(finished(6), 3)
     assert (measured["tokens_per_second"], measured["trained_tokens_per_second"]) == (200, 100)
     assert (measured["samples_per_second"], measured["training_seconds"], measured["processes"]) == (4.0, 10.0, 1)
     assert measured["torch"] == torch.__version__

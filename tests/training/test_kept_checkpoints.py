@@ -12,7 +12,6 @@ from src.training import kept_checkpoints
 from src.training.checkpoints import training_fingerprint
 from src.training.choices import current_device, settle_params
 from tests.training.test_checkpoints import written
-from tests.training.test_memory import LLAMA_1B
 
 PIPELINE = """\
 stages:
@@ -29,8 +28,7 @@ def kept(project: Path) -> tuple[Path, Path]:
     Path("dvc.yaml").write_text(PIPELINE)
     Path("data").mkdir()
     Path("data/a").write_text("one")
-    write_json("data/training_plan.json", {"steps": 8, "row_tokens": 16})
-    write_json("models/base/config.json", LLAMA_1B)
+    write_json("data/training_plan.json", training_plan(8))
     current, earlier = (Path(".checkpoints", name) for name in (training_fingerprint(params()), "0123456789abcdef"))
     for folder, steps in ((current, (200, 400)), (earlier, (1000,))):
         (folder / "round-1").mkdir(parents=True)

@@ -16,9 +16,11 @@ from src.training.memory import (
     activation_bytes,
     adapter_weights,
     base_bytes,
+    choose_optimizer,
     estimate_memory,
     layer_bytes,
     linear_layers,
+    memory_by_checkpointing,
 )
 
 LLAMA_1B = {
@@ -199,3 +201,17 @@ def test_a_base_that_is_stored_in_four_bits_stays_so(train_params: TrainParams) 
         == estimate_memory(LLAMA_1B, asked, 128)
         != estimate_memory(LLAMA_1B, train_params, 128)
     )
+
+
+def test_large_adapters_get_the_small_optimiser(train_params: TrainParams) -> None:
+    narrow, wide = (train_params.model_copy(update={"optimizer": "auto", "lora_r": rank}) for rank in (32, 256))
+    assert choose_optimizer(LLAMA_8B, narrow) == "adamw_torch"  # 0.6 GB
+    assert choose_optimizer(LLAMA_8B, wide) == "paged_adamw_8bit"
+    assert choose_optimizer(LLAMA_8B, wide.model_copy(update={"optimizer": "adamw_torch"})) == "adamw_torch"
+
+
+def test_the_more_is_computed_again_the_less_memory_is_needed(train_params: TrainParams) -> None:
+    shape = {"four_bit": True, "batch_size": 16, "lora_r": 32, "optimizer": "adamw_torch"}
+    found = memory_by_checkpointing(LLAMA_1B, train_params.model_copy(update=shape), 2048)
+    assert found["all"] < found["alternate"] < found["none"]
+    assert found["none"] == 59
