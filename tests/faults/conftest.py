@@ -11,6 +11,7 @@ from src.files import write_json
 from src.models.base_note import describe_base
 from src.scoring.judgements import Judgements, write_judgements
 from tests.faults.table import run_command, set_param
+from tests.training.plans import training_plan
 
 ROOT = Path(__file__).parents[2]
 DATA_STAGES = ("decompress", "clean", "sample", "format")

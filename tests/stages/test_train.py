@@ -23,6 +23,7 @@ from src.params import Params, params_for_stage
 from src.stages import audit, train
 from src.training import checkpoints
 from src.training.checkpoints import checkpoint_step, newest_checkpoint
+from tests.training.plans import training_plan
 
 ROOT = Path(__file__).parents[2]
 FSDP_ON_A_CPU = ROOT / "tests/stages/fsdp_on_a_cpu.py"

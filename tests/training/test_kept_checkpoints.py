@@ -11,6 +11,7 @@ from src.params import Params, params_for_stage
 from src.training import kept_checkpoints
 from src.training.checkpoints import training_fingerprint
 from src.training.choices import current_device, settle_params
+from tests.training.plans import training_plan
 from tests.training.test_checkpoints import written
 
 PIPELINE = """\
