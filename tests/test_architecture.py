@@ -22,12 +22,12 @@ ROOMS: dict[str, set[str]] = {
     "training": {"prompts", "models"},
     "inference": {"prompts", "models", "scoring"},
     "export": {"prompts", "models", "inference", "scoring"},
-    "serving": set(),
+    "serving": {"prompts", "models", "inference", "scoring"},
     "review": {"scoring"},
     "synthetic": {"records", "prompts", "models"},
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "unsloth", "bitsandbytes", "sklearn", "xllamacpp"}
-HEAVY |= {"openai", "choix"}
+HEAVY |= {"openai", "choix", "gradio", "fastapi", "uvicorn"}
 LONGEST_FUNCTION, LONGEST_MAIN = 40, 60  # lines
 ONLY_REFUSES = {
     "None",

@@ -1,11 +1,12 @@
-"""Answers of a GGUF file that llama.cpp runs in this process.
+"""Answers of a GGUF file that llama.cpp runs in this process, with an adapter on it where there is one.
 
-Covers llama.cpp's own server, as xllamacpp carries it: no compiler, no network. Does not write GGUF files:
-src/export/gguf.py does.
+Covers llama.cpp's own server, as xllamacpp carries it: no compiler, no network. A request chooses how much of the
+adapter counts, so that a base and its tuned model are one model in memory. Does not write GGUF files: src/export does.
 """
 
 import json
 from collections.abc import Iterator, Sequence
+from copy import copy
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -24,21 +25,37 @@ SEED_STEP = 2_654_435_761  # Knuth's multiplier: the prompts of two seeds that a
 
 
 class LlamaCppEngine:
-    """A GGUF file as an engine; its server stops with the object."""
+    """A GGUF file as an engine; its server stops with the last object that asks it.
 
-    def __init__(self, gguf: Path) -> None:
-        """Loads a GGUF file."""
+    Args:
+        gguf: the model's file.
+        adapter: the file of a LoRA adapter for it, all of which counts at first.
+        slots: answers that are written at once; each has a whole context.
+    """
+
+    def __init__(self, gguf: Path, adapter: Path | None = None, slots: int = 1) -> None:
         import xllamacpp
 
         self.name = gguf.name
         params = xllamacpp.CommonParams()
         params.model.path = str(gguf)
-        params.n_ctx = CONTEXT
+        params.n_ctx, params.n_parallel = CONTEXT * slots, slots
         params.use_jinja = True  # turns are rendered by the chat template inside the file
         params.verbosity = -1
         # As exact as the model's products; 16 bits, the default, add a difference that is not the file's.
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        self.adapter_scale = 1.0 if adapter else None
+        if adapter:
+            loaded = xllamacpp.CommonAdapterLoraInfo()
+            loaded.path, loaded.scale = str(adapter), 1.0
+            params.lora_adapters = [loaded]
         self.server = xllamacpp.Server(params)
+
+    def at_scale(self, scale: float) -> "LlamaCppEngine":
+        """The same model in the same memory with another share of its adapter: 0 is the base, 1 the tuned model."""
+        other = copy(self)
+        other.adapter_scale = scale
+        return other
 
     def answer(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
         """An answer to each prompt, in their order.
@@ -80,7 +97,7 @@ class LlamaCppEngine:
             UserError: if it gives none.
         """
         text = prompt if isinstance(prompt, str) else self.render_prompt(prompt)
-        options = {**sampling_options(sampling, number), "cache_prompt": False, "return_tokens": True}
+        options = {**self.options(sampling, number), "cache_prompt": False, "return_tokens": True}
         try:
             with self.request("/completion", {"prompt": text, **options}, timeout=None) as response:
                 return dict(json.load(response))
@@ -107,13 +124,18 @@ class LlamaCppEngine:
         """
         text, given = "", ""
         # By HTTP: in a callback of the server Ctrl-C would not be heard.
-        options = {"prompt": prompt, **sampling_options(sampling), "stream": True}
+        options = {"prompt": prompt, **self.options(sampling), "stream": True}
         with self.request("/completion", options) as events:
             for line in events:
                 if line.startswith(EVENT):
                     text += json.loads(line.removeprefix(EVENT))["content"]
                     yield text.strip().removeprefix(given)  # white space counts once more text follows it
                     given = text.strip()
+
+    def options(self, sampling: Sampling, number: int = 0) -> dict[str, Any]:
+        """How an answer is drawn, and from which share of the adapter; arguments as of `sampling_options`."""
+        scale = {} if self.adapter_scale is None else {"lora": [{"id": 0, "scale": self.adapter_scale}]}
+        return sampling_options(sampling, number) | scale
 
     def request(self, path: str, body: dict[str, Any], timeout: float | None = TIMEOUT) -> HTTPResponse:
         """The server's response to a request by HTTP.

@@ -1,4 +1,4 @@
-"""Why titles are not searched, in words."""
+"""Why titles are not searched, and models not served, in words."""
 
 from pathlib import Path
 
@@ -25,3 +25,8 @@ def wrong_limit(limit: int, most: int) -> UserError:
         most: what can be.
     """
     return UserError(f"--limit is {limit}, and must be 1 to {most}: change it.")
+
+
+def missing_export(path: Path) -> UserError:
+    """There is no exported model to serve, or not in this form."""
+    return UserError(f"{path} is missing: run `make repro`, which trains and exports a model, then try again.")

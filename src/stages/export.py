@@ -7,9 +7,11 @@ the form it was made from; otherwise nothing is exported. data/reports/export.js
 
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from src.export.gguf import FILES, convert_to_gguf
+from src.export.lora import write_lora_gguf
 from src.export.merge import merge_adapter
 from src.export.modelfile import render_modelfile
 from src.export.parity import check_answers, check_losses, check_prompt_tokens, prompt_checks, served_precision
@@ -18,7 +20,7 @@ from src.inference.engine import Sampling, sampling_of
 from src.inference.llama_cpp import LlamaCppEngine
 from src.inference.reference_loss import reference_losses
 from src.inference.transformers_engine import TransformersEngine
-from src.models.loading import load_adapted
+from src.models.loading import load_adapted, load_base
 from src.numerics import seed_everything
 from src.params import Params
 from src.progress import activity
@@ -26,6 +28,7 @@ from src.prompts.ollama import ollama_template
 from src.prompts.rendering import FormattedRecord
 from src.prompts.tokenizer_files import save_tokenizer
 from src.prompts.tokenizers import load_tokenizer, stop_texts
+from src.serving.note import ADAPTER_GGUF, BASE_GGUF, ServingNote, write_note
 from src.stages.runner import Outcome, run_stage
 
 if TYPE_CHECKING:
@@ -43,6 +46,9 @@ def main(params: Params) -> Outcome:
         write_forms(params, tokenizer, folder)
         metrics = check_forms(params, tokenizer, records, folder)
         write_modelfile(params, tokenizer, metrics["modelfile"], folder)
+        titles = [record["title"] for record in records[: params.export.check_prompts]]
+        sampling = sampling_of(params.generate)
+        write_note(folder, ServingNote(params.format.instruction, params.format.question, sampling, titles))
     write_json("data/reports/export.json", metrics)
     found = " and ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} from {precision}" for precision in FILES)
     return Outcome(
@@ -66,6 +72,22 @@ def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Pa
     for precision, name in FILES.items():
         with activity(f"Converting to {name}"):
             convert_to_gguf(folder / "merged", folder / name, precision, "Shelftalk")
+    write_adapter_form(params, tokenizer, folder)
+
+
+def write_adapter_form(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
+    """Writes the adapter as a GGUF, and the base that it belongs on, so that one model in memory is both.
+
+    Args:
+        params: the parameters.
+        tokenizer: the adapter's, with the chat template.
+        folder: where both go.
+    """
+    write_lora_gguf(ADAPTER, BASE, folder / ADAPTER_GGUF)
+    with activity(f"Converting to {BASE_GGUF}"), TemporaryDirectory(dir=folder) as base:
+        load_base(BASE, params.train.four_bit, exact=True).half().save_pretrained(base)
+        save_tokenizer(tokenizer, Path(base))
+        convert_to_gguf(Path(base), folder / BASE_GGUF, "q8_0", "Shelftalk's base")
 
 
 def write_modelfile(params: Params, tokenizer: "PreTrainedTokenizerBase", precision: str, folder: Path) -> None:

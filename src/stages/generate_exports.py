@@ -6,6 +6,7 @@ evaluation tells what its rounding costs. Interrupted, it goes on after the last
 
 from pathlib import Path
 
+from src.export.gguf import FILES
 from src.files import atomic_folder, read_jsonl
 from src.inference.answering import answer_prompts
 from src.inference.engine import sampling_of
@@ -29,9 +30,8 @@ def main(params: Params) -> Outcome:
     tokenizer = load_tokenizer(EXPORT / "adapter", params.format.template)
     kept = KeptFolder("generate_exports", params)
     with atomic_folder(GENERATIONS) as folder:
-        for gguf in sorted(EXPORT.glob("*.gguf")):
-            system = gguf.stem.partition("-")[2]  # f16 of shelftalk-f16.gguf
-            engine, label = LlamaCppEngine(gguf), f"Answering by {gguf.name}"
+        for system, name in FILES.items():
+            engine, label = LlamaCppEngine(EXPORT / name), f"Answering by {name}"
             answers = answer_prompts(engine, prompts, sampling_of(generate), kept.answers_of(system), label)
             found[system] = make_generations(tokenizer, records, answers)
             write_generations(folder / f"{system}.jsonl", found[system])
