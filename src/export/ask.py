@@ -38,7 +38,7 @@ def ask(title: str, precision: str | None = None) -> Iterator[str]:
     engine = LlamaCppEngine(existing(EXPORT / (FILES[precision] if precision else modelfile.gguf)))
     prompt = fill_template(modelfile.template, modelfile.instruction, title.strip())
     refusals.refuse_long_title(len(engine.token_ids(prompt)), modelfile.sampling.max_new_tokens, CONTEXT)
-    yield from engine.stream(prompt, modelfile.sampling)
+    yield from (piece.text for piece in engine.stream(prompt, modelfile.sampling))
 
 
 def existing(path: Path) -> Path:

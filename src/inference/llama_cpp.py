@@ -5,23 +5,36 @@ adapter counts, so that a base and its tuned model are one model in memory. Does
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from http.client import HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from src.inference import refusals
 from src.inference.answering import answer_prompts
-from src.inference.engine import Answer, Sampling
+from src.inference.engine import Answer, FinishReason, Sampling, TokenCounts
 from src.prompts.rendering import Prompt, Turns
 
 CONTEXT = 2048  # tokens of prompt and answer together, which a description needs at most
 TIMEOUT = 60  # seconds until the server begins to respond, or goes on; a whole answer may take longer
 EVENT = b"data: "  # what a server-sent event begins with
+HTTP_THREADS = 64  # of the server: a request that waits for a slot holds one
 SEED_STEP = 2_654_435_761  # Knuth's multiplier: the prompts of two seeds that are close share no draws
+
+
+class Piece(NamedTuple):
+    """A part of an answer that is being written."""
+
+    text: str
+    """What comes next, of whole characters; the texts of all pieces are the answer."""
+    finish_reason: FinishReason | None = None
+    """None until the last piece: then stop where the model ended the answer, length where it reached max_new_tokens."""
+    counted: TokenCounts | None = None
+    """With the last piece the tokens of the prompt, and of the answer with the token that it stopped at."""
 
 
 class LlamaCppEngine:
@@ -42,6 +55,8 @@ class LlamaCppEngine:
         params.n_ctx, params.n_parallel = CONTEXT * slots, slots
         params.use_jinja = True  # turns are rendered by the chat template inside the file
         params.verbosity = -1
+        protect_server(params)
+        self.key = params.api_keys[0]
         # As exact as the model's products; 16 bits, the default, add a difference that is not the file's.
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         self.adapter_scale = 1.0 if adapter else None
@@ -97,7 +112,7 @@ class LlamaCppEngine:
             UserError: if it gives none.
         """
         text = prompt if isinstance(prompt, str) else self.render_prompt(prompt)
-        options = {**self.options(sampling, number), "cache_prompt": False, "return_tokens": True}
+        options = {**self.options(sampling, number), "return_tokens": True}
         try:
             with self.request("/completion", {"prompt": text, **options}, timeout=None) as response:
                 return dict(json.load(response))
@@ -115,22 +130,35 @@ class LlamaCppEngine:
         with self.request("/tokenize", options) as response:
             return list(json.load(response)["tokens"])
 
-    def stream(self, prompt: str, sampling: Sampling) -> Iterator[str]:
-        """Pieces of the text that `answer` gives, each as soon as it is there.
+    def stream(self, prompt: str, sampling: Sampling) -> Iterator[Piece]:
+        """The text that `answer` gives, in pieces, each as soon as it is there; closed early, it frees its slot.
 
         Args:
             prompt: text without the begin-of-text token.
             sampling: how the answer is drawn.
+
+        Raises:
+            UserError: if llama.cpp does not answer the prompt.
         """
-        text, given = "", ""
         # By HTTP: in a callback of the server Ctrl-C would not be heard.
         options = {"prompt": prompt, **self.options(sampling), "stream": True}
-        with self.request("/completion", options) as events:
-            for line in events:
-                if line.startswith(EVENT):
-                    text += json.loads(line.removeprefix(EVENT))["content"]
-                    yield text.strip().removeprefix(given)  # white space counts once more text follows it
-                    given = text.strip()
+        try:
+            with self.request("/completion", options, timeout=None) as events:
+                yield from read_pieces(events)
+        except HTTPError as error:
+            raise refusals.refused_prompt(json.load(error)["error"]["message"]) from None
+
+    def first_tokens(self, prompt: str, count: int) -> dict[int, float]:
+        """The tokens that an answer most likely begins with, and their log-probabilities in nats.
+
+        Args:
+            prompt: text without the begin-of-text token.
+            count: how many of them.
+        """
+        options = {"prompt": prompt, **self.options(Sampling(1)), "n_probs": count}
+        with self.request("/completion", options) as response:
+            [first] = json.load(response)["completion_probabilities"]
+        return {token["id"]: token["logprob"] for token in first["top_logprobs"]}
 
     def options(self, sampling: Sampling, number: int = 0) -> dict[str, Any]:
         """How an answer is drawn, and from which share of the adapter; arguments as of `sampling_options`."""
@@ -145,8 +173,45 @@ class LlamaCppEngine:
             body: what is posted, as JSON.
             timeout: seconds; None waits as long as it takes.
         """
-        address, headers = f"{self.server.listening_address}{path}", {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+        address = f"{self.server.listening_address}{path}"
         return urlopen(Request(address, json.dumps(body).encode(), headers), timeout=timeout)
+
+
+def protect_server(params: Any) -> None:
+    """Keeps everyone but this process from llama.cpp's server, and one prompt from what another left behind.
+
+    Args:
+        params: xllamacpp's CommonParams, which are changed.
+    """
+    params.hostnames, params.port = ["127.0.0.1"], 0  # a free one; the machine's other users see it too
+    params.api_keys, params.ui = [secrets.token_hex()], False
+    params.cache_ram_mib, params.n_threads_http = 0, HTTP_THREADS
+
+
+def read_pieces(events: Iterable[bytes]) -> Iterator[Piece]:
+    """The pieces of an answer, without white space at its ends, the last one with how it ended.
+
+    Args:
+        events: lines of the server's response.
+
+    Raises:
+        UserError: if it breaks off.
+    """
+    text, given = "", ""
+    for line in events:
+        if line.startswith(EVENT):
+            event = json.loads(line.removeprefix(EVENT))
+            if "error" in event:
+                raise refusals.refused_prompt(event["error"]["message"])
+            text += event["content"]
+            piece = text.strip().removeprefix(given)  # white space counts once more text follows it
+            given += piece
+            if event["stop"]:
+                counted = TokenCounts(event["tokens_evaluated"], event["tokens_predicted"])
+                yield Piece(piece, finish_reason(event), counted)
+            elif piece:
+                yield Piece(piece)
 
 
 def sampling_options(sampling: Sampling, number: int = 0) -> dict[str, Any]:
@@ -166,15 +231,20 @@ def sampling_options(sampling: Sampling, number: int = 0) -> dict[str, Any]:
         "repeat_last_n": CONTEXT,  # all tokens of prompt and answer
         "samplers": ["penalties", "temperature", "top_k", "top_p"],
         "seed": (sampling.seed + number * SEED_STEP) % 2**32,
+        "cache_prompt": False,  # an answer depends on nothing that was asked before
     }
 
 
 def read_answer(response: dict[str, Any]) -> Answer:
     """The answer in the server's response."""
-    stopped = response["stop_type"] == "eos"
-    tokens = response["tokens"]
+    reason, tokens = finish_reason(response), response["tokens"]
     return Answer(
         text=response["content"].strip(),
-        token_ids=tokens[:-1] if stopped else tokens,  # llama.cpp lists the token that it stopped at
-        finish_reason="stop" if stopped else "length",
+        token_ids=tokens[:-1] if reason == "stop" else tokens,  # llama.cpp lists the token that it stopped at
+        finish_reason=reason,
     )
+
+
+def finish_reason(response: dict[str, Any]) -> FinishReason:
+    """How an answer ended, from the server's response."""
+    return "stop" if response["stop_type"] == "eos" else "length"

@@ -13,6 +13,14 @@ ENOUGH = 60.0  # similarity of titles, 0 to 100, from which a record is named as
 SOURCES = 3  # at most
 
 
+class Passage(NamedTuple):
+    """A sentence of a source that speaks to a question, word for word."""
+
+    uid: str
+    """Of the source."""
+    text: str
+
+
 class Question(NamedTuple):
     """A question that is ready to be asked."""
 
@@ -22,16 +30,19 @@ class Question(NamedTuple):
     """Records of the same or of a like title, the nearest first; empty where the answer comes from the title alone."""
     turns: Turns
     """What the model reads."""
+    passages: list[Passage]
+    """What the sources say to the question; empty for a mere title."""
 
 
-def prepare_question(note: ServingNote, index: TitleIndex, text: str) -> Question:
+def prepare_question(note: ServingNote, index: TitleIndex | None, text: str, limit: int = SOURCES) -> Question:
     """What the model reads about a title, or about the title that a question names.
 
     Args:
         note: how the model was trained to be asked.
-        index: where sources are searched.
+        index: where sources are searched; None where there is no index, and so no source.
         text: as it was typed.
+        limit: sources, at most.
     """
     title = text.strip()
-    sources = [hit for hit in index.search(title, SOURCES) if hit.score >= ENOUGH]
-    return Question(title, sources, note.turns(title))
+    sources = [hit for hit in index.search(title, limit) if hit.score >= ENOUGH] if index else []
+    return Question(title, sources, note.turns(title), [])

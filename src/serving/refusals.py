@@ -30,3 +30,34 @@ def wrong_limit(limit: int, most: int) -> UserError:
 def missing_export(path: Path) -> UserError:
     """There is no exported model to serve, or not in this form."""
     return UserError(f"{path} is missing: run `make repro`, which trains and exports a model, then try again.")
+
+
+def equal_sides(folder: Path, titles: int) -> UserError:
+    """The adapter makes no difference: it was not loaded, or never trained.
+
+    Args:
+        folder: of the export.
+        titles: on which both were asked.
+    """
+    return UserError(
+        f"{folder}: base and tuned model find the same first tokens equally likely on all {titles} check titles, so "
+        "that the adapter changes nothing: it is empty or not this base's. Run `make repro`, then try again."
+    )
+
+
+def refuse_long_prompt(tokens: int, max_new_tokens: int, context: int) -> None:
+    """Refuses a prompt that leaves no room for the answer.
+
+    Args:
+        tokens: of the prompt.
+        max_new_tokens: the longest answer.
+        context: tokens of prompt and answer together.
+
+    Raises:
+        UserError: telling by how much it is too long.
+    """
+    if tokens + max_new_tokens > context:
+        raise UserError(
+            f"TITLE is too long: its prompt has {tokens:,} tokens, and with up to {max_new_tokens:,} for the answer "
+            f"the context holds {context:,}: shorten it by {tokens + max_new_tokens - context:,} tokens or more."
+        )

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import shorten
+from threading import Lock
 from urllib.parse import quote
 
 import numpy as np
@@ -55,7 +56,7 @@ class Hit:
 
 
 class TitleIndex:
-    """An index that is open for reading; for one thread at a time.
+    """An index that is open for reading, for any number of threads, which search one after the other.
 
     Args:
         path: the file that `write_index` wrote.
@@ -67,7 +68,7 @@ class TitleIndex:
     def __init__(self, path: Path = INDEX) -> None:
         if not path.is_file():
             raise refusals.missing_index(path)
-        self.path = path
+        self.path, self.lock = path, Lock()
         with self.explained_damage():
             address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
             self.database = sqlite3.connect(address, uri=True, check_same_thread=False)
@@ -87,7 +88,7 @@ class TitleIndex:
             UserError: if the index is damaged.
         """
         query = query[:LONGEST_QUERY]
-        with self.explained_damage():
+        with self.lock, self.explained_damage():
             candidates = self.read_titles(self.find_candidates(fold_title(query), CANDIDATES + len(excluded)))
             ranked = rank_titles(query, [row for row in candidates if row[1] not in excluded])
             return [

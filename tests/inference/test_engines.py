@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from src.errors import UserError
 from src.export.gguf import convert_to_gguf
 from src.export.parity import answer_agreement
-from src.inference.engine import Answer, Engine, Sampling
+from src.inference.engine import Answer, Engine, Sampling, TokenCounts
 from src.inference.llama_cpp import CONTEXT, LlamaCppEngine
 from src.inference.transformers_engine import TransformersEngine
 from src.prompts.encoding import encode_prompt, render_prompt
@@ -94,8 +94,11 @@ def test_llama_cpp_gives_an_answer_in_pieces(engines: dict[str, Any], chat_token
     for prompt, expected in zip(PROMPTS, ANSWERS.values(), strict=True):
         text = without_bos(chat_tokenizer, render_prompt(chat_tokenizer, prompt))
         pieces = list(engines["llama.cpp"].stream(text, Sampling(20)))
-        assert "".join(pieces) == expected
-        assert len([piece for piece in pieces if piece]) > 2 or not expected
+        assert "".join(piece.text for piece in pieces) == expected
+        assert len(pieces) > 2 or not expected
+        assert [piece.finish_reason for piece in pieces] == [None] * (len(pieces) - 1) + ["stop"]
+        asked, answered = encode_prompt(chat_tokenizer, prompt), token_ids(chat_tokenizer, expected)
+        assert pieces[-1].counted == TokenCounts(len(asked), len(answered) + 1)  # the stop token is generated as well
 
 
 def test_llama_cpp_reads_the_tokens_that_a_prompt_was_trained_in(engines: dict[str, Any], chat_tokenizer: Any) -> None:

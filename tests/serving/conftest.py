@@ -1,0 +1,90 @@
+"""What the tests of serving share: an export of the embedded base with a random adapter, an index, a served model."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import save_file
+
+from src.export.gguf import convert_to_gguf
+from src.export.lora import PREFIX, write_lora_gguf
+from src.files import read_json, write_json
+from src.inference.engine import Sampling
+from src.prompts.tokenizer_files import save_tokenizer
+from src.prompts.tokenizers import load_tokenizer
+from src.serving.index import write_index
+from src.serving.model import ServedModel
+from src.serving.note import ADAPTER_GGUF, BASE_GGUF, ServingNote, write_note
+from src.serving.search import TitleIndex
+from src.synthetic.catalogue import generate_products
+from tests.conftest import INSTRUCTION
+
+EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
+PRODUCTS = {product.title: product.content for product in generate_products(seed=5, count=300)}
+TITLES = list(PRODUCTS)
+RANK, ALPHA = 4, 8
+
+
+def write_adapter(folder: Path, scale: float) -> Path:
+    """An adapter for the embedded base, in the form of peft.
+
+    Args:
+        folder: a new one.
+        scale: of its matrices B; 0 as before training.
+    """
+    config, rng = read_json(EMBEDDED / "config.json"), np.random.default_rng(3)
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    weights = {}
+    for number in range(config["num_hidden_layers"]):
+        for name, (rows, columns) in {"self_attn.q_proj": (hidden, hidden), "mlp.down_proj": (hidden, inner)}.items():
+            layer = f"{PREFIX}model.layers.{number}.{name}"
+            weights[f"{layer}.lora_A.weight"] = rng.normal(size=(RANK, columns)).astype("float32")
+            weights[f"{layer}.lora_B.weight"] = scale * rng.normal(size=(rows, RANK)).astype("float32")
+    folder.mkdir()
+    write_json(folder / "adapter_config.json", {"lora_alpha": ALPHA, "r": RANK})
+    save_file(weights, folder / "adapter_model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def adapter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random adapter in the form of peft."""
+    return write_adapter(tmp_path_factory.mktemp("peft") / "adapter", scale=0.02)
+
+
+@pytest.fixture(scope="session")
+def export_folder(adapter_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """models/export in a new project's folder: what serving needs of an export; not to be changed."""
+    from src.models.loading import load_base
+
+    folder, merged = tmp_path_factory.mktemp("served") / "models" / "export", tmp_path_factory.mktemp("base")
+    folder.mkdir(parents=True)
+    load_base(EMBEDDED, four_bit=False, exact=True).half().save_pretrained(merged)
+    save_tokenizer(load_tokenizer(EMBEDDED, "chat"), merged)
+    convert_to_gguf(merged, folder / BASE_GGUF, "q8_0", "base")
+    write_lora_gguf(adapter_folder, EMBEDDED, folder / ADAPTER_GGUF)
+    write_note(folder, ServingNote(INSTRUCTION, "{title}", Sampling(24), TITLES[:3]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def index_path(export_folder: Path) -> Path:
+    """data/index.sqlite in the same project's folder, of PRODUCTS."""
+    path = export_folder.parents[1] / "data" / "index.sqlite"
+    path.parent.mkdir()
+    uids = [f"u{number}" for number in range(len(TITLES))]
+    write_index(path, [pl.DataFrame({"uid": uids, "title": TITLES, "content": list(PRODUCTS.values())})])
+    return path
+
+
+@pytest.fixture(scope="session")
+def title_index(index_path: Path) -> TitleIndex:
+    """The index, open."""
+    return TitleIndex(index_path)
+
+
+@pytest.fixture(scope="session")
+def served_model(export_folder: Path) -> ServedModel:
+    """The exported model with four slots."""
+    return ServedModel(export_folder)
