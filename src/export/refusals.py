@@ -112,6 +112,20 @@ def refuse_other_answers(name: str, preferences: list[float], tolerance: float) 
             )
 
 
+def refuse_lost_text(name: str, lost: str | None) -> None:
+    """Refuses a text that Ollama would not read from a Modelfile as it is.
+
+    Args:
+        name: the text, as the message names it.
+        lost: what of it would be lost.
+
+    Raises:
+        UserError: naming it.
+    """
+    if lost:
+        raise UserError(f"{name} has {lost}, which Ollama does not read from a Modelfile: not exported.")
+
+
 def other_modelfile() -> UserError:
     """The Modelfile does not have the form that the export writes."""
     return UserError("models/export/Modelfile is not as the export wrote it: `dvc checkout models/export` restores it.")
