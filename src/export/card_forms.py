@@ -12,22 +12,23 @@ class FormWords(NamedTuple):
     """What a reader has to know of a form beside its figures."""
 
     label: str
-    files: str
+    files: tuple[str, ...]
+    """Files and folders in models/export."""
     programs: str
     """That it is for."""
 
 
 LLAMA_CPP = "llama.cpp, Ollama, LM Studio"
 FORMS = {
-    "adapter": FormWords("LoRA adapter", "`adapter/`", "peft, on the base"),
-    "merged": FormWords("merged, 16 bits", "`merged/`", "transformers"),
-    "merged_16bit": FormWords("merged into the 16-bit base", "`merged-16bit/`", "transformers"),
-    "f16": FormWords("GGUF, 16 bits", "`shelftalk-f16.gguf`", LLAMA_CPP),
-    "q8_0": FormWords("GGUF, 8 bits (Q8_0)", "`shelftalk-q8_0.gguf`", LLAMA_CPP),
-    "q4_k_m": FormWords("GGUF, 4 bits (Q4_K_M)", "`shelftalk-q4_k_m.gguf`", LLAMA_CPP),
+    "adapter": FormWords("LoRA adapter", ("adapter",), "peft, on the base"),
+    "merged": FormWords("merged, 16 bits", ("merged",), "transformers"),
+    "merged_16bit": FormWords("merged into the 16-bit base", ("merged-16bit",), "transformers"),
+    "f16": FormWords("GGUF, 16 bits", ("shelftalk-f16.gguf",), LLAMA_CPP),
+    "q8_0": FormWords("GGUF, 8 bits (Q8_0)", ("shelftalk-q8_0.gguf",), LLAMA_CPP),
+    "q4_k_m": FormWords("GGUF, 4 bits (Q4_K_M)", ("shelftalk-q4_k_m.gguf",), LLAMA_CPP),
     "lora": FormWords(
         "GGUF of the base, 8 bits, and of the adapter",
-        "`base-q8_0.gguf`, `shelftalk-lora.gguf`",
+        ("base-q8_0.gguf", "shelftalk-lora.gguf"),
         "llama.cpp, base and tuned model at once",
     ),
 }
@@ -62,7 +63,8 @@ def form_row(name: str, form: dict[str, Any]) -> str:
     low, high = form["loss_difference_low"], form["loss_difference_high"]
     loss = f"{form['loss_difference']:+.4f} ({low:+.4f} to {high:+.4f})"
     size = f"{form['bytes'] / MEGABYTE:,.1f}"
-    return f"| {words.label} | {words.files} | {words.programs} | {size} | {form['agreement']:.0%} | {loss} |"
+    files = ", ".join(f"`{file}`" for file in words.files)
+    return f"| {words.label} | {files} | {words.programs} | {size} | {form['agreement']:.0%} | {loss} |"
 
 
 def merging_words(export: dict[str, Any], quantisation: str) -> str:

@@ -207,4 +207,5 @@ def test_what_serving_on_another_base_costs_is_told_where_there_is_another() -> 
 def test_every_form_has_a_row(name: str) -> None:
     export = METRICS["export"] | {"forms": {name: form(2_500_000, 0.5, 0.0)}}
     label, files, programs = FORMS[name]
-    assert f"| {label} | {files} | {programs} | 2.5 | 50% |" in render_model_card(facts(), METRICS | {"export": export})
+    named = ", ".join(f"`{file}`" for file in files)
+    assert f"| {label} | {named} | {programs} | 2.5 | 50% |" in render_model_card(facts(), METRICS | {"export": export})
