@@ -90,6 +90,35 @@ def unknown_split() -> UserError:
     )
 
 
+def unknown_vocabulary(reason: str) -> UserError:
+    """llama.cpp's converter cannot write the base's vocabulary.
+
+    Args:
+        reason: what it says.
+    """
+    return UserError(
+        f"llama.cpp's converter cannot write the base model's vocabulary ({' '.join(reason.split())[:200]}), so that "
+        "no GGUF could be exported after training: choose a base with a tokenizer of Llama, Llama 3, Qwen2 or Mistral."
+    )
+
+
+def refuse_other_template(rendered: str, trained: str) -> None:
+    """Refuses a chat template that a Modelfile cannot hold: one that does more with a turn than to put it in its place.
+
+    Args:
+        rendered: a prompt by the Modelfile.
+        trained: the same prompt by the chat template.
+
+    Raises:
+        UserError: quoting both.
+    """
+    if rendered != trained:
+        raise UserError(
+            f"a Modelfile would make Ollama ask {rendered!r}, where training sees {trained!r}: the base model's chat "
+            "template changes the text of a turn. Set format.template to alpaca or plain, or choose another base."
+        )
+
+
 def refuse_other_loss(name: str, difference: float, limit: float) -> None:
     """Refuses an exported form that finds an answer more or less likely than the model it was made from.
 
