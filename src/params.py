@@ -23,6 +23,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from src.errors import UserError
 from src.files import atomic_file
+from src.modelfile_text import lost_by_ollama
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -399,6 +400,12 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...
             ("format", "question"),
             f"format.question is {prompt.get('question')!r} and has to hold {{title}} once: "
             "put it in the title's place.",
+        )
+    if lost := lost_by_ollama(str(prompt.get("instruction"))):
+        yield (
+            ("format", "instruction"),
+            f"format.instruction has {lost}, which Ollama does not read from a Modelfile, so that it would ask "
+            "otherwise than training did: leave it out, or write it otherwise.",
         )
     yield from endpoint_conflicts(values.get("evaluate"))
     if train.get("backend") == "unsloth":

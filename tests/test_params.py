@@ -95,6 +95,16 @@ def test_all_faults_are_named_at_once_each_with_line_and_fix(project: Path) -> N
         ("train.batch_size", "  batch_size:", "train.batch_size is None, and must be a valid integer"),
         ("format.instruction", '  instruction: ""', "format.instruction is '', and must be"),
         ("format.question", '  question: "{title} {title}"', "format.question is '{title} {title}' and has to hold"),
+        (
+            "format.instruction",
+            '  instruction: \'Write """ first.\'',
+            "format.instruction has three quotes in a row, which Ollama does not read from a Modelfile",
+        ),
+        (
+            "format.instruction",
+            '  instruction: "Write\\u00a0it."',
+            "format.instruction has the invisible character U+00A0, which Ollama does not",
+        ),
         ("data.raw", "  raw: [a, b]", "data.raw is ['a', 'b'], and must be a valid string"),
         ("clean.language", "  language: english", "clean.language is 'english', and must be any, or the two small let"),
         ("clean.language", "  language: 5", "clean.language is 5, and must be any, or the two small letters of a"),

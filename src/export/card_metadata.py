@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MODEL_NAME, TASK = "Shelftalk", "text-generation"
 HUB_METRICS = {"rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge"}  # the hub's names where they are not ours
+LISTED_METRICS = ["bleu", "chrf", "perplexity", "rouge"]  # those that the hub knows
+TAGS = ["lora", "gguf", "llama.cpp", "product-descriptions"]
 
 
 class CardMetadata(NamedTuple):
@@ -48,7 +50,8 @@ def render_metadata(metadata: CardMetadata, scores: dict[str, Any]) -> str:
         language=metadata.language,
         library_name="peft",
         pipeline_tag=TASK,
-        tags=["lora", "product-descriptions"],
+        tags=TAGS,
+        metrics=LISTED_METRICS,
         model_name=MODEL_NAME,
         eval_results=list(evaluation_results(metadata.dataset, scores)),
         **others,
@@ -66,6 +69,7 @@ def evaluation_results(dataset: str, scores: dict[str, Any]) -> "Iterator[EvalRe
     from huggingface_hub import EvalResult
 
     for score, value in tuned_scores(scores):
+        interval = describe_interval(scores, TUNED, score)
         yield EvalResult(
             task_type=TASK,
             task_name="Description of a product from its title",
@@ -73,7 +77,8 @@ def evaluation_results(dataset: str, scores: dict[str, Any]) -> "Iterator[EvalRe
             dataset_name=f"{dataset}, {scores['records']} held-out records",
             dataset_split="test",
             metric_type=HUB_METRICS.get(score.name, score.name),
-            metric_name=score.label,
+            # In the name, as the hub's page shows that and the value; an index has no place for an interval.
+            metric_name=f"{score.label}, 95% interval {interval}" if interval else score.label,
             metric_value=round(value, 2),
         )
 
@@ -82,3 +87,15 @@ def tuned_scores(scores: dict[str, Any]) -> Iterator[tuple[Score, float]]:
     """The scores of the tuned model that tables show, where it has them, in their order."""
     found = ((score, scores[TUNED].get(score.name)) for score in SCORES if score.in_tables)
     return ((score, value) for score, value in found if value is not None)
+
+
+def describe_interval(scores: dict[str, Any], system: str, score: Score) -> str | None:
+    """The bounds of a score's 95% interval in words; None where the score has none.
+
+    Args:
+        scores: what the evaluate stage measured.
+        system: whose score.
+        score: which.
+    """
+    bounds = scores["interval"].get(system, {}).get(score.name)
+    return f"{bounds['low']:.2f} to {bounds['high']:.2f}" if bounds else None

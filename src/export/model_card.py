@@ -6,10 +6,11 @@ Covers the wording, filled from parameters and metrics. Does not measure anythin
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from src.export.card_code import Loading, loading_lines
-from src.export.card_metadata import CardMetadata, render_metadata, tuned_scores
+from src.export.card_forms import forms_section
+from src.export.card_metadata import CardMetadata, describe_interval, render_metadata, tuned_scores
 from src.inference.engine import Sampling
-from src.scoring.scores import SCORES
-from src.scoring.systems import SYSTEMS
+from src.scoring.scores import SCORES, Score
+from src.scoring.systems import SYSTEMS, TUNED
 
 if TYPE_CHECKING:
     from src.models.base_note import BaseNote
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 EMBEDDED_BASE = "models/embedded"  # base.folder of the model that comes with the project
 EXPORTED_ADAPTER = "models/export/adapter"
 EXAMPLE_TITLE = "Tumblewright Bamboo Desk Lamp, Olive, 45 cm high"
-GGUF_NAMES = {"f16": "16 bits", "q8_0": "8 bits (Q8_0)"}
 
 # What an adapter has learnt is the difference from these weights, by how they were loaded.
 LOADED = {
@@ -61,7 +61,7 @@ def render_model_card(facts: ModelFacts, metrics: dict[str, dict[str, Any]]) -> 
         training_section(metrics["audit"], metrics["train"]),
         evaluation_section(metrics["evaluate"], facts.sampling),
         limits_section(facts, metrics["evaluate"]),
-        parity_section(metrics["export"]),
+        forms_section(metrics["export"], facts.base["quantisation"]),
         usage_section(),
         licence_section(facts),
     ]
@@ -146,24 +146,25 @@ def evaluation_section(scores: dict[str, Any], sampling: Sampling) -> str:
     """
     rows = [f"| | {' | '.join(system.label for system in SYSTEMS)} |", f"|---{'|---:' * len(SYSTEMS)}|"]
     for score in (score for score in SCORES if score.in_tables):
-        values = (scores[system.name][score.name] for system in SYSTEMS)
-        rows.append(f"| {score.label} | {' | '.join('–' if value is None else f'{value:.2f}' for value in values)} |")
-    return f"## Evaluation\n\n{scores['records']} held-out records, {describe_answers(sampling)}.\n\n" + "\n".join(rows)
-
-
-def parity_section(export: dict[str, Any]) -> str:
-    """How the exported forms answer beside the adapter."""
-    shares = [f"- GGUF in {name}: {export[f'gguf_{key}_agreement']:.0%}" for key, name in GGUF_NAMES.items()]
+        cells = (score_cell(scores, system.name, score) for system in SYSTEMS)
+        rows.append(f"| {score.label} | {' | '.join(cells)} |")
     return (
-        "## Exported forms\n\n"
-        f"llama.cpp reads all {export['prompts_read']} held-out prompts in exactly the tokens of training. "
-        f"Answers were checked on {export['prompts']} of them. Merging changed the loss of an answer by "
-        f"{export['merged_loss_difference']:.6f} nats a token at most. llama.cpp gives exactly the merged model's "
-        "answers to these shares of the prompts; the others differ where it finds two tokens about equally likely:\n\n"
-        + "\n".join(shares)
-        + f"\n\nThe Modelfile takes the one in {GGUF_NAMES[export['modelfile']]}, the smallest that answers hardly "
-        "otherwise than the one in 16 bits."
+        f"## Evaluation\n\n{scores['records']} held-out records, {describe_answers(sampling)}. Beside this model's "
+        "scores stand their 95% intervals, by bootstrap over the records.\n\n" + "\n".join(rows)
     )
+
+
+def score_cell(scores: dict[str, Any], system: str, score: Score) -> str:
+    """A score in the table, with its interval where it is this model's.
+
+    Args:
+        scores: metrics of the evaluate stage.
+        system: whose score.
+        score: which.
+    """
+    value = scores[system][score.name]
+    interval = describe_interval(scores, system, score) if system == TUNED else None
+    return "–" if value is None else f"{value:.2f} ({interval})" if interval else f"{value:.2f}"
 
 
 def limits_section(facts: ModelFacts, scores: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from src.export import refusals
 from src.inference.engine import Sampling
+from src.modelfile_text import lost_by_ollama
 
 # As `render_modelfile` writes it; the stops of Ollama are llama.cpp's own, from the file.
 FORM = re.compile(
@@ -38,11 +39,16 @@ def render_modelfile(gguf: str, template: str, instruction: str, stops: list[str
     Args:
         gguf: the model's file, beside the Modelfile.
         template: the trained prompt as a Go template.
-        instruction: the system turn.
+        instruction: the system turn, which training saw without white space at its ends.
         stops: the texts of the stop tokens.
         sampling: how the evaluated answers were drawn.
+
+    Raises:
+        UserError: if a Modelfile cannot hold the instruction or a stop token.
     """
-    lines = [f"FROM ./{gguf}", f'TEMPLATE """{template}"""', f'SYSTEM """{instruction}"""']
+    for name, text in {"the instruction": instruction, **{f"the stop token {stop!r}": stop for stop in stops}}.items():
+        refusals.refuse_lost_text(name, lost_by_ollama(text))
+    lines = [f"FROM ./{gguf}", f'TEMPLATE """{template}"""', f'SYSTEM """{instruction.strip()}"""']
     lines += [f'PARAMETER stop "{stop}"' for stop in stops]
     # All of them: Ollama's own defaults penalise repetition, in greedy answers too, and leave out unlikely tokens.
     parameters = {

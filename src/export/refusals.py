@@ -4,7 +4,21 @@ Covers the refusals of this folder. They measure nothing, so that no model is me
 wording.
 """
 
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
 from src.errors import UserError
+
+# What a status of the hub means for an upload, and what to change.
+HUB_STATUS = {
+    401: "it does not accept your token: log in with `hf auth login`, or set HF_TOKEN to a token that is valid",
+    403: "your token may not write there: take a token with write permission, or a repository of your own",
+    404: "it has no such repository or owner that your token may see: check the name",
+    409: "somebody else writes to it at the same time: wait a moment, and give the same command again",
+    413: "a file is larger than it takes: leave that form out by --forms",
+    429: "it was asked too often: wait some minutes, and give the same command again, which goes on from there",
+}
 
 
 def unknown_architecture(architecture: str) -> UserError:
@@ -76,6 +90,35 @@ def unknown_split() -> UserError:
     )
 
 
+def unknown_vocabulary(reason: str) -> UserError:
+    """llama.cpp's converter cannot write the base's vocabulary.
+
+    Args:
+        reason: what it says.
+    """
+    return UserError(
+        f"llama.cpp's converter cannot write the base model's vocabulary ({' '.join(reason.split())[:200]}), so that "
+        "no GGUF could be exported after training: choose a base with a tokenizer of Llama, Llama 3, Qwen2 or Mistral."
+    )
+
+
+def refuse_other_template(rendered: str, trained: str) -> None:
+    """Refuses a chat template that a Modelfile cannot hold: one that does more with a turn than to put it in its place.
+
+    Args:
+        rendered: a prompt by the Modelfile.
+        trained: the same prompt by the chat template.
+
+    Raises:
+        UserError: quoting both.
+    """
+    if rendered != trained:
+        raise UserError(
+            f"a Modelfile would make Ollama ask {rendered!r}, where training sees {trained!r}: the base model's chat "
+            "template changes the text of a turn. Set format.template to alpaca or plain, or choose another base."
+        )
+
+
 def refuse_other_loss(name: str, difference: float, limit: float) -> None:
     """Refuses an exported form that finds an answer more or less likely than the model it was made from.
 
@@ -110,6 +153,139 @@ def refuse_other_answers(name: str, preferences: list[float], tolerance: float) 
             )
 
 
+def refuse_lost_text(name: str, lost: str | None) -> None:
+    """Refuses a text that Ollama would not read from a Modelfile as it is.
+
+    Args:
+        name: the text, as the message names it.
+        lost: what of it would be lost.
+
+    Raises:
+        UserError: naming it.
+    """
+    if lost:
+        raise UserError(f"{name} has {lost}, which Ollama does not read from a Modelfile: not exported.")
+
+
 def other_modelfile() -> UserError:
     """The Modelfile does not have the form that the export writes."""
     return UserError("models/export/Modelfile is not as the export wrote it: `dvc checkout models/export` restores it.")
+
+
+def refuse_repository_name(repository: str) -> None:
+    """Refuses what is no repository of a hub, and the placeholder itself.
+
+    Args:
+        repository: as the command line has it.
+
+    Raises:
+        UserError: with the form.
+    """
+    if repository == "OWNER/NAME" or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise UserError(
+            f"{repository!r} is not the name of a repository: write your name on the hub, a slash and a name for the "
+            "model, as in your-name/shelftalk."
+        )
+
+
+def missing_forms(lacking: Sequence[str], present: Sequence[str]) -> UserError:
+    """The export has not all forms that --forms names.
+
+    Args:
+        lacking: those that it has not.
+        present: those that it has.
+    """
+    return UserError(
+        f"models/export has no {', '.join(lacking)}, only {', '.join(present)}: add it to export.formats and run "
+        "`dvc repro`, or leave it out of --forms."
+    )
+
+
+def unknown_licence() -> UserError:
+    """The card's metadata names no licence."""
+    return UserError(
+        "models/MODEL_CARD.md names no licence, as the base declares none, and the model is made from it: find out "
+        "what the base's licence allows, put `license:` with its name into the metadata of its README.md in "
+        "base.folder, and run `dvc repro`."
+    )
+
+
+def left_placeholder(file: str, text: str) -> UserError:
+    """A text is not finished.
+
+    Args:
+        file: where.
+        text: what stands for something else.
+    """
+    return UserError(f"{file} still has {text!r} in it: nothing was sent. Replace it, and run `dvc repro`.")
+
+
+def no_status(reason: str) -> UserError:
+    """DVC cannot tell whether the export is up to date.
+
+    Args:
+        reason: what it says.
+    """
+    return UserError(f"`dvc status` fails ({reason}), so that nothing tells whether export and card are current.")
+
+
+def not_current(paths: Sequence[str]) -> UserError:
+    """Export or card are not those that dvc.lock names, or are older than what they are made from.
+
+    Args:
+        paths: what changed since.
+    """
+    shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+    return UserError(
+        f"the export or its card is not up to date, or changed by hand ({shown}): run `dvc repro model_card`, commit, "
+        "and publish then."
+    )
+
+
+def no_token() -> UserError:
+    """Nobody is logged in."""
+    return UserError("you are not logged in to the hub: run `hf auth login`, or set HF_TOKEN.")
+
+
+def public_repository(repository: str) -> UserError:
+    """The repository is there, and --private would not make it private.
+
+    Args:
+        repository: owner/name.
+    """
+    return UserError(
+        f"{repository} is there already and public, and --private is given: nothing was sent. Make it private in its "
+        "settings, choose another name, or leave --private out."
+    )
+
+
+def refused_by_hub(repository: str, status: int) -> UserError:
+    """The hub answers with an error.
+
+    Args:
+        repository: owner/name.
+        status: of HTTP.
+    """
+    trouble = "it is in trouble: try again later" if status >= 500 else "huggingface_hub may be too old for it"
+    return UserError(f"the hub refused {repository} ({status}): {HUB_STATUS.get(status, trouble)}.")
+
+
+def unreachable_hub(reason: str) -> UserError:
+    """The hub does not answer.
+
+    Args:
+        reason: the error's name.
+    """
+    return UserError(
+        f"the hub cannot be reached from here, or broke off ({reason}): check the network, and HF_ENDPOINT if you have "
+        "set it, and give the same command again, which goes on from there."
+    )
+
+
+def unusable_upload(reason: str) -> UserError:
+    """The hub's library refuses what is given to it.
+
+    Args:
+        reason: what it says.
+    """
+    return UserError(f"huggingface_hub does not upload this ({reason[:200]}): nothing more was sent.")

@@ -1,13 +1,16 @@
 """Measures what the trainer will see of data/prompts with the tokenizer of models/base, and plans the steps.
 
 Writes token lengths, truncation, trained tokens, rows, padding and the memory needed to data/reports/audit.json and
-data/tables/audit, the steps to data/training_plan.json. Fails, with every reason, before any GPU time is spent. With
---show it writes nothing and prints training examples, trained tokens in another colour than masked ones.
+data/tables/audit, the steps to data/training_plan.json. Fails, with every reason, before any GPU time is spent: also
+where the trained model could not be exported. With --show it writes nothing and prints training examples, trained
+tokens in another colour than masked ones.
 """
 
 import os
 import sys
+from pathlib import Path
 
+from src.export.early_checks import check_modelfile, check_vocabulary
 from src.files import read_json, read_jsonl, write_json, write_tsv
 from src.models.processes import launcher_world_size
 from src.params import Params
@@ -32,6 +35,8 @@ def main(params: Params) -> Outcome:
     tokenizer = load_tokenizer(BASE, params.format.template)
     splits = {path: read_jsonl(path) for path in PROMPTS}
     encoded = check_prompts(tokenizer, splits, params.audit, params.train)
+    check_vocabulary(Path(BASE), tokenizer)
+    check_modelfile(tokenizer, params.format, (record["title"] for record in splits[PROMPTS[-1]]))
     seen = audit_labels(encoded[TRAIN], params.train, launcher_world_size(params.train.launcher))
     optimizer, row_tokens = choose_optimizer(config, params.train), seen.metrics["row_tokens_max"]
     train = params.train.model_copy(update={"optimizer": optimizer})

@@ -6,12 +6,26 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from src.export.card_forms import FORMS
 from src.export.model_card import ModelFacts, render_model_card
 from src.inference.engine import Sampling
 from src.models.base_note import BaseNote
 from src.scoring.scores import SCORES as ALL_SCORES
 
 SCORES = [score.name for score in ALL_SCORES if score.in_tables]
+
+
+def form(size: int, agreement: float, difference: float) -> dict[str, float]:
+    """The figures of an exported form."""
+    return {
+        "bytes": size,
+        "agreement": agreement,
+        "loss": 0.1 + difference,
+        "loss_difference": difference,
+        "loss_difference_low": difference - 0.001,
+        "loss_difference_high": difference + 0.002,
+    }
+
 
 METRICS: dict[str, Any] = {
     "audit": {"trained_token_share": 0.37},
@@ -25,6 +39,7 @@ METRICS: dict[str, Any] = {
     },
     "evaluate": {
         "records": 199,
+        "interval": {"tuned": {score: {"low": 29.125, "high": 49.5} for score in SCORES if score != "perplexity"}},
         "base": {score: 10.25 + number for number, score in enumerate(SCORES)},
         "tuned": {score: 30.25 + number for number, score in enumerate(SCORES)},
         "few_shot": dict.fromkeys(SCORES, 20.25),
@@ -34,8 +49,13 @@ METRICS: dict[str, Any] = {
     "export": {
         "prompts": 8,
         "merged_loss_difference": 0.000124,
-        "gguf_f16_agreement": 1.0,
-        "gguf_q8_0_agreement": 0.875,
+        "merged_16bit_loss_difference": 0.0123,
+        "forms": {
+            "adapter": form(3_868_812, 1.0, 0.0),
+            "merged": form(5_901_055, 1.0, 0.0),
+            "f16": form(5_837_824, 1.0, 0.0),
+            "q8_0": form(3_134_464, 0.875, 0.0321),
+        },
         "prompts_read": 313,
         "modelfile": "f16",
     },
@@ -82,16 +102,17 @@ def test_a_model_card_holds_the_numbers_given() -> None:
         "2.110 after",
         "199",
         "all 313 held-out prompts in exactly the tokens",
-        "checked on 8 of them",
-        "The Modelfile takes the one in 16 bits",
+        "compared on 8 of them",
+        "The Modelfile takes the GGUF, 16 bits.",
         "0.000124 nats",
-        "16 bits: 100%",
-        "8 bits (Q8_0): 88%",
+        "on the 16-bit base instead raises the loss of the references by 0.0123 nats",
+        "| `shelftalk-f16.gguf` | llama.cpp, Ollama, LM Studio | 5.8 | 100% | +0.0000 (-0.0010 to +0.0020) |",
+        "| 3.1 | 88% | +0.0321 (+0.0311 to +0.0341) |",
     ):
         assert number in text, number
-    assert "| facts of the title stated (%) | 10.25 | 20.25 | 30.25 | 50.25 | 40.25 |" in text
-    assert "| answer loss (nats a token) | 18.25 | 20.25 | 38.25 | – | – |" in text
-    assert "| ROUGE-L | 17.25 | 20.25 | 37.25 | 50.25 | 40.25 |" in text
+    assert "| facts of the title stated (%) | 10.25 | 20.25 | 30.25 (29.12 to 49.50) | 50.25 | 40.25 |" in text
+    assert "| answer loss (nats a token) | 18.25 | 20.25 | 38.25 (29.12 to 49.50) | – | – |" in text
+    assert "| ROUGE-L | 17.25 | 20.25 | 37.25 (29.12 to 49.50) | 50.25 | 40.25 |" in text
     for given in ("`owner/name` at commit `abc`", "`0123`", "raw.zip", "Template: plain", '"Describe it."', 'high?"'):
         assert given in text, given
     assert text.endswith("\n")
@@ -120,14 +141,16 @@ def test_a_hub_reads_what_the_model_is_made_from_and_what_it_scores(tmp_path: Pa
         "license_name": "own",
         "license_link": "LICENSE",
         "pipeline_tag": "text-generation",
-        "tags": ["lora", "product-descriptions"],
+        "metrics": ["bleu", "chrf", "perplexity", "rouge"],
+        "tags": ["lora", "gguf", "llama.cpp", "product-descriptions"],
     }
     [result] = model_index[0]["results"]
     assert result["dataset"] == {"type": "raw", "name": "raw, 199 held-out records", "split": "test"}
     scores = {metric["name"]: (metric["type"], metric["value"]) for metric in result["metrics"]}
     assert len(scores) == len(SCORES)
-    assert scores["ROUGE-L"] == ("rouge", 37.25)
-    assert scores["chrF"] == ("chrf", METRICS["evaluate"]["tuned"]["chrf"])
+    assert scores["ROUGE-L, 95% interval 29.12 to 49.50"] == ("rouge", 37.25)
+    assert scores["perplexity"] == ("perplexity", METRICS["evaluate"]["tuned"]["perplexity"])
+    assert scores["chrF, 95% interval 29.12 to 49.50"] == ("chrf", METRICS["evaluate"]["tuned"]["chrf"])
 
 
 def test_what_is_not_known_is_left_out_and_said() -> None:
@@ -169,3 +192,20 @@ def test_a_model_card_tells_how_answers_were_drawn_and_draws_them_so(sampling: S
     assert f"held-out records, {words}." in text
     assert f"It was measured with {words}, of at most 9 tokens" in text
     assert f"prompt.to(model.device), {line})" in text
+
+
+def test_what_serving_on_another_base_costs_is_told_where_there_is_another() -> None:
+    """A base in 16 bits has no second merge; one in 4 bits may not have been merged twice."""
+    assert "16-bit base instead" in render_model_card(facts(), METRICS)
+    once = METRICS["export"] | {"merged_16bit_loss_difference": None}
+    assert "instead of the 4-bit one was not measured" in render_model_card(facts(), METRICS | {"export": once})
+    whole: Any = HUB | {"quantisation": "none"}
+    assert "16-bit base" not in render_model_card(facts(base=whole), METRICS)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_has_a_row(name: str) -> None:
+    export = METRICS["export"] | {"forms": {name: form(2_500_000, 0.5, 0.0)}}
+    label, files, programs = FORMS[name]
+    named = ", ".join(f"`{file}`" for file in files)
+    assert f"| {label} | {named} | {programs} | 2.5 | 50% |" in render_model_card(facts(), METRICS | {"export": export})

@@ -14,6 +14,7 @@ from src.files import read_json, write_jsonl
 from src.params import AuditParams, FormatParams, Params, TrainParams
 from src.stages import audit
 from src.training import memory as memory_estimate
+from tests.conftest import INSTRUCTION, QUESTION
 
 ROOT = Path(__file__).parents[2]
 PLAN = Path("data/training_plan.json")
@@ -36,7 +37,7 @@ def params(prompts: Path, train_params: TrainParams) -> Params:
     """Parameters that fit the prompts."""
     return Params.model_construct(
         audit=AuditParams(max_truncated_share=0.0),
-        format=FormatParams.model_construct(template="chat"),
+        format=FormatParams(template="chat", instruction=INSTRUCTION, question=QUESTION, openai=False),
         train=train_params,
     )
 

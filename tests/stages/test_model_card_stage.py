@@ -11,6 +11,7 @@ from src.scoring.scores import SCORES as ALL_SCORES
 from src.stages import model_card
 
 SCORES = {score.name: 1.0 for score in ALL_SCORES if score.in_tables}
+LOSSES = ("loss", "loss_difference", "loss_difference_low", "loss_difference_high")
 METRICS = {
     "audit": {"trained_token_share": 0.5},
     "train": {
@@ -21,14 +22,14 @@ METRICS = {
         "validation_loss_first": 2.0,
         "validation_loss_kept": 1.0,
     },
-    "evaluate": {"records": 2} | dict.fromkeys(("base", "few_shot", "tuned", "nearest", "title"), SCORES),
+    "evaluate": {"records": 2, "interval": {}}
+    | dict.fromkeys(("base", "few_shot", "tuned", "nearest", "title"), SCORES),
     "export": {
         "prompts": 2,
         "merged_loss_difference": 0.0,
-        "gguf_f16_agreement": 1.0,
-        "gguf_q8_0_agreement": 0.5,
+        "forms": {"q8_0": {"bytes": 10**6, "agreement": 0.5} | dict.fromkeys(LOSSES, 0.0)},
         "prompts_read": 2,
-        "modelfile": "f16",
+        "modelfile": "q8_0",
     },
 }
 
@@ -59,7 +60,7 @@ def test_the_model_card_is_written_from_metrics_and_parameters(measured: Params)
     assert 'from_pretrained("models/embedded", quantization_config=nf4, dtype=torch.float32)' in text
     assert "Shelftalk's embedded model" in text
     assert "data is synthetic" in text
-    assert "8 bits (Q8_0): 50%" in text
+    assert "| 1.0 | 50% | +0.0000 (+0.0000 to +0.0000) |" in text
     assert sorted(path.name for path in Path("models").iterdir()) == ["MODEL_CARD.md", "adapter"]
 
 
