@@ -14,12 +14,13 @@ from pathlib import Path
 
 from src.errors import UserError
 from src.export import refusals
-from src.export.gguf import FILES
+from src.export.forms import FORMS
 from src.export.modelfile import read_modelfile
 from src.inference.llama_cpp import CONTEXT, LlamaCppEngine
 from src.prompts.ollama import fill_template
 
 EXPORT = Path("models/export")
+FILES = {form.name: form.files[0] for form in FORMS if form.is_gguf}
 
 
 def ask(title: str, precision: str | None = None) -> Iterator[str]:

@@ -153,7 +153,7 @@ def evaluation_section(scores: dict[str, Any], sampling: Sampling) -> str:
 
 def parity_section(export: dict[str, Any]) -> str:
     """How the exported forms answer beside the adapter."""
-    shares = [f"- GGUF in {name}: {export[f'gguf_{key}_agreement']:.0%}" for key, name in GGUF_NAMES.items()]
+    shares = [f"- GGUF in {name}: {export['forms'][key]['agreement']:.0%}" for key, name in GGUF_NAMES.items()]
     return (
         "## Exported forms\n\n"
         f"llama.cpp reads all {export['prompts_read']} held-out prompts in exactly the tokens of training. "

@@ -10,7 +10,7 @@ import pytest
 
 from src.errors import UserError
 from src.export.ask import EXPORT, ask
-from src.export.gguf import FILES, convert_to_gguf
+from src.export.gguf import convert_to_gguf
 from src.export.modelfile import render_modelfile
 from src.inference.engine import Sampling
 from src.inference.llama_cpp import CONTEXT, LlamaCppEngine
@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 INSTRUCTION, QUESTION = "Describe it.", "Title: {title}"
 TITLE = "Kerr's Brass Lamp {title}, 3 é"
 TOKENS = 12
+FILES = {name: f"shelftalk-{name}.gguf" for name in ("f16", "q8_0")}
 
 
 @pytest.fixture

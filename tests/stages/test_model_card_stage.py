@@ -25,8 +25,7 @@ METRICS = {
     "export": {
         "prompts": 2,
         "merged_loss_difference": 0.0,
-        "gguf_f16_agreement": 1.0,
-        "gguf_q8_0_agreement": 0.5,
+        "forms": {"f16": {"agreement": 1.0}, "q8_0": {"agreement": 0.5}},
         "prompts_read": 2,
         "modelfile": "f16",
     },
