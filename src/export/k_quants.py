@@ -131,7 +131,7 @@ def quantiser() -> Any:
     """ggml_quantize_chunk of ggml.h: type, weights, result, first row, rows, weights of a row, their importance."""
     from xllamacpp import xllamacpp
 
-    function = ctypes.CDLL(xllamacpp.__file__).ggml_quantize_chunk
+    function = ctypes.CDLL(xllamacpp.__spec__.origin).ggml_quantize_chunk
     pointer, count = ctypes.c_void_p, ctypes.c_int64
     function.argtypes = [ctypes.c_int, pointer, pointer, count, count, count, pointer]
     function.restype = ctypes.c_size_t

@@ -38,6 +38,7 @@ from src.stages.runner import Outcome, run_stage
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+SERVING_CHECKS = 8  # titles that a server asks both models before it starts
 BASE, ADAPTER, EXPORT = Path("models/base"), Path("models/adapter"), Path("models/export")
 
 
@@ -62,7 +63,7 @@ def main(params: Params) -> Outcome:
         measured, largest = check_forms(params, asked, folder)
         served = served_form({name: form.agreement for name, form in measured.items()}, chosen_ggufs(formats))
         write_modelfile(params, tokenizer, served, folder)
-        titles = [record["title"] for record in asked.checked]
+        titles = [record["title"] for record in asked.checked[:SERVING_CHECKS]]
         write_note(folder, ServingNote(asked.instruction, asked.question, sampling_of(params.generate), titles))
         remove_others(formats, folder)
     counts = {"prompts": len(asked.checked), "prompts_read": len(records), "merged_loss_difference": largest}
