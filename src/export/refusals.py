@@ -17,6 +17,29 @@ def unknown_architecture(architecture: str) -> UserError:
     )
 
 
+def refuse_adapter_options(options: list[str]) -> None:
+    """Refuses an adapter that is more than LoRA as llama.cpp adds it.
+
+    Args:
+        options: of adapter_config.json, that are set.
+
+    Raises:
+        UserError: naming them.
+    """
+    if options:
+        raise UserError(
+            f"models/adapter/adapter_config.json sets {', '.join(options)}, which llama.cpp cannot add to a base while "
+            "it runs: take lora out of export.formats."
+        )
+
+
+def unknown_adapter_weight(name: str) -> UserError:
+    """An adapter holds a weight that is no LoRA matrix of a layer that llama.cpp knows."""
+    return UserError(
+        f"models/adapter holds {name}, which llama.cpp has no name for in an adapter: take lora out of export.formats."
+    )
+
+
 def no_second_merge() -> UserError:
     """The base has no 16-bit weights beside those that the adapter was trained on."""
     return UserError(
