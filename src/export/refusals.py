@@ -125,7 +125,7 @@ def refuse_other_loss(name: str, difference: float, limit: float) -> None:
 
 
 def refuse_other_mean_loss(name: str, difference: float, limit: float) -> None:
-    """Refuses an exported form that finds the references less likely than the adapter does.
+    """Refuses an exported form that finds the references more or less likely than the adapter does.
 
     Args:
         name: the form, as the message names it.
@@ -135,10 +135,10 @@ def refuse_other_mean_loss(name: str, difference: float, limit: float) -> None:
     Raises:
         UserError: naming the difference.
     """
-    if not difference <= limit:  # NaN is above every limit, too
+    if not abs(difference) <= limit:  # NaN is above every limit, too
         raise UserError(
-            f"{name} finds the references {difference:.3f} nats a token less likely than the adapter does, and its "
-            f"rounding explains {limit}: not exported."
+            f"{name} finds the references {abs(difference):.3f} nats a token {'less' if difference > 0 else 'more'} "
+            f"likely than the adapter does, and its rounding explains {limit}: not exported."
         )
 
 
