@@ -159,9 +159,9 @@ def format_difference(difference: dict[str, float]) -> str:
 def export_line(export: dict[str, Any]) -> str:
     """How often llama.cpp gives the merged model's answers."""
     return (
-        f"- **Export**: on {export['prompts']} prompts llama.cpp gives exactly the merged model's answer for "
-        f"{export['gguf_f16_agreement']:.0%} from the 16-bit GGUF and {export['gguf_q8_0_agreement']:.0%} from the "
-        "8-bit one."
+        f"- **Export**: on {export['prompts']} prompts llama.cpp gives exactly the adapter's answer for "
+        f"{export['forms']['f16']['agreement']:.0%} from the 16-bit GGUF and "
+        f"{export['forms']['q8_0']['agreement']:.0%} from the 8-bit one."
     )
 
 

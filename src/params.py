@@ -225,6 +225,9 @@ class EvaluateParams(Section):
 
 
 class ExportParams(Section):
+    formats: list[Literal["merged", "merged_16bit", "f16", "q8_0", "q4_k_m", "lora"]] = Field(
+        description="a list of merged, merged_16bit, f16, q8_0, q4_k_m and lora"
+    )
     check_prompts: Count
     check_tokens: Tokens
 
@@ -362,6 +365,8 @@ def shown_value(value: object) -> str:
 def describe_type(location: tuple[Any, ...]) -> str | None:
     """What a parameter may be in words, where its type has a description."""
     *sections, key = location
+    if isinstance(key, int) and not fields_at(location):
+        return describe_type(tuple(sections))
     if isinstance(key, int):
         return f"an entry with {', '.join(fields_at(location))}"
     field = fields_at(tuple(sections)).get(key)
@@ -408,6 +413,7 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...
             "otherwise than training did: leave it out, or write it otherwise.",
         )
     yield from endpoint_conflicts(values.get("evaluate"))
+    yield from format_conflicts(values.get("export"))
     if train.get("backend") == "unsloth":
         yield from unsloth_conflicts(train)
     part, parts, pool, records = (sample.get(key) for key in ("part", "parts", "pool", "records"))
@@ -442,6 +448,21 @@ def endpoint_conflicts(evaluate: Any) -> Iterator[tuple[tuple[Any, ...], str]]:
             f"evaluate.judge is {shown_value(judge)}, and evaluate.endpoints has no such name: add that endpoint, or "
             "set evaluate.judge to '' for no judge.",
         )
+
+
+def format_conflicts(export: Any) -> Iterator[tuple[tuple[str, str], str]]:
+    """A list of formats that no Modelfile can be made of, or that names one twice, as location and sentence."""
+    formats = export.get("formats") if isinstance(export, dict) else None
+    if not isinstance(formats, list):
+        return
+    if not {"f16", "q8_0", "q4_k_m"}.intersection(map(str, formats)):
+        yield (
+            ("export", "formats"),
+            f"export.formats is {shown_value(formats)}, and the Modelfile and generate_exports need a GGUF of the "
+            "whole model: add f16, q8_0 or q4_k_m.",
+        )
+    if len(set(map(str, formats))) < len(formats):
+        yield ("export", "formats"), f"export.formats is {shown_value(formats)}: name each form once."
 
 
 def unsloth_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:

@@ -37,8 +37,12 @@ MODEL_WEIGHTS = (
     "models/export/merged/model.safetensors",
     "models/export/shelftalk-f16.gguf",
     "models/export/shelftalk-q8_0.gguf",
+    "models/export/shelftalk-q4_k_m.gguf",
+    "models/export/base-q8_0.gguf",
+    "models/export/shelftalk-lora.gguf",
 )
-EXPORTED = {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
+GGUFS = {Path(path).name for path in MODEL_WEIGHTS if path.endswith(".gguf")}
+EXPORTED = {"adapter", "merged", "Modelfile", "serving.json"} | GGUFS
 
 
 def declared_stages() -> list[str]:

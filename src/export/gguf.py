@@ -1,8 +1,8 @@
 """GGUF files, written by llama.cpp's converter.
 
-Covers conversion of a merged model from safetensors. The converter is the one that auto-round carries, which needs
-neither a compiler nor a network. Does not read tokenizers: vocabulary.py does; nor run the files:
-src/inference/llama_cpp.py does.
+Covers conversion of a merged model from safetensors in 16 and 8 bits; k_quants.py makes 4 bits of the 16. The converter
+is the one that auto-round carries, which needs neither a compiler nor a network. Does not read tokenizers, which
+vocabulary.py does, nor run the files, which src/inference/llama_cpp.py does.
 """
 
 from pathlib import Path
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 FILE_TYPES = {"f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}  # our names of precisions, and the gguf package's
-FILES = {precision: f"shelftalk-{precision}.gguf" for precision in FILE_TYPES}
 
 # The first two write a line for each tensor; auto_round repeats warnings of transformers whose logger is silenced;
 # gguf.vocab warns of tokenizers that put a begin token between two texts, as Llama 3's do: no prompt here has two.

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from src.export import refusals
+from src.export.forms import REFERENCE, Form
 from src.inference.engine import Answer, Sampling
 from src.inference.llama_cpp import LlamaCppEngine
 from src.inference.reference_loss import ReferenceLoss
@@ -19,21 +20,19 @@ from src.prompts.tokenizers import end_of_turn_id, token_ids, without_bos
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# By precision: nats by which the original may prefer its own token where answers first differ: rounding swaps ties.
-TOLERANCE = {"f16": 0.02, "q8_0": 0.3}
-LOSS_DIFFERENCE = 0.01  # nats a token that merging may change the loss of an answer by
+RECORD_DIFFERENCE = 0.01  # nats a token that merging may change the loss of any answer by
 LOST_AGREEMENT = 0.05  # share of answers that a smaller file may give otherwise, beyond those of f16, and be served
 
 
 class PromptCheck(NamedTuple):
-    """A prompt that an exported form has to render and to answer as the merged model does."""
+    """A prompt that an exported form has to render and to answer as the adapter does."""
 
     prompt: Prompt
     """As training saw it."""
     turns: Turns
     """The same question as a program asks it, for the chat template inside the exported form to render."""
     answer: Answer
-    """The merged model's."""
+    """The adapter's."""
 
 
 def check_losses(name: str, losses: Sequence[ReferenceLoss], expected: Sequence[ReferenceLoss]) -> float:
@@ -49,26 +48,46 @@ def check_losses(name: str, losses: Sequence[ReferenceLoss], expected: Sequence[
     """
     pairs = zip(losses, expected, strict=True)
     largest = max(abs(loss.nats - other.nats) / loss.tokens for loss, other in pairs)
-    refusals.refuse_other_loss(name, largest, LOSS_DIFFERENCE)
+    refusals.refuse_other_loss(name, largest, RECORD_DIFFERENCE)
     return round(largest, 6)
 
 
-def prompt_checks(
-    merged: TransformersEngine, records: Sequence[FormattedRecord], instruction: str, question: str, sampling: Sampling
-) -> list[PromptCheck]:
-    """What every GGUF is compared with, for each record.
+def check_mean_loss(form: Form, losses: Sequence[ReferenceLoss], expected: Sequence[ReferenceLoss]) -> None:
+    """Makes sure that a form finds the references as likely as the adapter does, but for its rounding.
 
     Args:
-        merged: the merged model.
+        form: which one.
+        losses: its losses.
+        expected: the adapter's.
+
+    Raises:
+        UserError: if they differ by more than the form's limit.
+    """
+    difference = mean_loss(losses) - mean_loss(expected)
+    refusals.refuse_other_mean_loss(form.files[-1], difference, form.loss)
+
+
+def mean_loss(losses: Sequence[ReferenceLoss]) -> float:
+    """Nats a token, over all tokens."""
+    return sum(loss.nats for loss in losses) / sum(loss.tokens for loss in losses)
+
+
+def prompt_checks(
+    engine: TransformersEngine, records: Sequence[FormattedRecord], instruction: str, question: str, sampling: Sampling
+) -> list[PromptCheck]:
+    """What every form is compared with, for each record.
+
+    Args:
+        engine: the adapter on its base.
         records: formatted records with a title.
         instruction: format.instruction.
         question: format.question.
-        sampling: how the merged model answers, and every GGUF after it.
+        sampling: how it answers, and every form after it.
 
     Raises:
         UserError: if all answers are empty, which show nothing.
     """
-    answers = merged.answer([record["prompt"] for record in records], sampling)
+    answers = engine.answer([record["prompt"] for record in records], sampling)
     refusals.refuse_empty_answers([answer.token_ids for answer in answers])
     return [
         PromptCheck(record["prompt"], prompt_turns(instruction, question, record["title"]), answer)
@@ -87,7 +106,7 @@ def check_prompt_tokens(
 
     Args:
         engine: the GGUF in llama.cpp.
-        tokenizer: the merged model's, with the chat template.
+        tokenizer: the adapter's, with the chat template.
         records: formatted records with a title.
         instruction: format.instruction.
         question: format.question.
@@ -105,38 +124,34 @@ def check_prompt_tokens(
 
 
 def check_answers(
-    engine: LlamaCppEngine,
-    precision: str,
-    merged: TransformersEngine,
-    checks: Sequence[PromptCheck],
-    sampling: Sampling,
+    form: Form, answers: Sequence[Answer], merged: TransformersEngine, checks: Sequence[PromptCheck]
 ) -> float:
-    """The share of prompts that llama.cpp answers from a GGUF with exactly the merged model's tokens.
+    """The share of prompts that a form answers with exactly the adapter's tokens.
 
     Args:
-        engine: the GGUF in llama.cpp.
-        precision: its precision, one of TOLERANCE.
-        merged: the model it was made from.
-        checks: the prompts, with that model's answers.
-        sampling: how it answered.
+        form: which one.
+        answers: its answers.
+        merged: the model whose preferences tell a tie from another answer.
+        checks: the prompts, with the adapter's answers.
 
     Raises:
-        UserError: if it gives an answer that the merged model does not see as a tie.
+        UserError: if an answer is another one where the merged model sees no tie.
     """
-    answers = engine.answer([check.turns for check in checks], sampling)
-    preferences = [answer_preference(merged, check, answer) for check, answer in zip(checks, answers, strict=True)]
-    refusals.refuse_other_answers(engine.name, preferences, TOLERANCE[precision])
+    if form.tie is not None:
+        preferences = [answer_preference(merged, check, answer) for check, answer in zip(checks, answers, strict=True)]
+        refusals.refuse_other_answers(form.files[-1], preferences, form.tie)
     return answer_agreement(answers, [check.answer for check in checks])
 
 
-def served_precision(shares: Mapping[str, float]) -> str:
-    """The smallest file that is served: its share of equal answers is hardly below that of f16.
+def served_form(shares: Mapping[str, float], chosen: Sequence[Form]) -> Form:
+    """The smallest file that answers hardly less like the adapter than f16 does; the largest where there is none.
 
     Args:
-        shares: of equal answers by precision, the largest file first; f16 is one of them.
+        shares: of equal answers by form; f16 is one of them.
+        chosen: the files to choose from, the largest first.
     """
-    enough = shares["f16"] - LOST_AGREEMENT
-    return next(precision for precision in reversed(list(shares)) if shares[precision] >= enough)
+    enough = shares[REFERENCE] - LOST_AGREEMENT
+    return next((form for form in reversed(chosen) if shares[form.name] >= enough), chosen[0])
 
 
 def answer_agreement(answers: Sequence[Answer], expected: Sequence[Answer]) -> float:

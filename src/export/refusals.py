@@ -29,6 +29,37 @@ def unknown_architecture(architecture: str) -> UserError:
     )
 
 
+def refuse_adapter_options(options: list[str]) -> None:
+    """Refuses an adapter that is more than LoRA as llama.cpp adds it.
+
+    Args:
+        options: of adapter_config.json, that are set.
+
+    Raises:
+        UserError: naming them.
+    """
+    if options:
+        raise UserError(
+            f"models/adapter/adapter_config.json sets {', '.join(options)}, which llama.cpp cannot add to a base while "
+            "it runs: take lora out of export.formats."
+        )
+
+
+def unknown_adapter_weight(name: str) -> UserError:
+    """An adapter holds a weight that is no LoRA matrix of a layer that llama.cpp knows."""
+    return UserError(
+        f"models/adapter holds {name}, which llama.cpp has no name for in an adapter: take lora out of export.formats."
+    )
+
+
+def no_second_merge() -> UserError:
+    """The base has no 16-bit weights beside those that the adapter was trained on."""
+    return UserError(
+        "export.formats has merged_16bit, a merge into the 16-bit weights of a base that was trained on in 4 bits, and "
+        "the adapter was trained on the only weights that there are: take merged_16bit out, merged is that form."
+    )
+
+
 def refuse_other_prompt(name: str, rendered: str, trained: str) -> None:
     """Refuses an exported form whose own template renders another prompt than training did.
 
@@ -67,7 +98,7 @@ def refuse_other_tokens(name: str, prompt: int, read: list[str], trained: list[s
 
 
 def refuse_empty_answers(answers: list[list[int]]) -> None:
-    """Refuses check prompts that the merged model answers with nothing: equal silence shows no equal model.
+    """Refuses check prompts that the adapter answers with nothing: equal silence shows no equal model.
 
     Args:
         answers: token ids of each answer.
@@ -77,7 +108,7 @@ def refuse_empty_answers(answers: list[list[int]]) -> None:
     """
     if not any(answers):
         raise UserError(
-            f"the merged model answers all {len(answers)} check prompts with nothing, so that no exported form can be "
+            f"the adapter answers all {len(answers)} check prompts with nothing, so that no exported form can be "
             "compared with it: not exported. Raise export.check_prompts, or train longer."
         )
 
@@ -134,6 +165,24 @@ def refuse_other_loss(name: str, difference: float, limit: float) -> None:
         raise UserError(f"{name} finds an answer {difference:.3f} nats a token more or less likely: not exported.")
 
 
+def refuse_other_mean_loss(name: str, difference: float, limit: float) -> None:
+    """Refuses an exported form that finds the references more or less likely than the adapter does.
+
+    Args:
+        name: the form, as the message names it.
+        difference: its mean loss minus the adapter's, in nats a token.
+        limit: what the form's rounding explains, in nats a token.
+
+    Raises:
+        UserError: naming the difference.
+    """
+    if not abs(difference) <= limit:  # NaN is above every limit, too
+        raise UserError(
+            f"{name} finds the references {abs(difference):.3f} nats a token {'less' if difference > 0 else 'more'} "
+            f"likely than the adapter does, and its rounding explains {limit}: not exported."
+        )
+
+
 def refuse_other_answers(name: str, preferences: list[float], tolerance: float) -> None:
     """Refuses an exported form that answers otherwise than the model it was made from, unless that sees a tie.
 
@@ -148,8 +197,8 @@ def refuse_other_answers(name: str, preferences: list[float], tolerance: float) 
     for prompt, nats in enumerate(preferences, start=1):
         if nats > tolerance:
             raise UserError(
-                f"{name} answers check prompt {prompt} otherwise than the merged model, which prefers its own answer "
-                f"by {nats:.3f} nats where they first differ: not exported."
+                f"{name} answers check prompt {prompt} otherwise than the adapter, whose own answer the merged "
+                f"model prefers by {nats:.3f} nats where they first differ: not exported."
             )
 
 
@@ -170,6 +219,11 @@ def refuse_lost_text(name: str, lost: str | None) -> None:
 def other_modelfile() -> UserError:
     """The Modelfile does not have the form that the export writes."""
     return UserError("models/export/Modelfile is not as the export wrote it: `dvc checkout models/export` restores it.")
+
+
+def missing_export(path: Path) -> UserError:
+    """There is no exported model to publish, or no card."""
+    return UserError(f"{path} is missing: run `make repro`, which trains and exports a model, then publish it.")
 
 
 def refuse_repository_name(repository: str) -> None:

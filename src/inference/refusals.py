@@ -44,6 +44,22 @@ def unloadable_gguf(gguf: Path, adapter: Path | None) -> UserError:
     )
 
 
+def unforced_reference(name: str) -> UserError:
+    """llama.cpp writes other tokens than those that it is made to."""
+    return UserError(
+        f"llama.cpp cannot be made to write the references of the test records with {name}, so that its loss is not "
+        "known: install the version of xllamacpp in requirements.txt (`make setup`)."
+    )
+
+
+def missing_stop(name: str) -> UserError:
+    """A GGUF does not name the stop token of training as one."""
+    return UserError(
+        f"{name} does not end an answer at the token that training ended them by, so that its answers would go on "
+        "until they are cut off: not exported. Run `dvc repro export`, which writes it again."
+    )
+
+
 def missing_key(endpoint: EndpointParams) -> UserError:
     """The environment lacks an endpoint's key."""
     return UserError(

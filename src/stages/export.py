@@ -1,78 +1,124 @@
 """Writes models/adapter on models/base into models/export, in the forms that other programs load, each checked.
 
-The forms are the adapter, the merged weights, GGUF in f16 and Q8_0, and an Ollama Modelfile for the GGUF that the
-measurements favour. Each is loaded again, has to read all test prompts as training did and to answer some of them as
-the form it was made from; otherwise nothing is exported. data/reports/export.json has how closely they agree.
+The forms are the adapter and those of export.formats: merged weights, GGUF in 16, 8 and 4 bits, and the adapter as a
+GGUF on one of its base; with them an Ollama Modelfile for the GGUF that the measurements favour. Each is loaded again,
+has to read all test prompts as training did and to answer some of them as the adapter does; otherwise nothing is
+exported. data/reports/export.json and data/tables/export/forms.tsv have how closely they agree, and what each costs.
 """
 
 import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from src.export.gguf import FILES, convert_to_gguf
+from src.export import refusals
+from src.export.comparison import Measured, compare_forms, table_lines, table_rows
+from src.export.forms import ADAPTER_GGUF, BASE_GGUF, BY_NAME, FORMS, REFERENCE, Form, chosen_ggufs, kept_forms
+from src.export.gguf import convert_to_gguf
+from src.export.k_quants import write_q4_k_m
 from src.export.lora import write_lora_gguf
+from src.export.measuring import BATCH, Original, Question, form_bytes, measure_gguf, measure_merged, measure_original
 from src.export.merge import merge_adapter
 from src.export.modelfile import render_modelfile
-from src.export.parity import check_answers, check_losses, check_prompt_tokens, prompt_checks, served_precision
-from src.files import atomic_folder, read_jsonl, write_json
+from src.export.parity import check_losses, served_form
+from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
 from src.inference.engine import Sampling, sampling_of
-from src.inference.llama_cpp import LlamaCppEngine
-from src.inference.reference_loss import reference_losses
 from src.inference.transformers_engine import TransformersEngine
-from src.models.loading import load_adapted, load_base
+from src.models.loading import load_adapted, load_base, stored_quantisation
 from src.numerics import seed_everything
 from src.params import Params
-from src.progress import activity
+from src.progress import activity, print_line
 from src.prompts.ollama import ollama_template
-from src.prompts.rendering import FormattedRecord
 from src.prompts.tokenizer_files import save_tokenizer
 from src.prompts.tokenizers import load_tokenizer, stop_texts
-from src.serving.note import ADAPTER_GGUF, BASE_GGUF, ServingNote, write_note
+from src.serving.note import ServingNote, write_note
 from src.stages.runner import Outcome, run_stage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+SERVING_CHECKS = 8  # titles that a server asks both models before it starts
 BASE, ADAPTER, EXPORT = Path("models/base"), Path("models/adapter"), Path("models/export")
 
 
 def main(params: Params) -> Outcome:
-    """Exports every form and checks it."""
-    records = read_jsonl("data/prompts/test.jsonl")
+    """Exports the chosen forms and checks them."""
+    records, formats = read_jsonl("data/prompts/test.jsonl"), params.export.formats
     tokenizer = load_tokenizer(ADAPTER, params.format.template)
+    if "merged_16bit" in formats and not has_second_merge(params):
+        raise refusals.no_second_merge()
+    asked = Question(
+        tokenizer,
+        records,
+        records[: params.export.check_prompts],
+        params.format.instruction,
+        params.format.question,
+        Sampling(params.export.check_tokens),
+        params.train.max_length,
+    )
     seed_everything(0)  # nothing is drawn: greedy decoding
     with atomic_folder(EXPORT) as folder:
         write_forms(params, tokenizer, folder)
-        metrics = check_forms(params, tokenizer, records, folder)
-        write_modelfile(params, tokenizer, metrics["modelfile"], folder)
-        titles = [record["title"] for record in records[: params.export.check_prompts]]
-        sampling = sampling_of(params.generate)
-        write_note(folder, ServingNote(params.format.instruction, params.format.question, sampling, titles))
-    write_json("data/reports/export.json", metrics)
-    found = " and ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} from {precision}" for precision in FILES)
+        measured, largest = check_forms(params, asked, folder)
+        served = served_form({name: form.agreement for name, form in measured.items()}, chosen_ggufs(formats))
+        write_modelfile(params, tokenizer, served, folder)
+        titles = [record["title"] for record in asked.checked[:SERVING_CHECKS]]
+        write_note(folder, ServingNote(asked.instruction, asked.question, sampling_of(params.generate), titles))
+        remove_others(formats, folder)
+    counts = {"prompts": len(asked.checked), "prompts_read": len(records), "merged_loss_difference": largest}
+    return report(counts, measured, served)
+
+
+def report(counts: dict[str, float], measured: Mapping[str, Measured], served: Form) -> Outcome:
+    """Writes the report and the table, and prints both with what differs between two runs.
+
+    Args:
+        counts: figures of the whole.
+        measured: of each form, by name.
+        served: the one that the Modelfile takes.
+    """
+    forms = compare_forms(measured)
+    speeds = {name: form.speed for name, form in measured.items() if form.speed}
+    second = {f"{name}_loss_difference": forms[name]["loss_difference"] for name in forms if name == "merged_16bit"}
+    write_json("data/reports/export.json", {**counts, **second, "forms": forms, "modelfile": served.name})
+    write_tsv("data/tables/export/forms.tsv", table_rows(forms))
+    for line in table_lines(forms, speeds):
+        print_line(line)
     return Outcome(
-        f"merged weights within {metrics['merged_loss_difference']:.4f} nats a token of the adapter; llama.cpp gives "
-        f"their answers to {metrics['prompts']} prompts, {found}; the Modelfile takes {metrics['modelfile']}"
+        f"the merged weights find every reference as likely as the adapter, within {counts['merged_loss_difference']} "
+        f"nats a token; the forms were compared on {counts['prompts']} prompts; the Modelfile takes {served.name}",
+        {"forms": {name: speed._asdict() for name, speed in speeds.items()}},
     )
 
 
+def has_second_merge(params: Params) -> bool:
+    """Whether there are 16-bit weights of the base beside the 4-bit ones that the adapter was trained on."""
+    return params.train.four_bit and not stored_quantisation(BASE)
+
+
 def write_forms(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
-    """Writes the adapter, the merged safetensors and the GGUF files.
+    """Writes the chosen forms, and those that they are made from or compared with.
 
     Args:
         params: the parameters.
         tokenizer: the adapter's, with the chat template.
         folder: an empty one.
     """
+    formats, merged = params.export.formats, folder / "merged"
     shutil.copytree(ADAPTER, folder / "adapter")
     with activity("Merging the adapter into its base"):
-        merge_adapter(BASE, ADAPTER, params.train.four_bit).save_pretrained(folder / "merged")
-    save_tokenizer(tokenizer, folder / "merged")
-    for precision, name in FILES.items():
-        with activity(f"Converting to {name}"):
-            convert_to_gguf(folder / "merged", folder / name, precision, "Shelftalk")
-    write_adapter_form(params, tokenizer, folder)
+        merge_adapter(BASE, ADAPTER, params.train.four_bit).save_pretrained(merged)
+    save_tokenizer(tokenizer, merged)
+    for name in [form.name for form in chosen_ggufs([REFERENCE, *formats])]:
+        target = folder / BY_NAME[name].files[0]
+        with activity(f"Converting to {target.name}"):
+            if name == "q4_k_m":
+                write_q4_k_m(folder / BY_NAME[REFERENCE].files[0], read_json(merged / "config.json"), target)
+            else:
+                convert_to_gguf(merged, target, name, "Shelftalk")
+    if "lora" in formats:
+        write_adapter_form(params, tokenizer, folder)
 
 
 def write_adapter_form(params: Params, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
@@ -90,77 +136,82 @@ def write_adapter_form(params: Params, tokenizer: "PreTrainedTokenizerBase", fol
         convert_to_gguf(Path(base), folder / BASE_GGUF, "q8_0", "Shelftalk's base")
 
 
-def write_modelfile(params: Params, tokenizer: "PreTrainedTokenizerBase", precision: str, folder: Path) -> None:
+def write_modelfile(params: Params, tokenizer: "PreTrainedTokenizerBase", served: Form, folder: Path) -> None:
     """Writes the Modelfile.
 
     Args:
         params: the parameters.
         tokenizer: the adapter's, with the chat template.
-        precision: of the GGUF that it takes.
+        served: the GGUF that it takes.
         folder: where that file is.
     """
     template, stops = ollama_template(tokenizer, params.format.question), stop_texts(tokenizer)
     sampling = sampling_of(params.generate)
-    modelfile = render_modelfile(FILES[precision], template, params.format.instruction, stops, sampling)
+    modelfile = render_modelfile(served.files[0], template, params.format.instruction, stops, sampling)
     (folder / "Modelfile").write_text(modelfile, encoding="utf-8")
 
 
-def check_forms(
-    params: Params, tokenizer: "PreTrainedTokenizerBase", records: list[FormattedRecord], folder: Path
-) -> dict[str, Any]:
-    """Compares each form with the one it was made from: the merged model with the adapter, the GGUFs with the merged.
+def check_forms(params: Params, asked: Question, folder: Path) -> tuple[dict[str, Measured], float]:
+    """Compares each form with the adapter on its base.
 
     Args:
         params: the parameters.
-        tokenizer: the adapter's, with the chat template.
-        records: formatted test records.
+        asked: what each is asked.
         folder: what `write_forms` filled.
 
     Returns:
-        The metrics of the stage.
+        What was measured of each form, by name in the order of the table; and the largest difference of any
+        reference's loss that merging made, in nats a token.
 
     Raises:
         UserError: naming the first form that differs by more than rounding explains.
     """
-    length, checked = params.train.max_length, records[: params.export.check_prompts]
-    # The adapter's losses before the merged model is loaded: in 32 bits two models need not fit the memory.
-    expected = reference_losses(
-        load_adapted(BASE, ADAPTER, params.train.four_bit, exact=True), tokenizer, checked, length
+    # One after the other: in 32 bits two models need not fit the memory.
+    adapted = load_adapted(BASE, ADAPTER, params.train.four_bit, exact=True)
+    original = measure_original(TransformersEngine(adapted, asked.tokenizer, BATCH), asked)
+    del adapted
+    measured = {"adapter": Measured(original.losses, 1.0, form_bytes(BY_NAME["adapter"], folder))}
+    if has_second_merge(params):
+        measured["merged_16bit"] = measure_second_merge(params, asked, original, folder)
+    merged = TransformersEngine(
+        load_adapted(folder / "merged", None, four_bit=False, exact=True), asked.tokenizer, BATCH
     )
-    model = load_adapted(folder / "merged", None, four_bit=False, exact=True)
-    difference = check_losses("the merged model", reference_losses(model, tokenizer, checked, length), expected)
-    # One prompt at a time, as llama.cpp answers: padding changes the last bits, and a tie may turn on them.
-    merged = TransformersEngine(model, tokenizer, batch_size=1)
-    shares = check_ggufs(params, merged, records, folder)
-    return {
-        "prompts": len(checked),
-        "prompts_read": len(records),
-        "merged_loss_difference": difference,
-        **{f"gguf_{precision}_agreement": share for precision, share in shares.items()},
-        "modelfile": served_precision(shares),
-    }
+    measured["merged"] = measure_merged(merged, asked, original, form_bytes(BY_NAME["merged"], folder))
+    largest = check_losses("the merged model", measured["merged"].losses, original.losses)
+    for form in FORMS:
+        if form.files[-1].endswith(".gguf") and (folder / form.files[-1]).exists():
+            measured[form.name] = measure_gguf(form, folder, asked, original, merged)
+    return {form.name: measured[form.name] for form in FORMS if form.name in measured}, largest
 
 
-def check_ggufs(
-    params: Params, merged: TransformersEngine, records: list[FormattedRecord], folder: Path
-) -> dict[str, float]:
-    """The shares of prompts that the GGUF files answer with exactly the merged model's tokens, by precision.
+def measure_second_merge(params: Params, asked: Question, original: Original, folder: Path) -> Measured:
+    """What the adapter merged into the base's 16-bit weights gives, which it was not trained on; written where chosen.
 
     Args:
         params: the parameters.
-        merged: the model that they were converted from.
-        records: formatted test records.
-        folder: where the files are.
+        asked: what it is asked.
+        original: what the adapter gives on the 4-bit weights.
+        folder: where it goes.
     """
-    asked, sampling = (params.format.instruction, params.format.question), Sampling(params.export.check_tokens)
-    checks = prompt_checks(merged, records[: params.export.check_prompts], *asked, sampling)
-    shares = {}
-    for precision, name in FILES.items():
-        engine = LlamaCppEngine(folder / name)
-        # Prompts before answers: another prompt explains other answers, and is the error to fix.
-        check_prompt_tokens(engine, merged.tokenizer, records, *asked)
-        shares[precision] = check_answers(engine, precision, merged, checks, sampling)
-    return shares
+    form = BY_NAME["merged_16bit"]
+    target = folder / form.files[0]
+    merge_adapter(BASE, ADAPTER, four_bit=False).save_pretrained(target)
+    save_tokenizer(asked.tokenizer, target)
+    model = load_adapted(target, None, four_bit=False, exact=True)
+    return measure_merged(TransformersEngine(model, asked.tokenizer, BATCH), asked, original, form_bytes(form, folder))
+
+
+def remove_others(formats: Collection[str], folder: Path) -> None:
+    """Removes the forms that were made for others alone.
+
+    Args:
+        formats: export.formats.
+        folder: where they are.
+    """
+    kept = kept_forms(formats)
+    for name in (name for form in FORMS if form not in kept for name in form.files):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,16 @@ import pytest
 import torch
 
 from src.errors import UserError
+from src.export.forms import BY_NAME, chosen_ggufs
 from src.export.parity import (
-    LOSS_DIFFERENCE,
+    RECORD_DIFFERENCE,
     PromptCheck,
     answer_agreement,
     answer_preference,
     check_losses,
+    check_mean_loss,
     prompt_checks,
-    served_precision,
+    served_form,
 )
 from src.inference.engine import Answer, Sampling
 from src.inference.reference_loss import ReferenceLoss
@@ -87,15 +89,30 @@ def test_losses_are_compared_by_the_token() -> None:
     assert check_losses("merged", losses((10.0, 10), (5.02, 5)), expected) == pytest.approx(0.004)
     with pytest.raises(UserError, match=r"merged finds an answer 0\.100 nats a token"):
         check_losses("merged", losses((1.0, 10)), losses((2.0, 10)))
-    assert LOSS_DIFFERENCE < 0.1
+    assert RECORD_DIFFERENCE < 0.1
 
 
 @pytest.mark.parametrize(
-    ("f16", "q8_0", "served"),
-    [(1.0, 1.0, "q8_0"), (0.995, 0.95, "q8_0"), (0.995, 0.76, "f16"), (1.0, 0.875, "f16"), (0.5, 0.5, "q8_0")],
+    ("q8_0", "q4_k_m", "served"),
+    [(1.0, 1.0, "q4_k_m"), (1.0, 0.9, "q8_0"), (0.95, 0.95, "q4_k_m"), (0.5, 0.94, "f16"), (0.5, 1.0, "q4_k_m")],
 )
-def test_the_smallest_file_that_answers_like_f16_is_served(f16: float, q8_0: float, served: str) -> None:
-    assert served_precision({"f16": f16, "q8_0": q8_0}) == served
+def test_the_smallest_file_that_answers_like_f16_is_served(q8_0: float, q4_k_m: float, served: str) -> None:
+    shares = {"merged": 1.0, "f16": 1.0, "q8_0": q8_0, "q4_k_m": q4_k_m, "lora": 1.0}
+    assert served_form(shares, chosen_ggufs(["merged", "f16", "q8_0", "q4_k_m", "lora"])).name == served
+
+
+def test_only_a_chosen_file_is_served() -> None:
+    shares = {"f16": 1.0, "q8_0": 0.8, "q4_k_m": 0.5}
+    assert served_form(shares, chosen_ggufs(["q8_0", "q4_k_m"])).name == "q8_0"
+
+
+def test_a_loss_beyond_what_rounding_explains_is_refused() -> None:
+    form, expected = BY_NAME["q4_k_m"], losses((10.0, 10), (5.0, 10))
+    check_mean_loss(form, losses((11.0, 10), (5.9, 10)), expected)
+    with pytest.raises(UserError, match=r"shelftalk-q4_k_m\.gguf finds the references 0\.150 nats a token less likely"):
+        check_mean_loss(form, losses((13.0, 10), (5.0, 10)), expected)
+    with pytest.raises(UserError, match="finds the references nan nats"):
+        check_mean_loss(form, losses((float("nan"), 10), (5.0, 10)), expected)
 
 
 def test_answers_that_are_all_empty_prove_nothing(engine: TransformersEngine, record: Any, monkeypatch: Any) -> None:

@@ -8,79 +8,106 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from src import params
 from src.errors import UserError
-from src.export.gguf import convert_to_gguf
-from src.export.parity import check_answers, prompt_checks
-from src.files import write_json, write_jsonl
-from src.inference.engine import Sampling
-from src.inference.llama_cpp import LlamaCppEngine
-from src.inference.transformers_engine import TransformersEngine
+from src.files import read_tsv, write_json, write_jsonl
 from src.models.adapter import save_adapter
 from src.models.backends.transformers import load_trainable
 from src.models.base_note import describe_base
-from src.models.loading import load_base
 from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.rendering import prompt_and_completion, prompt_turns
 from src.prompts.tokenizers import load_tokenizer
 from src.stages import export
+from src.synthetic.catalogue import generate_products
 from tests.faults.table import set_param
 from tests.terminal import Terminal, frames, screen
 
 ROOT = Path(__file__).parents[2]
-TITLES = ("Oak Desk Lamp, 30 cm", "Kerr's Brass Kettle")
+EMBEDDED = ROOT / "models/embedded"
+COUNT = 3
 
 
 def records(instruction: str) -> list[dict[str, Any]]:
-    """Two formatted test records."""
+    """Formatted test records such as the embedded base was trained on."""
     return [
-        {
-            "uid": title,
-            "title": title,
-            **prompt_and_completion("chat", prompt_turns(instruction, "{title}", title), "Fine."),
-        }
-        for title in TITLES
+        {"uid": product.title, "title": product.title}
+        | prompt_and_completion("chat", prompt_turns(instruction, "{title}", product.title), product.content)
+        for product in generate_products(seed=3, count=COUNT)
     ]
 
 
 @pytest.fixture
-def trained(project: Path, base_folder: Path) -> Params:
-    """A project whose stages before export have run, on a base with random weights and an adapter that does nothing."""
+def trained(project: Path) -> Params:
+    """A project whose stages before export have run, on the embedded base with an adapter of random weights."""
     whole = params.load_params()
-    small = whole.export.model_copy(update={"check_prompts": 1, "check_tokens": 3})
+    small = whole.export.model_copy(update={"check_prompts": 2, "check_tokens": 8})
     whole = whole.model_copy(update={"export": small})
     Path("models").mkdir()
-    Path("models/base").symlink_to(base_folder)
+    Path("models/base").symlink_to(EMBEDDED)
     seed_everything(1)
-    model = load_trainable(base_folder, whole.train)
+    model = load_trainable(EMBEDDED, whole.train)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.01)
     Path("models/adapter").mkdir()
-    note = describe_base(base_folder, whole.train.four_bit)
-    save_adapter(model, load_tokenizer(base_folder, "chat"), note, Path("models/adapter"))
+    note = describe_base(EMBEDDED, whole.train.four_bit)
+    save_adapter(model, load_tokenizer(EMBEDDED, "chat"), note, Path("models/adapter"))
     write_jsonl("data/prompts/test.jsonl", records(whole.format.instruction))
     return whole
 
 
-def test_every_form_is_written(trained: Params) -> None:
-    export.main(trained)
-    written = {path.name for path in Path("models/export").iterdir()}
-    assert written == {"adapter", "merged", "shelftalk-f16.gguf", "shelftalk-q8_0.gguf", "Modelfile"}
+FILES = {
+    "adapter",
+    "merged",
+    "shelftalk-f16.gguf",
+    "shelftalk-q8_0.gguf",
+    "shelftalk-q4_k_m.gguf",
+    "base-q8_0.gguf",
+    "shelftalk-lora.gguf",
+    "Modelfile",
+    "serving.json",
+}
+
+
+def with_formats(trained: Params, *formats: str) -> Params:
+    """The parameters with other forms."""
+    return trained.model_copy(update={"export": trained.export.model_copy(update={"formats": list(formats)})})
+
+
+def exported() -> set[str]:
+    """What is in the export's folder."""
+    return {path.name for path in Path("models/export").iterdir()}
+
+
+def test_every_form_is_written_and_measured(trained: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = export.main(trained)
+    assert exported() == FILES
     assert "{{ .Prompt }}" in Path("models/export/Modelfile").read_text()
     metrics = json.loads(Path("data/reports/export.json").read_text())
-    assert (metrics["prompts"], metrics["prompts_read"]) == (1, len(TITLES))
+    assert (metrics["prompts"], metrics["prompts_read"]) == (2, COUNT)
+    names = ["adapter", "merged", "merged_16bit", "f16", "q8_0", "q4_k_m", "lora"]
+    assert list(metrics["forms"]) == [row["form"] for row in read_tsv("data/tables/export/forms.tsv")] == names
+    assert metrics["merged_16bit_loss_difference"] == metrics["forms"]["merged_16bit"]["loss_difference"]
+    assert metrics["forms"]["q4_k_m"]["bytes"] < metrics["forms"]["q8_0"]["bytes"] < metrics["forms"]["f16"]["bytes"]
+    for form in metrics["forms"].values():
+        assert form["loss_difference_low"] <= form["loss_difference"] <= form["loss_difference_high"]
+    assert list(outcome.measured["forms"]) == names[3:]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["form", *names]
 
 
-@pytest.mark.parametrize(("share", "served"), [(1.0, "q8_0"), (0.5, "f16")])
-def test_the_modelfile_takes_what_the_measurements_favour(
-    trained: Params, monkeypatch: pytest.MonkeyPatch, share: float, served: str
-) -> None:
-    measured = {"f16": 1.0, "q8_0": share}
-    monkeypatch.setattr(export, "check_ggufs", lambda *_: measured)
-    outcome = export.main(trained)
-    assert Path("models/export/Modelfile").read_text().startswith(f"FROM ./shelftalk-{served}.gguf\n")
-    assert json.loads(Path("data/reports/export.json").read_text())["modelfile"] == served
-    assert outcome.line.endswith(f"100% from f16 and {share:.0%} from q8_0; the Modelfile takes {served}")
+def test_only_the_chosen_forms_are_kept(trained: Params) -> None:
+    export.main(with_formats(trained, "q4_k_m"))
+    assert exported() == {"adapter", "shelftalk-q4_k_m.gguf", "Modelfile", "serving.json"}
+    assert Path("models/export/Modelfile").read_text().startswith("FROM ./shelftalk-q4_k_m.gguf\n")
+
+
+def test_a_merge_into_the_16_bit_base_is_refused_where_it_is_the_only_one(trained: Params) -> None:
+    sixteen_bit = trained.model_copy(update={"train": trained.train.model_copy(update={"four_bit": False})})
+    with pytest.raises(UserError, match=r"export\.formats has merged_16bit, .* take merged_16bit out"):
+        export.main(with_formats(sixteen_bit, "merged_16bit", "f16"))
 
 
 def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_left(trained: Params) -> None:
@@ -92,7 +119,7 @@ def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_le
     assert not Path("data/reports/export.json").exists()
 
 
-def test_libraries_leave_nothing_in_the_terminal(trained: Params, base_folder: Path) -> None:
+def test_libraries_leave_nothing_in_the_terminal(trained: Params) -> None:
     """Neither bars nor warnings, here of a tokenizer that puts a begin token between two texts, as Llama 3's do."""
     adapter = Path("models/adapter/tokenizer.json")
     tokenizer = json.loads(adapter.read_text(encoding="utf-8"))
@@ -107,24 +134,6 @@ def test_libraries_leave_nothing_in_the_terminal(trained: Params, base_folder: P
     subprocess.run(command, env=environment, check=True, **streams)  # type: ignore[call-overload]
     output = terminal.output()
     shown = "".join(screen(output))
-    assert shown.startswith("export: merged weights within") and shown.endswith(" s)"), shown
+    assert shown.startswith("form ") and "export: the merged weights find" in shown and shown.endswith(" s)"), shown
     assert any(frame.startswith("Merging the adapter") for frame in frames(output))
     assert not [frame for frame in frames(output) if "shards" in frame]
-
-
-@pytest.mark.parametrize("precision", ["f16", "q8_0"])
-def test_a_gguf_of_another_model_is_refused(trained: Params, precision: str, tmp_path: Path) -> None:
-    tokenizer = load_tokenizer("models/base", "chat")
-    ours = load_base(Path("models/base"), four_bit=False, exact=True)
-    other = load_base(Path("models/base"), four_bit=False, exact=True)
-    for layer in other.model.layers:
-        layer.mlp.down_proj.weight.data.neg_()
-    other.half().save_pretrained(tmp_path / "other")
-    tokenizer.save_pretrained(tmp_path / "other")
-    path = tmp_path / f"shelftalk-{precision}.gguf"
-    convert_to_gguf(tmp_path / "other", path, precision, "other")
-    merged, sampling = TransformersEngine(ours, tokenizer, batch_size=1), Sampling(3)
-    instruction, question = trained.format.instruction, trained.format.question
-    checks = prompt_checks(merged, records(instruction), instruction, question, sampling)
-    with pytest.raises(UserError, match=f"shelftalk-{precision}.gguf answers check prompt 1 otherwise"):
-        check_answers(LlamaCppEngine(path), precision, merged, checks, sampling)

@@ -84,7 +84,7 @@ def check_outputs() -> None:
     trained, exported = read_json("data/reports/train.json"), read_json("data/reports/export.json")
     assert trained["b_matrices_moved"] == SHAPE["num_hidden_layers"] * len(LINEAR_LAYERS)
     assert exported["prompts_read"] == len(TITLES)
-    assert exported["gguf_f16_agreement"] > 0.7
+    assert exported["forms"]["f16"]["agreement"] > 0.7
     assert Path("models/export/Modelfile").read_text().startswith("FROM ./shelftalk-")
 
 
