@@ -6,10 +6,10 @@ Covers the choice of sources by the search for titles. Does not ask the model: m
 from typing import NamedTuple
 
 from src.prompts.rendering import Turns
+from src.serving.context import ENOUGH
 from src.serving.note import ServingNote
 from src.serving.search import Hit, TitleIndex
 
-ENOUGH = 60.0  # similarity of titles, 0 to 100, from which a record is named as a source
 SOURCES = 3  # at most
 
 
@@ -34,4 +34,4 @@ def prepare_question(note: ServingNote, index: TitleIndex, text: str) -> Questio
     """
     title = text.strip()
     sources = [hit for hit in index.search(title, SOURCES) if hit.score >= ENOUGH]
-    return Question(title, sources, note.turns(title))
+    return Question(title, sources, note.turns(title, sources))

@@ -48,7 +48,9 @@ def main(params: Params) -> Outcome:
         write_modelfile(params, tokenizer, metrics["modelfile"], folder)
         titles = [record["title"] for record in records[: params.export.check_prompts]]
         sampling = sampling_of(params.generate)
-        write_note(folder, ServingNote(params.format.instruction, params.format.question, sampling, titles))
+        form, shown = params.format, params.format.context_records if params.format.context == "retrieved" else 0
+        note = ServingNote(form.instruction, form.question, sampling, titles, shown, form.context_chars)
+        write_note(folder, note)
     write_json("data/reports/export.json", metrics)
     found = " and ".join(f"{metrics[f'gguf_{precision}_agreement']:.0%} from {precision}" for precision in FILES)
     return Outcome(
