@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.rendering import prompt_and_completion, prompt_turns
 from src.prompts.tokenizers import load_tokenizer
+from src.serving.note import read_note
 from src.stages import export
 from tests.faults.table import set_param
 from tests.terminal import Terminal, frames, screen
@@ -33,15 +35,12 @@ ROOT = Path(__file__).parents[2]
 TITLES = ("Oak Desk Lamp, 30 cm", "Kerr's Brass Kettle")
 
 
-def records(instruction: str) -> list[dict[str, Any]]:
+def records(instruction: str, context: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Two formatted test records."""
+    asked = {title: prompt_turns(instruction, "{title}", title, context) for title in TITLES}
     return [
-        {
-            "uid": title,
-            "title": title,
-            **prompt_and_completion("chat", prompt_turns(instruction, "{title}", title), "Fine."),
-        }
-        for title in TITLES
+        {"uid": title, "title": title, "context": context, **prompt_and_completion("chat", turns, "Fine.")}
+        for title, turns in asked.items()
     ]
 
 
@@ -69,6 +68,13 @@ def test_every_form_is_written(trained: Params) -> None:
     assert "{{ .Prompt }}" in Path("models/export/Modelfile").read_text()
     metrics = json.loads(Path("data/reports/export.json").read_text())
     assert (metrics["prompts"], metrics["prompts_read"]) == (1, len(TITLES))
+
+
+def test_known_products_are_read_as_in_training(trained: Params) -> None:
+    form = trained.format.model_copy(update={"context": "retrieved", "context_records": 2})
+    write_jsonl("data/prompts/test.jsonl", records(form.instruction, ["Oak Lamp: {title} & more.", "Kettle: Of brass."]))
+    export.main(trained.model_copy(update={"format": form}))
+    assert read_note(Path("models/export")).context_records == 2
 
 
 @pytest.mark.parametrize(("share", "served"), [(1.0, "q8_0"), (0.5, "f16")])
