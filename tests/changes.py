@@ -50,8 +50,8 @@ def set_value(name: str, value: object, folder: Path) -> str:
 
 
 def retrieve_context(folder: Path) -> str:
-    """Shows training records in the prompts of a project as it is, and reproduces all of it."""
-    set_parameters(folder, {"format.template": "plain", "format.context": "retrieved"})  # a template that no other change exports
+    """Shows training records in the prompts, in a template that no other change exports, and reproduces all of it."""
+    set_parameters(folder, {"format.template": "plain", "format.context": "retrieved"})
     return reproduce(folder)
 
 

@@ -23,8 +23,8 @@ Turns = list[dict[str, str]]
 # begin-of-text token alone, which only a tokenizer knows.
 Prompt = Turns | str
 
-# A line of data/prompts/*.jsonl: "prompt" and "completion", each turns or text, beside "uid" and "title"; and "context",
-# entries as of `context_entry`, where format.context is retrieved.
+# A line of data/prompts/*.jsonl: "prompt" and "completion", each turns or text, beside "uid" and "title"; with
+# format.context retrieved also "context", entries from `context_entry`.
 FormattedRecord = dict[str, Any]
 
 KNOWN_PRODUCTS = "Known products:"  # above the context of a prompt

@@ -1,4 +1,4 @@
-"""Which records tell about each other what an answer should not be copied from: an equal title, or the same description.
+"""Which records belong together by an equal title or the same description, so that one would tell the other's answer.
 
 Covers the records of one split, which the split keeps together for the same ties. Does not search: src/serving does.
 """
@@ -33,5 +33,6 @@ def tied_uids(read: Callable[[], Iterable[pl.DataFrame]], threshold: float) -> d
         keyed.append(keys)
     near = finder.clusters(lambda: (records["content"] for records in read()))
     index = pl.concat(keyed).with_columns(near_key=near)
-    groups = index.select("uid", group=group_ids(index)).group_by("group").agg("uid").filter(pl.col("uid").list.len() > 1)
-    return {uid: members for found in groups["uid"].to_list() for members in [frozenset(found)] for uid in members}
+    groups = index.select("uid", group=group_ids(index)).group_by("group").agg("uid")["uid"]
+    tied = map(frozenset, groups.filter(groups.list.len() > 1).to_list())
+    return {uid: members for members in tied for uid in members}

@@ -48,7 +48,8 @@ def main(params: Params) -> Outcome:
         write_modelfile(params, tokenizer, metrics["modelfile"], folder)
         titles = [record["title"] for record in records[: params.export.check_prompts]]
         sampling = sampling_of(params.generate)
-        form, shown = params.format, params.format.context_records if params.format.context == "retrieved" else 0
+        form = params.format
+        shown = form.context_records if form.context == "retrieved" else 0
         note = ServingNote(form.instruction, form.question, sampling, titles, shown, form.context_chars)
         write_note(folder, note)
     write_json("data/reports/export.json", metrics)

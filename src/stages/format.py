@@ -63,7 +63,7 @@ def context_finder(params: Params, folder: Path, prompts: int) -> Iterator[FindC
         return
     read = partial(read_batches, SPLIT / "train.parquet", FIELDS)
     tied = tied_uids(read, params.clean.near_threshold)
-    with TemporaryDirectory(dir=folder) as place, progress_bar("Searching", prompts, "records") as bar:
+    with TemporaryDirectory(dir=folder) as place:
         path = Path(place) / "index.sqlite"
         write_index(path, read("Indexing"))
         index = TitleIndex(path)
@@ -74,7 +74,8 @@ def context_finder(params: Params, folder: Path, prompts: int) -> Iterator[FindC
             hits = find_context(index, title, form.context_records, excluded) if len(excluded) < MOST_TIED else []
             return [context_entry(hit.title, hit.text, form.context_chars) for hit in hits]
 
-        yield find
+        with progress_bar("Searching", prompts, "records") as bar:
+            yield find
 
 
 def read_split(split: str) -> Iterator[tuple[str, str, str]]:

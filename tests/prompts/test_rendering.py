@@ -42,7 +42,7 @@ PROMPTS = {
     ),
     "plain": "<|begin_of_text|>Title: Kerr's {Lamp} & 3\" Shade\n\n",
 }
-CONTEXT = ("Brass Lamp {title}: 9\" high", "Oak & Ash: {{ bos_token }}…")
+CONTEXT = ('Brass Lamp {title}: 9" high', "Oak & Ash: {{ bos_token }}…")
 KNOWN = 'Known products:\n- Brass Lamp {title}: 9" high\n- Oak & Ash: {{ bos_token }}…\n\n'
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 

@@ -1,7 +1,5 @@
 """The context of a prompt: near titles alone, as a server names its sources, and none that is excluded."""
 
-from pathlib import Path
-
 import polars as pl
 import pytest
 

@@ -72,7 +72,9 @@ def test_every_form_is_written(trained: Params) -> None:
 
 def test_known_products_are_read_as_in_training(trained: Params) -> None:
     form = trained.format.model_copy(update={"context": "retrieved", "context_records": 2})
-    write_jsonl("data/prompts/test.jsonl", records(form.instruction, ["Oak Lamp: {title} & more.", "Kettle: Of brass."]))
+    write_jsonl(
+        "data/prompts/test.jsonl", records(form.instruction, ["Oak Lamp: {title} & more.", "Kettle: Of brass."])
+    )
     export.main(trained.model_copy(update={"format": form}))
     assert read_note(Path("models/export")).context_records == 2
 
