@@ -30,20 +30,19 @@ class ServingNote(NamedTuple):
     """Test titles on which base and tuned model have to differ."""
 
     context_records: int = 0
-    """Sources that the prompt shows at most, as in training; 0 where the model was trained on titles alone."""
+    """Records that the prompt shows at most, as in training; 0 where the model was trained on titles alone."""
     context_chars: int = 0
     """Characters of each of them at most."""
 
-    def turns(self, title: str, sources: Sequence["Hit"] = ()) -> Turns:
+    def turns(self, title: str, context: Sequence["Hit"] = ()) -> Turns:
         """What the model is asked about a title.
 
         Args:
             title: the product's.
-            sources: records that were found for it, the nearest first.
+            context: the records that `find_context` found for it.
         """
-        shown = sources[: self.context_records]
-        context = [context_entry(hit.title, hit.text, self.context_chars) for hit in shown]
-        return prompt_turns(self.instruction, self.question, title, context)
+        entries = [context_entry(hit.title, hit.text, self.context_chars) for hit in context]
+        return prompt_turns(self.instruction, self.question, title, entries)
 
 
 def write_note(folder: Path, note: ServingNote) -> None:

@@ -6,7 +6,7 @@ Covers the choice of sources by the search for titles. Does not ask the model: m
 from typing import NamedTuple
 
 from src.prompts.rendering import Turns
-from src.serving.context import ENOUGH
+from src.serving.context import ENOUGH, find_context
 from src.serving.note import ServingNote
 from src.serving.search import Hit, TitleIndex
 
@@ -34,4 +34,5 @@ def prepare_question(note: ServingNote, index: TitleIndex, text: str) -> Questio
     """
     title = text.strip()
     sources = [hit for hit in index.search(title, SOURCES) if hit.score >= ENOUGH]
-    return Question(title, sources, note.turns(title, sources))
+    context = find_context(index, title, note.context_records)
+    return Question(title, sources, note.turns(title, context))
