@@ -148,6 +148,9 @@ class FormatParams(Section):
     template: TemplateName
     instruction: Text
     question: Text
+    context: Literal["none", "retrieved"]
+    context_records: Annotated[int, Field(ge=1, le=20)]
+    context_chars: Annotated[int, Field(ge=20, le=100_000)]
     openai: bool
 
 

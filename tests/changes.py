@@ -49,6 +49,12 @@ def set_value(name: str, value: object, folder: Path) -> str:
     return reproduce(folder)
 
 
+def retrieve_context(folder: Path) -> str:
+    """Shows training records in the prompts, in a template that no other change exports, and reproduces all of it."""
+    set_parameters(folder, {"format.template": "plain", "format.context": "retrieved"})
+    return reproduce(folder)
+
+
 def run_experiment(folder: Path) -> str:
     """Runs an experiment from a commit of the results, and prints the tables in which a reviewer reads it."""
     call(folder, "git", "add", "-A")
@@ -88,6 +94,7 @@ def changes_by_test() -> list[dict[str, Change]]:
         "test_a_new_learning_rate_reruns_what_follows_training_and_is_read_at_a_glance": run_experiment,
         "test_an_earlier_learning_rate_is_restored_without_a_run": partial(set_value, "train.lr", LEARNING_RATE),
         "test_a_new_template_reruns_format_and_what_follows_it": partial(set_value, "format.template", "alpaca"),
+        "test_retrieved_records_in_the_prompts_go_through_to_the_exports": retrieve_context,
     }
     recipes: list[dict[str, Change]] = [
         {f"test_every_recipe_runs[{recipe}]": partial(lay_recipe, recipe) for recipe in group}

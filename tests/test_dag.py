@@ -186,6 +186,13 @@ def test_a_new_template_reruns_format_and_what_follows_it(outcome: Reproduction)
     assert sorted(ran) == sorted([*again, *AFTER_TRAINING])
 
 
+def test_retrieved_records_in_the_prompts_go_through_to_the_exports(outcome: Reproduction) -> None:
+    assert outcome.stages[0] == "format" and set(AFTER_TRAINING) <= set(outcome.stages)
+    assert outcome.lock["stages"]["export"]["params"]["params.yaml"]["format.context"] == "retrieved"
+    assert outcome.reports["export"]["prompts"] == SMALL["export.check_prompts"]
+    assert outcome.reports["audit"]["prompt_tokens_p50"] > 50  # titles alone take 20 in this template
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_runs(outcome: Reproduction, recipe: str) -> None:
     """Its own settings, but the tiny model and the synthetic sample: what the recipe sets is what runs."""

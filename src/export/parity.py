@@ -14,7 +14,7 @@ from src.inference.llama_cpp import LlamaCppEngine
 from src.inference.reference_loss import ReferenceLoss
 from src.inference.transformers_engine import TransformersEngine
 from src.prompts.encoding import encode_prompt, render_prompt
-from src.prompts.rendering import FormattedRecord, Prompt, Turns, prompt_turns
+from src.prompts.rendering import FormattedRecord, Prompt, Turns, record_turns
 from src.prompts.tokenizers import end_of_turn_id, token_ids, without_bos
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def prompt_checks(
     answers = engine.answer([record["prompt"] for record in records], sampling)
     refusals.refuse_empty_answers([answer.token_ids for answer in answers])
     return [
-        PromptCheck(record["prompt"], prompt_turns(instruction, question, record["title"]), answer)
+        PromptCheck(record["prompt"], record_turns(instruction, question, record), answer)
         for record, answer in zip(records, answers, strict=True)
     ]
 
@@ -116,7 +116,7 @@ def check_prompt_tokens(
     """
     for number, record in enumerate(records, start=1):
         trained = render_prompt(tokenizer, record["prompt"])
-        rendered = engine.render_prompt(prompt_turns(instruction, question, record["title"]))
+        rendered = engine.render_prompt(record_turns(instruction, question, record))
         refusals.refuse_other_prompt(engine.name, rendered, without_bos(tokenizer, trained))
         ids = engine.token_ids(rendered), token_ids(tokenizer, trained)
         read, expected = (list(tokenizer.convert_ids_to_tokens(each)) for each in ids)

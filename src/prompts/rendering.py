@@ -5,6 +5,7 @@ chat template, so that training, generation, llama.cpp and Ollama render the sam
 `alpaca` and `plain` are files beside this one. Does not cover tokens: tokenizers.py and encoding.py do.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,11 @@ Turns = list[dict[str, str]]
 # begin-of-text token alone, which only a tokenizer knows.
 Prompt = Turns | str
 
-# A line of data/prompts/*.jsonl: "prompt" and "completion", each turns or text, beside "uid" and "title".
+# A line of data/prompts/*.jsonl: "prompt" and "completion", each turns or text, beside "uid" and "title"; with
+# format.context retrieved also "context", entries from `context_entry`.
 FormattedRecord = dict[str, Any]
+
+KNOWN_PRODUCTS = "Known products:"  # above the context of a prompt
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -36,7 +40,7 @@ DATE_PIN = f'{{%- set date_string = "{PINNED_DATE}" -%}}\n'
 NO_BOS = '{%- set bos_token = "" -%}\n'
 
 
-def prompt_turns(instruction: str, question: str, title: str) -> Turns:
+def prompt_turns(instruction: str, question: str, title: str, context: Sequence[str] = ()) -> Turns:
     """The system and user turns that ask for the description of a title, without white space at their ends.
 
     Templates trim their turns, and llama.cpp's trim knows white space of ASCII alone.
@@ -45,11 +49,36 @@ def prompt_turns(instruction: str, question: str, title: str) -> Turns:
         instruction: the system turn.
         question: the user turn, which holds {title} once.
         title: what takes that place, as it is: braces in it mean nothing.
+        context: what is known of like products, an entry each from `context_entry`; it stands before the question.
     """
+    known = "\n- ".join([KNOWN_PRODUCTS, *context]) + "\n\n" if context else ""
     return [
         {"role": "system", "content": instruction.strip()},
-        {"role": "user", "content": question.replace("{title}", title).strip()},
+        {"role": "user", "content": (known + question.replace("{title}", title)).strip()},
     ]
+
+
+def context_entry(title: str, text: str, chars: int) -> str:
+    """A known product as the context of a prompt shows it: title and description on one line, cut off behind a word.
+
+    Args:
+        title: the product's.
+        text: its description.
+        chars: characters that the entry has at most.
+    """
+    entry = " ".join(f"{title}: {text}".split())
+    return entry if len(entry) <= chars else entry[: chars - 1].rsplit(" ", 1)[0] + "…"
+
+
+def record_turns(instruction: str, question: str, record: FormattedRecord) -> Turns:
+    """The turns that a formatted record's prompt was rendered from.
+
+    Args:
+        instruction: the system turn.
+        question: the user turn, which holds {title} once.
+        record: a line of data/prompts/*.jsonl.
+    """
+    return prompt_turns(instruction, question, record["title"], record.get("context", ()))
 
 
 def prompt_and_completion(template: TemplateName, turns: Turns, completion: str) -> FormattedRecord:

@@ -4,14 +4,18 @@ Covers the note that the export stage writes and everything that serves reads. I
 serve from.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from src.errors import DamagedFileError
 from src.files import read_json, write_json
 from src.inference.engine import Sampling
-from src.prompts.rendering import Turns, prompt_turns
+from src.prompts.rendering import Turns, context_entry, prompt_turns
 from src.serving import refusals
+
+if TYPE_CHECKING:
+    from src.serving.search import Hit
 
 NAME = "serving.json"
 BASE_GGUF, ADAPTER_GGUF = "base-q8_0.gguf", "shelftalk-lora.gguf"  # in the folder of the export
@@ -27,9 +31,20 @@ class ServingNote(NamedTuple):
     check_titles: list[str]
     """Test titles on which base and tuned model have to differ."""
 
-    def turns(self, title: str) -> Turns:
-        """What the model is asked about a title."""
-        return prompt_turns(self.instruction, self.question, title)
+    context_records: int = 0
+    """Records that the prompt shows at most, as in training; 0 where the model was trained on titles alone."""
+    context_chars: int = 0
+    """Characters of each of them at most."""
+
+    def turns(self, title: str, context: Sequence["Hit"] = ()) -> Turns:
+        """What the model is asked about a title.
+
+        Args:
+            title: the product's.
+            context: the records that `find_context` found for it.
+        """
+        entries = [context_entry(hit.title, hit.text, self.context_chars) for hit in context]
+        return prompt_turns(self.instruction, self.question, title, entries)
 
 
 def write_note(folder: Path, note: ServingNote) -> None:

@@ -10,6 +10,7 @@ from unicodedata import category
 
 from src.prompts.rendering import Turns
 from src.serving import refusals
+from src.serving.context import find_context
 from src.serving.mentions import Mention, content_words, find_mention, has_alike, is_question
 from src.serving.note import ServingNote
 from src.serving.search import Hit, TitleIndex
@@ -61,7 +62,10 @@ def prepare_question(note: ServingNote, index: TitleIndex | None, text: str, lim
     sources = find_sources(index, mention.subject if mention else typed, limit) if index else []
     title = sources[0].title if mention and sources else typed
     passages = find_passages(typed, mention.rest, sources[0]) if mention and sources else []
-    return Question(title, sources, note.turns(title), passages)
+    shown = find_context(index, title, note.context_records) if index else []
+    named = {hit.uid for hit in sources}
+    sources += [hit for hit in shown if hit.uid not in named]  # what the model has read is a source of its answer
+    return Question(title, sources, note.turns(title, shown), passages)
 
 
 def tidy(text: str) -> str:

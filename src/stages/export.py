@@ -64,10 +64,22 @@ def main(params: Params) -> Outcome:
         served = served_form({name: form.agreement for name, form in measured.items()}, chosen_ggufs(formats))
         write_modelfile(params, tokenizer, served, folder)
         titles = [record["title"] for record in asked.checked[:SERVING_CHECKS]]
-        write_note(folder, ServingNote(asked.instruction, asked.question, sampling_of(params.generate), titles))
+        write_note(folder, serving_note(params, titles))
         remove_others(formats, folder)
     counts = {"prompts": len(asked.checked), "prompts_read": len(records), "merged_loss_difference": largest}
     return report(counts, measured, served)
+
+
+def serving_note(params: Params, check_titles: list[str]) -> ServingNote:
+    """What a server has to know.
+
+    Args:
+        params: the parameters.
+        check_titles: test titles on which base and tuned model have to differ.
+    """
+    form, sampling = params.format, sampling_of(params.generate)
+    shown = form.context_records if form.context == "retrieved" else 0
+    return ServingNote(form.instruction, form.question, sampling, check_titles, shown, form.context_chars)
 
 
 def report(counts: dict[str, float], measured: Mapping[str, Measured], served: Form) -> Outcome:

@@ -19,7 +19,15 @@ from src.stages import audit, base
 from tests.conftest import INSTRUCTION, QUESTION
 from tests.tiny_bases import FAMILIES, SHAPE, TITLES, write_model, write_qwen2_tokenizer
 
-ASKED = FormatParams(template="chat", instruction=INSTRUCTION, question=QUESTION, openai=False)
+ASKED = FormatParams(
+    template="chat",
+    instruction=INSTRUCTION,
+    question=QUESTION,
+    openai=False,
+    context="none",
+    context_records=1,
+    context_chars=300,
+)
 
 
 def unknown_split(folder: Path, base_folder: Path) -> None:

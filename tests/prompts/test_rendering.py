@@ -17,8 +17,10 @@ from src.prompts.ollama import fill_template, ollama_template
 from src.prompts.rendering import (
     DATE_PIN,
     NO_BOS,
+    context_entry,
     prompt_and_completion,
     prompt_turns,
+    record_turns,
     reference_text,
     saved_chat_template,
     template_source,
@@ -40,6 +42,8 @@ PROMPTS = {
     ),
     "plain": "<|begin_of_text|>Title: Kerr's {Lamp} & 3\" Shade\n\n",
 }
+CONTEXT = ('Brass Lamp {title}: 9" high', "Oak & Ash: {{ bos_token }}…")
+KNOWN = 'Known products:\n- Brass Lamp {title}: 9" high\n- Oak & Ash: {{ bos_token }}…\n\n'
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -83,6 +87,40 @@ def test_the_answer_comes_back_from_a_formatted_record(template: TemplateName, a
 def test_a_title_is_never_read_as_a_format(template: TemplateName, tokenizer: Any, title: str) -> None:
     record = prompt_and_completion(template, prompt_turns(INSTRUCTION, QUESTION, title), ANSWER)
     assert f"Title: {title}" in render_record(tokenizer, record)[0]
+
+
+def test_known_products_stand_before_the_question_as_they_are(template: TemplateName, tokenizer: Any) -> None:
+    asked = prompt_turns(INSTRUCTION, QUESTION, TITLE, CONTEXT)
+    prompt, _ = render_record(tokenizer, prompt_and_completion(template, asked, ANSWER))
+    assert prompt == PROMPTS[template].replace(f"Title: {TITLE}", f"{KNOWN}Title: {TITLE}")
+    assert prompt == render_turns(tokenizer, asked, add_generation_prompt=True)
+
+
+def test_the_turns_of_a_record_are_those_of_its_prompt(asked: Any) -> None:
+    known = prompt_turns(INSTRUCTION, QUESTION, TITLE, CONTEXT)
+    assert record_turns(INSTRUCTION, QUESTION, {"title": TITLE, "context": list(CONTEXT)}) == known != asked
+    assert record_turns(INSTRUCTION, QUESTION, {"title": TITLE, "context": []}) == asked
+    assert record_turns(INSTRUCTION, QUESTION, {"title": TITLE}) == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "chars", "entry"),
+    [
+        ("Made of  brass.\n- Fake: entry", 80, "Lamp: Made of brass. - Fake: entry"),
+        ("Made of brass.", 20, "Lamp: Made of brass."),
+        ("Made of brass.", 19, "Lamp: Made of…"),
+        ("x" * 100, 10, "Lamp:…"),
+        ("", 20, "Lamp:"),
+    ],
+)
+def test_an_entry_is_one_line_cut_off_behind_a_word(text: str, chars: int, entry: str) -> None:
+    assert context_entry("Lamp", text, chars) == entry
+
+
+@given(title=WORDS, text=WORDS, chars=st.integers(20, 60))
+def test_an_entry_is_never_longer_than_allowed(title: str, text: str, chars: int) -> None:
+    entry = context_entry(title, text, chars)
+    assert len(entry) <= chars and len(entry.splitlines()) <= 1
 
 
 def rendered_on(day: datetime, tokenizer: Any, asked: Any, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -37,7 +37,15 @@ def params(prompts: Path, train_params: TrainParams) -> Params:
     """Parameters that fit the prompts."""
     return Params.model_construct(
         audit=AuditParams(max_truncated_share=0.0),
-        format=FormatParams(template="chat", instruction=INSTRUCTION, question=QUESTION, openai=False),
+        format=FormatParams(
+            template="chat",
+            instruction=INSTRUCTION,
+            question=QUESTION,
+            openai=False,
+            context="none",
+            context_records=1,
+            context_chars=300,
+        ),
         train=train_params,
     )
 

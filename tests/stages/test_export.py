@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from src.numerics import seed_everything
 from src.params import Params
 from src.prompts.rendering import prompt_and_completion, prompt_turns
 from src.prompts.tokenizers import load_tokenizer
+from src.serving.note import read_note
 from src.stages import export
 from src.synthetic.catalogue import generate_products
 from tests.faults.table import set_param
@@ -30,11 +32,11 @@ EMBEDDED = ROOT / "models/embedded"
 COUNT = 3
 
 
-def records(instruction: str) -> list[dict[str, Any]]:
+def records(instruction: str, context: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Formatted test records such as the embedded base was trained on."""
     return [
-        {"uid": product.title, "title": product.title}
-        | prompt_and_completion("chat", prompt_turns(instruction, "{title}", product.title), product.content)
+        {"uid": product.title, "title": product.title, "context": context}
+        | prompt_and_completion("chat", prompt_turns(instruction, "{title}", product.title, context), product.content)
         for product in generate_products(seed=3, count=COUNT)
     ]
 
@@ -108,6 +110,15 @@ def test_a_merge_into_the_16_bit_base_is_refused_where_it_is_the_only_one(traine
     sixteen_bit = trained.model_copy(update={"train": trained.train.model_copy(update={"four_bit": False})})
     with pytest.raises(UserError, match=r"export\.formats has merged_16bit, .* take merged_16bit out"):
         export.main(with_formats(sixteen_bit, "merged_16bit", "f16"))
+
+
+def test_known_products_are_read_as_in_training(trained: Params) -> None:
+    form = trained.format.model_copy(update={"context": "retrieved", "context_records": 2})
+    write_jsonl(
+        "data/prompts/test.jsonl", records(form.instruction, ["Oak Lamp: {title} & more.", "Kettle: Of brass."])
+    )
+    export.main(trained.model_copy(update={"format": form}))
+    assert read_note(Path("models/export")).context_records == 2
 
 
 def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_left(trained: Params) -> None:
