@@ -34,7 +34,10 @@ def wrong_limit(limit: int, most: int) -> UserError:
 
 def missing_export(path: Path) -> UserError:
     """There is no exported model to serve, or not in this form."""
-    return UserError(f"{path} is missing: run `make repro`, which trains and exports a model, then try again.")
+    return UserError(
+        f"{path} is missing: run `make repro`, which trains a model and exports it (export.formats has to hold lora), "
+        "then try again."
+    )
 
 
 def equal_sides(folder: Path, titles: int) -> UserError:

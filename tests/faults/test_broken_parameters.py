@@ -68,6 +68,13 @@ BEYOND_REASON = [
     value("evaluate.endpoints", "other", "'other', and must be a valid list"),
     value("evaluate.judge", "~", "None, and must be a valid string"),
     value("export.check_tokens", "9999999999", "9999999999, and must be less than or equal to 1048576"),
+    value("export.formats", "f16", "'f16', and must be a list of merged, merged_16bit, f16, q8_0, q4_k_m and lora"),
+    value(
+        "export.formats",
+        "[merged, lora]",
+        "['merged', 'lora'], and the Modelfile and generate_exports need a GGUF of the whole model",
+    ),
+    value("export.formats", "[f16, f16]", "['f16', 'f16']: name each form once."),
     value("export.check_prompts", "0", "0, and must be greater than or equal to 1"),
     value("data.lines", "99999999999999999999", "99999999999999999999, and must be less than or equal to 1000000000"),
     value("data.lines", "9" * 4000, "99999999999"),
@@ -76,6 +83,11 @@ BEYOND_REASON = [
     value("clean.near_threshold", ".nan", "nan, and must be"),
 ]
 ODD_VALUES = [
+    Fault(
+        "an unknown form",
+        lambda: set_param("export.formats", "[f16, q3_k_m]"),
+        "export.formats.1 is 'q3_k_m', and must be a list of merged, merged_16bit, f16, q8_0, q4_k_m and lora",
+    ),
     value("train.lr", "2024-01-01", "datetime.date(2024, 1, 1), and must be a valid number"),
     value("train.lr", "~", "None, and must be a valid number"),
     value("train.lr", "!!python/object:os.system x", "TaggedScalar(value='x'"),
