@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -30,7 +31,7 @@ def index_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def measured(folder: Path, *options: str) -> dict[str, object]:
+def measured(folder: Path, *options: str) -> dict[str, Any]:
     """The results of the command, whose printed tables are checked."""
     places = ["--folder", str(folder), "--results", str(folder / "serving.json")]
     command = [sys.executable, "-m", "benchmarks.serving", *options, *places]
