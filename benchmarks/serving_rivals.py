@@ -1,7 +1,8 @@
 """Counts the titles that a changed title could as well be, and so estimates what any search could find first.
 
 Where n titles fit a query equally well, even a search that knew what was done to the title would be right once in n
-times on average. For typos that is a good rule, no strict bound. Covers typos and dropped words, by comparing with all titles. Does not search as the project does.
+times on average. For typos that is a good rule, no strict bound.
+Covers typos and dropped words, by comparing with all titles. Does not search as the project does.
 """
 
 from collections import defaultdict
