@@ -59,6 +59,12 @@ def measure_command(command: str, folder: Path) -> ProcessUsage:
     return ProcessUsage(round(wall, 2), round(usage.ru_utime + usage.ru_stime, 2), round(usage.ru_maxrss / 1024))
 
 
+def own_peak_mb() -> int:
+    """This process's peak memory in MB, by Linux; what wait4 tells of a child is at least its parent's."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+
+
 def python_environment() -> dict[str, str]:
     """The environment in which `python` is the interpreter that runs this."""
     return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

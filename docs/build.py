@@ -185,9 +185,23 @@ def tiny_bench() -> str:
 
 def serving_bench() -> str:
     """What the search for titles takes and finds, by the committed benchmark."""
-    if not serving_report.RESULTS.exists():
-        return "No results yet: run the command above."
-    return serving_report.render_table(read_json(serving_report.RESULTS))
+    return serving_part("search", serving_report.render_search)
+
+
+def speed_bench() -> str:
+    """How fast each form of the export answers, by the committed benchmark."""
+    return serving_part("speed", serving_report.render_speed)
+
+
+def serving_part(part: str, render: Callable[[dict[str, Any]], str]) -> str:
+    """A half of the benchmark of serving.
+
+    Args:
+        part: its name in the results.
+        render: what writes its tables.
+    """
+    results = read_json(serving_report.RESULTS) if serving_report.RESULTS.exists() else {}
+    return render(results[part]) if part in results else "No results yet: run the command above."
 
 
 def gpu_bench() -> str:
@@ -227,6 +241,7 @@ BLOCKS = (
     Block("significance-bench", (DOCS / "benchmarks.md",), significance_bench),
     Block("generation-bench", (DOCS / "benchmarks.md",), generation_bench),
     Block("serving-bench", (DOCS / "benchmarks.md",), serving_bench),
+    Block("speed-bench", (DOCS / "benchmarks.md",), speed_bench),
     Block("gpu-bench", (DOCS / "benchmarks.md",), gpu_bench),
 )
 

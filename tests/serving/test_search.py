@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from src.errors import UserError
 from src.serving.index import write_index
-from src.serving.search import CANDIDATES, INDEX, TitleIndex
+from src.serving.search import CANDIDATES, INDEX, TitleIndex, similarity
 from src.serving.trigrams import fold_title
 from src.synthetic.catalogue import generate_products
 
@@ -93,6 +93,13 @@ def test_accents_typos_and_missing_words_are_forgiven(index: TitleIndex) -> None
         del words[rng.randrange(len(words))]
         found += index.search(" ".join(words).replace("e", "", 1))[0].title == title
     assert found > 0.8 * len(long)  # some of the catalogue's titles differ in one word alone
+
+
+def test_whole_words_count_more_than_scattered_letters() -> None:
+    query = "shoon gri stroong"
+    scattered = similarity(query, "vieflang stroond grairt shoon fiem")
+    assert similarity(query, "cla shoon justrieryrt gri stroong thu") > scattered
+    assert similarity(query, "stroong shoon gri") == 100
 
 
 def test_the_same_records_give_the_same_bytes_in_any_batches(project: Path, tmp_path: Path) -> None:
