@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "SHELFTALK_API_KEY"
 SHORTEST_KEY = 16  # characters: what is shorter can be tried out
 MOST_SLOTS = 32  # each has a context of its own in memory
+LAST_PORT = 65_535
 LAST_SECONDS = 2  # at the end, for responses that nobody reads
 
 
@@ -73,7 +74,7 @@ def take_place(host: str, port: int, key: str | None) -> Place:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise api_errors.no_place(host, port, error) from None
     name = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
     return Place(listener, f"http://{name}:{listener.getsockname()[1]}/v1", local)
@@ -96,28 +97,34 @@ def serve(arguments: argparse.Namespace) -> None:
     from src.serving.model import ServedModel
     from src.serving.search import TitleIndex
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while llama.cpp loads a model, Python hears no signal
     index, model = TitleIndex(), ServedModel(slots=arguments.slots)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     line = AnswerLine(arguments.slots, arguments.waiting)
     names = LOCAL_NAMES | {arguments.host.lower()} if place.local else None
     app = make_app(Api(model, index, line, arguments.log_prompts), Access(key, names))
-    print(
-        f"api: answers at {place.address}, {'with the key' if key else 'without a key'}; stop it by Ctrl-C.", flush=True
-    )
-    run_app(app, line, place.listener)
+    greeting = f"api: answers at {place.address}, {'with the key' if key else 'without a key'}; stop it by Ctrl-C."
+    run_app(app, line, place.listener, greeting)
 
 
-def run_app(app: "FastAPI", line: "AnswerLine", listener: socket.socket) -> None:
+def run_app(app: "FastAPI", line: "AnswerLine", listener: socket.socket, greeting: str) -> None:
     """Answers until a signal comes.
 
     Args:
         app: what answers.
         line: of those who wait for an answer; it is ended first.
         listener: a bound socket.
+        greeting: printed once it answers.
     """
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Ends the answers that are being written, so that it need not wait for them."""
+        """Tells when it answers, and ends the answers that are being written, so that it need not wait for them."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(greeting, flush=True)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             line.stop()
@@ -154,6 +161,8 @@ def read_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if not 1 <= arguments.slots <= MOST_SLOTS:
         parser.error(f"--slots is {arguments.slots}, and must be 1 to {MOST_SLOTS}")
+    if not 0 <= arguments.port <= LAST_PORT:  # the system would take the remainder
+        parser.error(f"--port is {arguments.port}, and must be 0 to {LAST_PORT}")
     if arguments.waiting < 0:
         parser.error(f"--waiting is {arguments.waiting}, and must be 0 or more")
     return arguments
@@ -164,13 +173,13 @@ def main() -> None:
     arguments = read_arguments()
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("shelftalk.api").setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, and from the first second on
     try:
         serve(arguments)
     except UserError as error:
         sys.exit(f"api: {error}")
     except KeyboardInterrupt:
         print("api: stopped.", flush=True)
+        os._exit(0)  # llama.cpp would first finish the batch that it computes, which may take long
 
 
 if __name__ == "__main__":

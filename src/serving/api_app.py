@@ -56,9 +56,9 @@ class Api:
         self.model, self.index, self.line, self.log_prompts = model, index, line, log_prompts
         self.started = int(time())
 
-    async def health(self) -> dict[str, str]:
-        """That the server answers."""
-        return {"status": "ok"}
+    async def health(self) -> dict[str, str | int]:
+        """That the server answers, and how long the line is."""
+        return {"status": "ok", "answering": len(self.line.served), "waiting": len(self.line.waiting)}
 
     async def models(self) -> dict[str, Any]:
         """The models' names."""

@@ -75,13 +75,8 @@ def wrong_type() -> RequestError:
 
 def long_body(most: int) -> RequestError:
     """The body has more bytes than are read."""
-    # The connection is closed, as the rest of the body is still on its way.
-    return RequestError(
-        413,
-        f"The body has more than {most:,} bytes: shorten the messages.",
-        "request_too_large",
-        headers={"Connection": "close"},
-    )
+    # The connection stays open, and the rest of the body is thrown away: closed, it might take this message along.
+    return RequestError(413, f"The body has more than {most:,} bytes: shorten the messages.", "request_too_large")
 
 
 def slow_body(seconds: float) -> RequestError:

@@ -5,7 +5,6 @@ one; the answer, whole and in chunks. Does not cover HTTP, nor what the model is
 """
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, NamedTuple
@@ -175,8 +174,8 @@ def explain_fault(param: str, fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         close = difflib.get_close_matches(param, ChatRequest.model_fields, n=1)
         return f"{param} is not known: {f'write {close[0]}' if close else 'leave it out'}."
-    wanted = re.sub(r"^\w+ should (be|have) ", lambda found: "" if found[1] == "be" else "with ", fault["msg"])
-    return f"{param} is {shown_value(fault['input'])}, and must be {wanted}: change it."
+    _, _, wanted = fault["msg"].partition(" should ")
+    return f"{param} is {shown_value(fault['input'])}, and must {wanted or fault['msg']}: change it."
 
 
 def read_content(message: Message, param: str) -> str:
