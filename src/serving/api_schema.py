@@ -21,7 +21,7 @@ from src.serving.model import Side
 from src.serving.questions import Question
 
 MODELS: dict[str, Side] = {"shelftalk": "tuned", "shelftalk-base": "base"}
-LONGEST_MESSAGE = 4_000  # characters, twice the longest published title
+LONGEST_MESSAGE = 8_000  # characters, about as much as the context holds
 LONGEST_ANSWER = CONTEXT // 2  # tokens; a larger bound means this one, as the rest of the context is the prompt's
 
 # What a client may send because it always does: it has no effect on an answer.

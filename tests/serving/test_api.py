@@ -13,7 +13,9 @@ import psutil
 import pytest
 from openai import APIStatusError, BadRequestError, NotFoundError
 
+from src.inference.endpoint import EndpointEngine
 from src.inference.engine import Sampling
+from src.params import EndpointParams
 from src.serving.api_guard import LARGEST_BODY
 from src.serving.api_schema import LONGEST_MESSAGE, MODELS
 from src.serving.model import ServedModel
@@ -128,6 +130,30 @@ def test_the_model_reads_the_trained_instruction_and_the_last_message(server: Se
         assert answer.choices[0].message.content == alone
 
 
+def test_a_question_is_answered_from_the_title_that_it_names(
+    server: Server, served_model: ServedModel, title_index: TitleIndex
+) -> None:
+    text = f"What is the {TITLE} made of?"
+    question = prepare_question(served_model.note, title_index, text)
+    answer = ask(server, text)
+    assert answer.title == question.title == TITLE
+    assert answer.passages == [passage._asdict() for passage in question.passages]
+
+
+def test_the_evaluation_gets_the_models_answers(
+    server: Server, served_model: ServedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where they are kept
+    prompts = [served_model.note.turns(title) for title in ["Where is it? A Book", *TITLES[:3]]]
+    for name, side in MODELS.items():
+        endpoint = EndpointParams(name=name, address=server.address, model=name, key_variable="")
+        answers = EndpointEngine(endpoint, {}).answer(prompts, Sampling(12))
+        for prompt, answer in zip(prompts, answers, strict=True):
+            pieces = list(served_model.stream(prompt, side, Sampling(12)))
+            assert answer.text == "".join(piece.text for piece in pieces)
+            assert (answer.finish_reason, answer.counted) == pieces[-1][1:]
+
+
 def test_twenty_at_once_get_the_answers_that_each_gets_alone(server: Server) -> None:
     asked = [(title, list(MODELS)[number % 2], number % 3 == 0) for number, title in enumerate(TITLES[:20])]
 
@@ -188,7 +214,7 @@ FAULTS: list[tuple[dict[str, Any], str | None, str]] = [
     ),
     (message(role="user", content=" \n"), "messages.0.content", "The last message is empty: write a title"),
     (message(role="assistant", content="A lamp"), "messages.0.role", "The last message is not the user's: end with"),
-    (message(role="user", content="x" * 4_001), "messages.0.content", "4,001 characters, and may have 4,000: shorten"),
+    (message(role="user", content="x" * 8_001), "messages.0.content", "8,001 characters, and may have 8,000: shorten"),
 ]
 
 
@@ -228,7 +254,7 @@ def test_the_client_raises_what_the_status_says(server: Server) -> None:
         ask(server, TITLE, temperature=11.0)
     with pytest.raises(NotFoundError, match="There is no model 'other'"):
         ask(server, TITLE, "other")
-    with pytest.raises(APIStatusError, match="The last message has 4,001 characters") as refused:
+    with pytest.raises(APIStatusError, match="The last message has 8,001 characters") as refused:
         ask(server, "x" * (LONGEST_MESSAGE + 1), stream=True)  # before the stream begins
     assert refused.value.status_code == 400
 
