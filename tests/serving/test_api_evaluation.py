@@ -1,4 +1,4 @@
-"""The API as an endpoint of the project's own evaluation: the answers are those that the models gave in the pipeline."""
+"""The API as an endpoint of the project's own evaluation: its answers are those of the models in the pipeline."""
 
 from pathlib import Path
 
