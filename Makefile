@@ -19,13 +19,13 @@ repro: setup
 restore: setup
 	@python -m src.restore
 
-# The exported model's description of a title, by llama.cpp: make ask TITLE="Oak Desk Lamp, 30 cm" PRECISION=f16
+# The exported model's description of a title, with its sources: make ask TITLE="Oak Desk Lamp, 30 cm"
 # The title goes on as it was typed, with `value`: make would read a dollar in it.
 override TITLE := $(value TITLE)
 export TITLE
 
 ask: setup
-	@python -m src.export.ask $(if $(PRECISION),--precision $(PRECISION)) -- "$$TITLE"
+	@python -m src.serving.ask -- "$$TITLE"
 
 test: setup
 	python -m pytest

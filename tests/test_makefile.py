@@ -17,8 +17,8 @@ def folder(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "Makefile", tmp_path)
     for name in ("requirements.txt", "requirements-gpu.txt"):
         (tmp_path / name).touch()
-    (tmp_path / "src/export").mkdir(parents=True)
-    (tmp_path / "src/export/ask.py").write_text(STUB)
+    (tmp_path / "src/serving").mkdir(parents=True)
+    (tmp_path / "src/serving/ask.py").write_text(STUB)
     (tmp_path / ".venv").mkdir()
     for name in ("requirements.txt", "requirements-gpu.txt"):
         (tmp_path / f".venv/.installed-{name}").touch()
@@ -37,7 +37,3 @@ def asked(folder: Path, *words: str) -> str:
 )
 def test_a_title_is_passed_on_as_it_was_typed(folder: Path, title: str) -> None:
     assert asked(folder, f"TITLE={title}") == f"{['--', title]}\n"
-
-
-def test_a_precision_can_be_chosen(folder: Path) -> None:
-    assert asked(folder, "TITLE=Lamp", "PRECISION=f16") == "['--precision', 'f16', '--', 'Lamp']\n"

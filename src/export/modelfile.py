@@ -1,6 +1,6 @@
 """The Modelfile that makes Ollama ask an exported model as it was trained: writing it, and reading it back.
 
-Covers the lines that are written here, no others that Ollama knows. Does not ask anything: ask.py does.
+Covers the lines that are written here, no others that Ollama knows. Does not ask anything: src/serving does.
 """
 
 import re

@@ -1,10 +1,8 @@
-"""Why a model is not exported, or an exported one not asked, in words.
+"""Why a model is not exported, in words.
 
 Covers the refusals of this folder. They measure nothing, so that no model is merged and converted again for another
 wording.
 """
-
-from pathlib import Path
 
 from src.errors import UserError
 
@@ -115,31 +113,3 @@ def refuse_other_answers(name: str, preferences: list[float], tolerance: float) 
 def other_modelfile() -> UserError:
     """The Modelfile does not have the form that the export writes."""
     return UserError("models/export/Modelfile is not as the export wrote it: `dvc checkout models/export` restores it.")
-
-
-def missing_export(path: Path) -> UserError:
-    """There is no exported model to ask, or not in this form."""
-    return UserError(f"{path} is missing: run `make repro`, which trains and exports a model, then ask again.")
-
-
-def empty_title() -> UserError:
-    """There is nothing to describe."""
-    return UserError('TITLE is empty: write the title of a product, as in make ask TITLE="Oak Desk Lamp, 30 cm".')
-
-
-def refuse_long_title(tokens: int, max_new_tokens: int, context: int) -> None:
-    """Refuses a title whose prompt leaves no room for the answer.
-
-    Args:
-        tokens: of the prompt.
-        max_new_tokens: the longest answer.
-        context: tokens of prompt and answer together.
-
-    Raises:
-        UserError: telling by how much it is too long.
-    """
-    if tokens + max_new_tokens > context:
-        raise UserError(
-            f"TITLE is too long: its prompt has {tokens:,} tokens, and with up to {max_new_tokens:,} for the answer "
-            f"the context holds {context:,}: shorten it by {tokens + max_new_tokens - context:,} tokens or more."
-        )

@@ -5,24 +5,19 @@ adapter counts, so that a base and its tuned model are one model in memory. Does
 """
 
 import json
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from src.inference import refusals
 from src.inference.answering import answer_prompts
 from src.inference.engine import Answer, FinishReason, Sampling, TokenCounts
+from src.inference.llama_server import LlamaServer
 from src.prompts.rendering import Prompt, Turns
 
 CONTEXT = 2048  # tokens of prompt and answer together, which a description needs at most
-TIMEOUT = 60  # seconds until the server begins to respond, or goes on; a whole answer may take longer
 EVENT = b"data: "  # what a server-sent event begins with
-HTTP_THREADS = 64  # of the server: a request that waits for a slot holds one
 SEED_STEP = 2_654_435_761  # Knuth's multiplier: the prompts of two seeds that are close share no draws
 
 
@@ -44,6 +39,9 @@ class LlamaCppEngine:
         gguf: the model's file.
         adapter: the file of a LoRA adapter for it, all of which counts at first.
         slots: answers that are written at once; each has a whole context.
+
+    Raises:
+        UserError: if llama.cpp does not load them.
     """
 
     def __init__(self, gguf: Path, adapter: Path | None = None, slots: int = 1) -> None:
@@ -55,8 +53,6 @@ class LlamaCppEngine:
         params.n_ctx, params.n_parallel = CONTEXT * slots, slots
         params.use_jinja = True  # turns are rendered by the chat template inside the file
         params.verbosity = -1
-        protect_server(params)
-        self.key = params.api_keys[0]
         # As exact as the model's products; 16 bits, the default, add a difference that is not the file's.
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         self.adapter_scale = 1.0 if adapter else None
@@ -64,7 +60,10 @@ class LlamaCppEngine:
             loaded = xllamacpp.CommonAdapterLoraInfo()
             loaded.path, loaded.scale = str(adapter), 1.0
             params.lora_adapters = [loaded]
-        self.server = xllamacpp.Server(params)
+        try:
+            self.server = LlamaServer(params)
+        except RuntimeError:  # which tells no reason
+            raise refusals.unloadable_gguf(gguf, adapter) from None
 
     def at_scale(self, scale: float) -> "LlamaCppEngine":
         """The same model in the same memory with another share of its adapter: 0 is the base, 1 the tuned model."""
@@ -113,25 +112,36 @@ class LlamaCppEngine:
         """
         text = prompt if isinstance(prompt, str) else self.render_prompt(prompt)
         options = {**self.options(sampling, number), "return_tokens": True}
-        try:
-            with self.request("/completion", {"prompt": text, **options}, timeout=None) as response:
-                return dict(json.load(response))
-        except HTTPError as error:
-            raise refusals.refused_prompt(json.load(error)["error"]["message"]) from None
+        with self.server.request("/completion", {"prompt": text, **options}, timeout=None) as response:
+            return dict(json.load(response))
 
     def render_prompt(self, turns: Turns) -> str:
         """Turns as the chat template inside the file renders them, without the begin-of-text token."""
-        with self.request("/apply-template", {"messages": turns}) as response:
+        with self.server.request("/apply-template", {"messages": turns}) as response:
             return str(json.load(response)["prompt"])
 
     def token_ids(self, prompt: str) -> list[int]:
         """Token ids of a prompt that lacks the begin-of-text token, with that token."""
-        options = {"content": prompt, "add_special": True, "parse_special": True}
-        with self.request("/tokenize", options) as response:
+        return self.tokenize(prompt, add_special=True, parse_special=True)
+
+    def has_special_tokens(self, text: str) -> bool:
+        """Whether a text holds what the model would read as special tokens, such as the one that ends a turn."""
+        return self.tokenize(text, parse_special=True) != self.tokenize(text, parse_special=False)
+
+    def tokenize(self, text: str, **options: bool) -> list[int]:
+        """Token ids of a text.
+
+        Args:
+            text: any.
+            options: of llama.cpp: whether the begin-of-text token is added, and special tokens are read.
+        """
+        with self.server.request("/tokenize", {"content": text, **options}) as response:
             return list(json.load(response)["tokens"])
 
     def stream(self, prompt: str, sampling: Sampling) -> Iterator[Piece]:
         """The text that `answer` gives, in pieces, each as soon as it is there; closed early, it frees its slot.
+
+        Every piece is of whole characters: where an answer is cut off in one, what there is of it is left out.
 
         Args:
             prompt: text without the begin-of-text token.
@@ -142,11 +152,8 @@ class LlamaCppEngine:
         """
         # By HTTP: in a callback of the server Ctrl-C would not be heard.
         options = {"prompt": prompt, **self.options(sampling), "stream": True}
-        try:
-            with self.request("/completion", options, timeout=None) as events:
-                yield from read_pieces(events)
-        except HTTPError as error:
-            raise refusals.refused_prompt(json.load(error)["error"]["message"]) from None
+        with self.server.request("/completion", options, timeout=None) as events:
+            yield from read_pieces(events)
 
     def first_tokens(self, prompt: str, count: int) -> dict[int, float]:
         """The tokens that an answer most likely begins with, and their log-probabilities in nats.
@@ -156,7 +163,7 @@ class LlamaCppEngine:
             count: how many of them.
         """
         options = {"prompt": prompt, **self.options(Sampling(1)), "n_probs": count}
-        with self.request("/completion", options) as response:
+        with self.server.request("/completion", options) as response:
             [first] = json.load(response)["completion_probabilities"]
         return {token["id"]: token["logprob"] for token in first["top_logprobs"]}
 
@@ -164,29 +171,6 @@ class LlamaCppEngine:
         """How an answer is drawn, and from which share of the adapter; arguments as of `sampling_options`."""
         scale = {} if self.adapter_scale is None else {"lora": [{"id": 0, "scale": self.adapter_scale}]}
         return sampling_options(sampling, number) | scale
-
-    def request(self, path: str, body: dict[str, Any], timeout: float | None = TIMEOUT) -> HTTPResponse:
-        """The server's response to a request by HTTP.
-
-        Args:
-            path: of the server's interface.
-            body: what is posted, as JSON.
-            timeout: seconds; None waits as long as it takes.
-        """
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
-        address = f"{self.server.listening_address}{path}"
-        return urlopen(Request(address, json.dumps(body).encode(), headers), timeout=timeout)
-
-
-def protect_server(params: Any) -> None:
-    """Keeps everyone but this process from llama.cpp's server, and one prompt from what another left behind.
-
-    Args:
-        params: xllamacpp's CommonParams, which are changed.
-    """
-    params.hostnames, params.port = ["127.0.0.1"], 0  # a free one; the machine's other users see it too
-    params.api_keys, params.ui = [secrets.token_hex()], False
-    params.cache_ram_mib, params.n_threads_http = 0, HTTP_THREADS
 
 
 def read_pieces(events: Iterable[bytes]) -> Iterator[Piece]:
@@ -196,7 +180,7 @@ def read_pieces(events: Iterable[bytes]) -> Iterator[Piece]:
         events: lines of the server's response.
 
     Raises:
-        UserError: if it breaks off.
+        UserError: if the server refuses, or stops before the answer ends.
     """
     text, given = "", ""
     for line in events:
@@ -210,8 +194,10 @@ def read_pieces(events: Iterable[bytes]) -> Iterator[Piece]:
             if event["stop"]:
                 counted = TokenCounts(event["tokens_evaluated"], event["tokens_predicted"])
                 yield Piece(piece, finish_reason(event), counted)
-            elif piece:
+                return
+            if piece:
                 yield Piece(piece)
+    raise refusals.stopped_server()
 
 
 def sampling_options(sampling: Sampling, number: int = 0) -> dict[str, Any]:

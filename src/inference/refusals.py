@@ -25,6 +25,25 @@ def refused_prompt(reason: str) -> UserError:
     )
 
 
+def stopped_server() -> UserError:
+    """The answer will not come, or not to its end."""
+    return UserError("llama.cpp was stopped before the answer was whole: start the program again, and ask again.")
+
+
+def unloadable_gguf(gguf: Path, adapter: Path | None) -> UserError:
+    """llama.cpp does not load a model.
+
+    Args:
+        gguf: its file.
+        adapter: the file of the adapter on it, if there is one.
+    """
+    files = f"{gguf} with the adapter {adapter}" if adapter else str(gguf)
+    return UserError(
+        f"llama.cpp does not load {files}: the memory does not hold it, or a file is damaged or another model's. "
+        "Restore it (`dvc checkout models/export`), or let `dvc repro export` make it again."
+    )
+
+
 def missing_key(endpoint: EndpointParams) -> UserError:
     """The environment lacks an endpoint's key."""
     return UserError(

@@ -108,7 +108,7 @@ def open_index() -> TitleIndex | None:
     """The index, or None where there is none, which is told."""
     if INDEX.is_file():
         return TitleIndex(INDEX)
-    print(f"ask: {refusals.missing_index(INDEX)} Without it no source is named.", file=sys.stderr)
+    print(f"ask: {refusals.missing_index(INDEX)} Until then no source is named.", file=sys.stderr)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Which title a text names: how much of the text a title has, in spite of typos, and how much of the title the text has.
+"""Which title a text names: how much of the text the title has, and of the title the text, in spite of typos.
 
 Covers words and their comparison. Does not search: search.py finds the titles that are compared.
 """
@@ -7,17 +7,16 @@ from typing import NamedTuple
 
 from src.serving.trigrams import fold_title
 
-# What questions are made of beside their subject, and what titles share whatever they name.
-COMMON = frozenset(
-    """a about am an and any are as at be been but by can could describe did do does explain find for from get give had
-    has have how i if in into is it its know let like me more most my of on or please s say shall should show tell than
-    that the their them there these they this those to us want was we were what when where which who whom whose why
-    will with would you your""".split()
-)
-ASKING = frozenset(
-    """are can could describe did do does explain find give has have how is please show tell was were what when where
-    which who whom whose why will would""".split()
-)
+ASKING_WORDS = """
+are can could describe did do does explain find give has have how is please show tell was were what when where which who
+whom whose why will would
+"""
+COMMON_WORDS = """
+a about am an and any as at be been but by for from get had i if in into it its know let like me more most my of on or s
+say shall should than that the their them there these they this those to us want we with you your
+"""
+ASKING = frozenset(ASKING_WORDS.split())  # what a question begins with
+COMMON = ASKING | frozenset(COMMON_WORDS.split())  # and what titles share whatever they name
 SHORT = 4  # letters, below which a word is another one with any other letter
 ALIKE = 75.0  # similarity, 0 to 100, of two longer words that are one with a typo
 NUMBER_WEIGHT = 6  # letters
@@ -46,7 +45,7 @@ class Mention(NamedTuple):
 def is_question(text: str) -> bool:
     """Whether a text asks for something, rather than being a title; a title that ends with a question mark passes."""
     words = fold_title(text).split()
-    return text.rstrip().endswith("?") or bool(words) and words[0] in ASKING
+    return text.rstrip().endswith("?") or (bool(words) and words[0] in ASKING)
 
 
 class Word(NamedTuple):
@@ -61,7 +60,7 @@ def split_words(text: str) -> list[Word]:
     """The words of a text; in one of capitals alone they tell no name."""
     shouted = text.isupper()
     return [
-        Word(folded, any(sign.isdigit() or sign.isupper() and not shouted for sign in typed))
+        Word(folded, any(sign.isdigit() or (sign.isupper() and not shouted) for sign in typed))
         for typed in text.split()
         for folded in fold_title(typed).split()
         if any(map(str.isalnum, folded))
@@ -89,7 +88,7 @@ def find_mention(text: str, title: str, whole: bool) -> Mention:
 
 
 def find_span(words: list[Word], wanted: list[str]) -> tuple[int, int]:
-    """Where in a question its subject is: from the first to the last word that the title has, or that looks like a name.
+    """Where in a question its subject is: from the first to the last word that the title has or that looks like a name.
 
     So the subject of "Is the Steel Desk Lamp, 40 cm waterproof?" is more than the "Desk Lamp" that a title has. Words
     just before belong to it as well, in small letters too.

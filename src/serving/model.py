@@ -13,7 +13,7 @@ from src.inference.engine import Sampling
 from src.inference.llama_cpp import CONTEXT, LlamaCppEngine, Piece
 from src.prompts.rendering import Turns
 from src.serving import refusals
-from src.serving.note import ADAPTER_GGUF, BASE_GGUF, NAME, read_note
+from src.serving.note import ADAPTER_GGUF, BASE_GGUF, read_note
 
 EXPORT = Path("models/export")
 Side = Literal["base", "tuned"]
@@ -44,15 +44,19 @@ class ServedModel:
     """
 
     def __init__(self, folder: Path = EXPORT, slots: int = 4) -> None:
-        for name in (NAME, BASE_GGUF, ADAPTER_GGUF):
+        self.folder, self.note = folder, read_note(folder)
+        for name in (BASE_GGUF, ADAPTER_GGUF):
             if not (folder / name).is_file():
                 raise refusals.missing_export(folder / name)
-        self.folder, self.note = folder, read_note(folder)
         engine = LlamaCppEngine(folder / BASE_GGUF, folder / ADAPTER_GGUF, slots)
         self.engines: dict[Side, LlamaCppEngine] = {side: engine.at_scale(scale) for side, scale in SCALES.items()}
         # As soon as one title tells them apart: all of them are `proof`, which need not be waited for.
         if not any(self.difference(title) > LEAST_DIFFERENCE for title in self.proved_titles):
             raise refusals.equal_sides(folder, len(self.proved_titles))
+
+    def close(self) -> None:
+        """Ends all answers and frees the memory; also done when the process ends."""
+        self.engines["base"].server.stop()
 
     @property
     def proved_titles(self) -> list[str]:
@@ -85,9 +89,11 @@ class ServedModel:
             The pieces; the last one tells how the answer ended, and how many tokens there were.
 
         Raises:
-            UserError: at once if the prompt leaves no room for the answer.
+            UserError: at once if the prompt leaves no room for the answer, or holds special tokens.
         """
         engine, sampling = self.engines[side], sampling or self.note.sampling
+        if engine.has_special_tokens("\n".join(turn["content"] for turn in turns)):
+            raise refusals.special_tokens()
         prompt = engine.render_prompt(turns)
         refusals.refuse_long_prompt(len(engine.token_ids(prompt)), sampling.max_new_tokens, CONTEXT)
         return engine.stream(prompt, sampling)

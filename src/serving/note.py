@@ -7,9 +7,11 @@ serve from.
 from pathlib import Path
 from typing import NamedTuple
 
+from src.errors import DamagedFileError
 from src.files import read_json, write_json
 from src.inference.engine import Sampling
 from src.prompts.rendering import Turns, prompt_turns
+from src.serving import refusals
 
 NAME = "serving.json"
 BASE_GGUF, ADAPTER_GGUF = "base-q8_0.gguf", "shelftalk-lora.gguf"  # in the folder of the export
@@ -41,6 +43,16 @@ def write_note(folder: Path, note: ServingNote) -> None:
 
 
 def read_note(folder: Path) -> ServingNote:
-    """The note in the folder of an export."""
-    held = read_json(folder / NAME)
-    return ServingNote(**held | {"sampling": Sampling(**held["sampling"])})
+    """The note in the folder of an export.
+
+    Raises:
+        UserError: if there is none, or it is damaged.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise refusals.missing_export(path)
+    held = read_json(path)
+    try:
+        return ServingNote(**held | {"sampling": Sampling(**held["sampling"])})
+    except (KeyError, TypeError) as error:
+        raise DamagedFileError(path, f"other keys than expected: {error}") from None

@@ -10,7 +10,7 @@ from unicodedata import category
 
 from src.prompts.rendering import Turns
 from src.serving import refusals
-from src.serving.mentions import content_words, find_mention, has_alike, is_question
+from src.serving.mentions import Mention, content_words, find_mention, has_alike, is_question
 from src.serving.note import ServingNote
 from src.serving.search import Hit, TitleIndex
 from src.serving.trigrams import fold_title
@@ -57,11 +57,11 @@ def prepare_question(note: ServingNote, index: TitleIndex | None, text: str, lim
     typed = tidy(text)
     if not typed:
         raise refusals.empty_question()
-    if index is None:
-        return Question(typed, [], note.turns(typed), [])
-    if is_question(typed):
-        return ask_about_record(note, index, typed, limit)
-    return Question(typed, find_sources(index, typed, limit), note.turns(typed), [])
+    mention = find_subject(index, typed) if index and is_question(typed) else None
+    sources = find_sources(index, mention.subject if mention else typed, limit) if index else []
+    title = sources[0].title if mention and sources else typed
+    passages = find_passages(typed, mention.rest, sources[0]) if mention and sources else []
+    return Question(title, sources, note.turns(title), passages)
 
 
 def tidy(text: str) -> str:
@@ -78,24 +78,21 @@ def find_sources(index: TitleIndex, title: str, limit: int) -> list[Hit]:
         title: as it was typed.
         limit: how many, at most.
     """
-    return [hit for hit in index.search(title, MOST_SOURCES) if find_mention(title, hit.title, whole=True).is_near()][:limit]
+    return [hit for hit in index.search(title, MOST_SOURCES) if find_mention(title, hit.title, whole=True).is_near()][
+        :limit
+    ]
 
 
-def ask_about_record(note: ServingNote, index: TitleIndex, typed: str, limit: int) -> Question:
-    """A question with the title that it names, or as it was typed where it names none.
+def find_subject(index: TitleIndex, question: str) -> Mention | None:
+    """How a question names the title of a record, if it does.
 
     Args:
-        note: how the model was trained to be asked.
-        index: where the title is searched.
-        typed: the question.
-        limit: sources, at most.
+        index: where records are searched.
+        question: as it was typed.
     """
-    for hit in index.search(" ".join(content_words(fold_title(typed).split())), MOST_SOURCES):
-        mention = find_mention(typed, hit.title, whole=False)
-        if mention.is_near() and (sources := find_sources(index, mention.subject, limit)):
-            title = sources[0].title
-            return Question(title, sources, note.turns(title), find_passages(typed, mention.rest, sources[0]))
-    return Question(typed, [], note.turns(typed), [])
+    words = " ".join(content_words(fold_title(question).split()))
+    mentions = (find_mention(question, hit.title, whole=False) for hit in index.search(words, MOST_SOURCES))
+    return next((mention for mention in mentions if mention.is_near()), None)
 
 
 def find_passages(question: str, rest: list[str], source: Hit) -> list[Passage]:

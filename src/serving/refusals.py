@@ -1,7 +1,6 @@
 """Why titles are not searched, and models not served, in words."""
 
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 from src.errors import UserError
@@ -71,7 +70,7 @@ def refuse_long_prompt(tokens: int, max_new_tokens: int, context: int) -> None:
 
 def empty_question() -> UserError:
     """There is nothing to describe."""
-    return UserError('TITLE is empty: write the title of a product, or a question about one, as "Oak Desk Lamp, 30 cm".')
+    return UserError("TITLE is empty: write a product's title, such as Oak Desk Lamp, 30 cm, or a question about one.")
 
 
 def refuse_other_count(option: str, count: int, most: int) -> None:
@@ -106,3 +105,8 @@ def refuse_sampling(sampling: "Sampling") -> None:
         fault = error.errors()[0]
         option, wanted = str(fault["loc"][0]).replace("_", "-"), fault["msg"].removeprefix("Input should be ")
         raise UserError(f"--{option} is {fault['input']}, and must be {wanted}: change it.") from None
+
+
+def special_tokens() -> UserError:
+    """A text would end its own turn, or begin another one."""
+    return UserError("TITLE holds a special token of the model, such as <|eot_id|>, which no title has: leave it out.")

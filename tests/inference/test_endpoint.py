@@ -217,7 +217,7 @@ def test_a_real_server_answers_as_the_model_does_in_process(
     monkeypatch.chdir(tmp_path)
     convert_to_gguf(base_folder, tmp_path / "tiny.gguf", "f16", "tiny")
     llama_cpp = LlamaCppEngine(tmp_path / "tiny.gguf")
-    engine = connect(f"{llama_cpp.server.listening_address}/v1", variable="")
+    engine = connect(f"{llama_cpp.server.address}/v1", key=llama_cpp.server.key)
     turns = [prompt_turns("Describe it.", "{title}", title) for title in ("Brass Lamp", "Red Bag")]
     sampling = Sampling(5, repetition_penalty=1.3)  # which llama.cpp knows by a name of its own
     ours, theirs = llama_cpp.answer(turns, sampling), engine.answer(turns, sampling)

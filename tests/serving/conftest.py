@@ -1,16 +1,19 @@
 """What the tests of serving share: an export of the embedded base with a random adapter, an index, a served model."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 import pytest
+from peft import LoraConfig
 from safetensors.numpy import save_file
 
 from src.export.gguf import convert_to_gguf
 from src.export.lora import PREFIX, write_lora_gguf
-from src.files import read_json, write_json
+from src.files import read_json
 from src.inference.engine import Sampling
+from src.models.loading import load_base
 from src.prompts.tokenizer_files import save_tokenizer
 from src.prompts.tokenizers import load_tokenizer
 from src.serving.index import write_index
@@ -41,10 +44,23 @@ def write_adapter(folder: Path, scale: float) -> Path:
             layer = f"{PREFIX}model.layers.{number}.{name}"
             weights[f"{layer}.lora_A.weight"] = rng.normal(size=(RANK, columns)).astype("float32")
             weights[f"{layer}.lora_B.weight"] = scale * rng.normal(size=(rows, RANK)).astype("float32")
-    folder.mkdir()
-    write_json(folder / "adapter_config.json", {"lora_alpha": ALPHA, "r": RANK})
+    shape = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
+    shape.save_pretrained(str(folder))
     save_file(weights, folder / "adapter_model.safetensors")
     return folder
+
+
+def write_base_gguf(target: Path, precision: str) -> None:
+    """The embedded base as a GGUF.
+
+    Args:
+        target: the file to write, in a folder.
+        precision: as of `convert_to_gguf`.
+    """
+    with TemporaryDirectory(dir=target.parent) as folder:
+        load_base(EMBEDDED, four_bit=False, exact=True).half().save_pretrained(folder)
+        save_tokenizer(load_tokenizer(EMBEDDED, "chat"), Path(folder))
+        convert_to_gguf(Path(folder), target, precision, "base")
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +72,9 @@ def adapter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def export_folder(adapter_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """models/export in a new project's folder: what serving needs of an export; not to be changed."""
-    from src.models.loading import load_base
-
-    folder, merged = tmp_path_factory.mktemp("served") / "models" / "export", tmp_path_factory.mktemp("base")
+    folder = tmp_path_factory.mktemp("served") / "models" / "export"
     folder.mkdir(parents=True)
-    load_base(EMBEDDED, four_bit=False, exact=True).half().save_pretrained(merged)
-    save_tokenizer(load_tokenizer(EMBEDDED, "chat"), merged)
-    convert_to_gguf(merged, folder / BASE_GGUF, "q8_0", "base")
+    write_base_gguf(folder / BASE_GGUF, "q8_0")
     write_lora_gguf(adapter_folder, EMBEDDED, folder / ADAPTER_GGUF)
     write_note(folder, ServingNote(INSTRUCTION, "{title}", Sampling(24), TITLES[:3]))
     return folder
