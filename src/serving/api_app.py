@@ -136,8 +136,14 @@ def make_app(api: Api, access: Access) -> FastAPI:
         api: what the addresses answer.
         access: who may ask.
     """
-    # Neither the pages of the documentation, which load scripts from elsewhere, nor leave for other origins (CORS).
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(host_check(access.names))])
+    # Neither pages of documentation, which load scripts from elsewhere, nor redirections, which believe any Host header.
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(host_check(access.names))],
+    )
     app.get("/health")(api.health)
     version = APIRouter(prefix="/v1", dependencies=[Depends(key_check(access.key))])
     version.get("/models")(api.models)

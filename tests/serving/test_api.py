@@ -280,6 +280,7 @@ def test_a_large_body_is_refused_before_it_is_read(server: Server, chunked: bool
     [
         ("/nowhere", [], 404, "There is nothing at this address: ask for POST /v1/chat/completions"),
         ("/../docs", ["--path-as-is"], 404, "There is nothing at this address"),
+        ("/models/", [], 404, "There is nothing at this address"),
         ("/chat/completions", [], 405, "This address is asked for in another way: POST /v1/chat/completions"),
         ("/chat/completions", ["-d", "{}"], 415, "The body has to be JSON: send the header `Content-Type: appl"),
         ("/models", ["-H", "Host: shop.example:8000"], 403, "The Host header names another machine: ask for 127.0.0.1"),
