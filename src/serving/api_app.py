@@ -136,7 +136,7 @@ def make_app(api: Api, access: Access) -> FastAPI:
         api: what the addresses answer.
         access: who may ask.
     """
-    # Neither pages of documentation, which load scripts from elsewhere, nor redirections, which believe any Host header.
+    # Neither pages of documentation, which load scripts from elsewhere, nor redirections, which believe any Host.
     app = FastAPI(
         docs_url=None,
         redoc_url=None,

@@ -34,7 +34,7 @@ def test_a_response_and_the_log_hold_no_text_of_the_error(caplog: pytest.LogCapt
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": f"/{SECRET}"}
-    asyncio.run(RequestLog(app)(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(RequestLog(app)(scope, receive, send))
     assert sent[0]["status"] == 500
     assert json.loads(sent[1]["body"])["error"] == {
         "message": TOLD,
