@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
+from typing import TYPE_CHECKING
+
 from src.errors import UserError
+from src.params import GenerateParams
+
+if TYPE_CHECKING:
+    from src.inference.engine import Sampling
 
 
 def missing_index(path: Path) -> UserError:
@@ -104,3 +110,44 @@ def long_title(length: int, most: int) -> UserError:
         most: likewise.
     """
     return UserError(f"This title has {length:,} characters, and the longest that is read has {most:,}: shorten it.")
+
+
+def empty_question() -> UserError:
+    """There is nothing to describe."""
+    return UserError(
+        'TITLE is empty: write the title of a product, or a question about one, as "Oak Desk Lamp, 30 cm".'
+    )
+
+
+def refuse_other_count(option: str, count: int, most: int) -> None:
+    """Refuses a number that an option cannot have.
+
+    Args:
+        option: as it is written.
+        count: what was asked for.
+        most: what can be.
+
+    Raises:
+        UserError: naming both.
+    """
+    if not 0 <= count <= most:
+        raise UserError(f"{option} is {count}, and must be 0 to {most}: change it.")
+
+
+def refuse_sampling(sampling: "Sampling") -> None:
+    """Refuses what the generate stage would refuse too.
+
+    Args:
+        sampling: how an answer is to be drawn.
+
+    Raises:
+        UserError: naming the first option that is out of its range.
+    """
+    from pydantic import ValidationError
+
+    try:
+        GenerateParams(**sampling._asdict(), records=0, batch_size=1, few_shot=1)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        option, wanted = str(fault["loc"][0]).replace("_", "-"), fault["msg"].removeprefix("Input should be ")
+        raise UserError(f"--{option} is {fault['input']}, and must be {wanted}: change it.") from None
