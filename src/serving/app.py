@@ -25,6 +25,7 @@ from src.serving.search import INDEX
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from uvicorn import Server
 
 LOCAL = {"127.0.0.1", "localhost", "::1"}
 PASSWORD = "SHELFTALK_PASSWORD"
@@ -32,7 +33,7 @@ MOST_SLOTS = 32  # answers at once; a visitor waits for two, and llama.cpp's ser
 GRACE = 2  # seconds that open answers have when the page is told to end
 
 
-def build_server(desk: Desk, password: str | None) -> "FastAPI":
+def build_app(desk: Desk, password: str | None) -> "FastAPI":
     """The page as an application, with all that it does not need closed.
 
     Args:
@@ -40,15 +41,16 @@ def build_server(desk: Desk, password: str | None) -> "FastAPI":
         password: which visitors have to know; None lets everyone in.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"  # of which it makes a table after each event, in its own process
     import gradio
     from fastapi import FastAPI
 
     from src.serving.app_guard import Guard
     from src.serving.app_page import CSS, build_page, page_theme
 
-    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(
-        server,
+        app,
         build_page(desk),
         path="/",
         auth=(lambda _, given: compare_digest(given.encode(), password.encode())) if password else None,
@@ -63,24 +65,24 @@ def build_server(desk: Desk, password: str | None) -> "FastAPI":
         pwa=False,
         mcp_server=False,
     )
-    server.add_middleware(Guard)
-    return server
+    app.add_middleware(Guard)
+    return app
 
 
-def run_server(server: "FastAPI", host: str, port: int) -> None:
-    """Serves until SIGTERM or Ctrl-C; answers that are being written then are broken off.
+def listen(page: "FastAPI", host: str, port: int) -> "Server":
+    """What serves the page until SIGTERM or Ctrl-C, which break off answers that are being written.
 
     Args:
-        server: the page.
+        page: the application.
         host: the address to listen at.
         port: likewise.
     """
     import uvicorn
 
     options = uvicorn.Config(
-        server, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
+        page, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
     )
-    uvicorn.Server(options).run()
+    return uvicorn.Server(options)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -108,10 +110,10 @@ def main() -> None:
         if not 2 <= given.slots <= MOST_SLOTS:
             raise refusals.wrong_slots(given.slots, MOST_SLOTS)
         desk = Desk(given.export, given.index, Journal(given.votes), given.slots, given.log_prompts)
-        server = build_server(desk, password)
+        server = listen(build_app(desk, password), given.host, given.port)
         print(f"The page is at http://{given.host}:{given.port}; Ctrl-C ends it.", flush=True)
         desk.start_loading()
-        run_server(server, given.host, given.port)
+        server.run()
     except UserError as error:
         sys.exit(f"app: {error}")
     except KeyboardInterrupt:

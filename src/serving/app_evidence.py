@@ -8,13 +8,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from src.files import read_json, read_tsv
 from src.scoring.report_verdict import verdict_sentence
 from src.scoring.scores import SCORES
 from src.serving.model import AdapterProof
 
+SIDES = ("base", "tuned")
 REPORT, LOSSES = Path("reports/evaluate.json"), Path("plots/train")
 BLOCK = re.compile(r"blk\.(\d+)\.")  # llama.cpp's name of a layer's tensors
 ROOM = 0.06  # above and below the curves, as a share of their range
@@ -88,10 +89,7 @@ def read_scores(path: Path = REPORT) -> Scores | None:
     return Scores(report["records"], verdict[:1].upper() + verdict[1:], tiles)
 
 
-SIDES = ("base", "tuned")
-
-
-def score_range(report: Mapping[str, Mapping[str, Mapping[str, float]]], side: str, score: str) -> Range:
+def score_range(report: Mapping[str, Any], side: str, score: str) -> Range:
     """A score of one side.
 
     Args:

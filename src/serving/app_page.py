@@ -5,7 +5,7 @@ texts get into the page escaped, through parts.html.jinja.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent / "page"
 CSS = PAGE / "page.css"
 NAMES = {"base": "Base model", "tuned": "Tuned model"}
+HIDDEN = "Hidden until you vote"
 PLACEHOLDERS = ("What the base model writes appears here.", "What the tuned model writes appears here.")
 EXAMPLES = 4
 LONGEST_ANSWER = 512  # tokens
@@ -32,6 +33,34 @@ WAITING = 100  # visitors in the queue; further ones are told that it is full
 LOOK = 0.1  # seconds between two looks at whether the model is loaded
 PAINT = 0.05  # seconds between two updates of an answer: as smooth as it is read, and light for many visitors
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # no programming interface: src/serving/api.py is one
+
+MUTED, LINE, EDGE = ("#5a5c60", "#a6a9ae"), ("#dcdcd7", "#34373c"), ("#85857f", "#7c8087")
+INK, SHEET, ACCENT = ("#1c1d1f", "#e9e9e6"), ("#ffffff", "#1c1e21"), ("#1d5a96", "#8bbcf0")
+COLOURS = {  # of Gradio's components, in light and dark; page.css has those of the rest
+    "body_background_fill": ("#f6f6f4", "#141517"),
+    "body_text_color": INK,
+    "body_text_color_subdued": MUTED,
+    "block_background_fill": SHEET,
+    "block_border_color": LINE,
+    "block_label_text_color": MUTED,
+    "block_info_text_color": MUTED,
+    "block_title_text_color": INK,
+    "input_background_fill": ("#ffffff", "#141517"),
+    "input_border_color": EDGE,
+    "input_border_color_focus": ACCENT,
+    "input_placeholder_color": MUTED,
+    "button_primary_background_fill": ACCENT,
+    "button_primary_background_fill_hover": ("#174a7c", "#bcd8f0"),
+    "button_primary_text_color": ("#ffffff", "#10243a"),
+    "button_secondary_background_fill": SHEET,
+    "button_secondary_background_fill_hover": ("#f0f0ed", "#25282c"),
+    "button_secondary_border_color": EDGE,
+    "button_secondary_text_color": INK,
+    "checkbox_background_color_selected": ACCENT,
+    "checkbox_border_color": EDGE,
+    "checkbox_border_color_selected": ACCENT,
+    "slider_color": ACCENT,
+}
 
 
 class Parts(NamedTuple):
@@ -64,53 +93,12 @@ def page_theme() -> "Base":
     from gradio import themes
     from gradio.themes.utils.fonts import LocalFont
 
-    blue = themes.Color(
-        c50="#eef5fb", c100="#dcebf7", c200="#bcd8f0", c300="#8bbcf0", c400="#5f9dd9", c500="#2f77b8",
-        c600="#1d5a96", c700="#174a7c", c800="#143d66", c900="#10314f", c950="#0b2136",
-    )  # fmt: skip
     # Bold, as 600: the semi-bold file of Gradio 6.31 lacks most letters.
-    font = [LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"]
-    return themes.Base(primary_hue=blue, neutral_hue="zinc", text_size="lg", font=font, font_mono=font).set(
-        body_background_fill="#f6f6f4",
-        body_background_fill_dark="#141517",
-        body_text_color="#1c1d1f",
-        body_text_color_dark="#e9e9e6",
-        body_text_color_subdued="#5a5c60",
-        body_text_color_subdued_dark="#a6a9ae",
-        block_background_fill="#ffffff",
-        block_background_fill_dark="#1c1e21",
-        block_border_color="#dcdcd7",
-        block_border_color_dark="#34373c",
-        block_label_text_color="#5a5c60",
-        block_label_text_color_dark="#a6a9ae",
-        block_info_text_color="#5a5c60",
-        block_info_text_color_dark="#a6a9ae",
-        block_title_text_color="#1c1d1f",
-        block_title_text_color_dark="#e9e9e6",
-        block_title_text_weight="600",
-        input_background_fill="#ffffff",
-        input_background_fill_dark="#141517",
-        input_border_color="#85857f",
-        input_border_color_dark="#7c8087",
-        input_placeholder_color="#5a5c60",
-        input_placeholder_color_dark="#a6a9ae",
-        button_primary_background_fill="#1d5a96",
-        button_primary_background_fill_hover="#174a7c",
-        button_primary_background_fill_dark="#8bbcf0",
-        button_primary_background_fill_hover_dark="#bcd8f0",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#10243a",
-        button_secondary_background_fill="#ffffff",
-        button_secondary_background_fill_dark="#1c1e21",
-        button_secondary_background_fill_hover="#f0f0ed",
-        button_secondary_background_fill_hover_dark="#25282c",
-        button_border_width="1px",
-        button_secondary_border_color="#85857f",
-        button_secondary_border_color_dark="#7c8087",
-        button_secondary_text_color="#1c1d1f",
-        button_secondary_text_color_dark="#e9e9e6",
-        slider_color="#1d5a96",
-        slider_color_dark="#8bbcf0",
+    font: list[Any] = [LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"]
+    colours = {name: light for name, (light, _) in COLOURS.items()}
+    colours |= {f"{name}_dark": dark for name, (_, dark) in COLOURS.items()}
+    return themes.Base(neutral_hue="zinc", text_size="lg", font=font, font_mono=font).set(
+        **colours, block_title_text_weight="600", input_border_width="1px", button_border_width="1px"
     )
 
 
@@ -198,7 +186,7 @@ def connect(
     desk: Desk,
     parts: Parts,
     inputs: list["Component"],
-    choices: dict[Choice, "Component"],
+    choices: Mapping[Choice, "Component"],
     loading: list["Component"],
 ) -> None:
     """What happens when the page is opened, a title is entered, an answer stopped, a vote given.
@@ -276,11 +264,10 @@ def show_answers(desk: Desk, parts: Parts, title: str, hidden: bool, sampling: S
     shown: Shown | None = None
     try:
         shown = desk.prepare(title, hidden)
-        record = render_record(shown)
         yield show_sides(parts, shown) | {
             parts.shown: None,
             parts.notice: page_parts().notice("Writing …"),
-            parts.record: "" if hidden else record,
+            parts.record: render_record(shown),
             parts.ballot: gr.update(visible=False),
             parts.ask: gr.update(visible=False),
             parts.stop: gr.update(visible=True),
@@ -296,7 +283,6 @@ def show_answers(desk: Desk, parts: Parts, title: str, hidden: bool, sampling: S
             | {
                 parts.shown: shown,
                 parts.notice: page_parts().notice("Both descriptions are complete."),
-                parts.record: record,
                 parts.ballot: gr.update(visible=True),
             }
             | idle(parts)
@@ -329,7 +315,7 @@ def render_sides(shown: Shown) -> list[str]:
         str(
             page_parts().answer(
                 letter,
-                NAMES[side] if named else "Model " + letter,
+                NAMES[side] if named else HIDDEN,
                 visible_text(text),
                 not shown.complete,
                 "The model has written nothing.",

@@ -5,17 +5,18 @@ on the disk before the visitor is thanked. Knows no Gradio: app_page.py shows wh
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
 from random import SystemRandom
 from threading import Event, Thread
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from src.errors import UserError
 from src.inference.engine import Sampling
+from src.inference.llama_cpp import Piece
 from src.journal import Journal
 from src.scoring.blind import is_shown
 from src.scoring.page_votes import PageVote
@@ -30,6 +31,7 @@ SIDES: tuple[Side, Side] = ("base", "tuned")
 LONGEST_TITLE = LONGEST_QUERY  # characters: as long as the longest published one
 SAME = 100.0  # similarity of titles of the same words
 Choice = Literal["first", "second", "tie"]
+Closable = Generator[Piece, None, None]
 
 
 class Shown(NamedTuple):
@@ -130,7 +132,7 @@ class Desk:
         first, second = "", ""
         with ExitStack() as opened:
             streams = [
-                opened.enter_context(closing(self.model.stream(shown.question.turns, side, sampling)))
+                opened.enter_context(closing(cast(Closable, self.model.stream(shown.question.turns, side, sampling))))
                 for side in shown.sides
             ]
             for pieces in zip_longest(*streams):

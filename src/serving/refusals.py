@@ -1,7 +1,6 @@
 """Why titles are not searched, and models not served, in words."""
 
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 from src.errors import UserError
