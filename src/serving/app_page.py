@@ -73,7 +73,6 @@ class Parts(NamedTuple):
     record: "Component"
     ballot: Any
     ask: "Component"
-    stop: "Component"
 
 
 @cache
@@ -125,7 +124,6 @@ def build_page(desk: Desk) -> "Blocks":
             gr.Examples(examples, title, label="Examples from the test records", api_visibility="private")
         with gr.Row(elem_id="actions"):
             ask = gr.Button("Describe", variant="primary", interactive=False, elem_id="ask")
-            stop = gr.Button("Stop", visible=False, elem_id="stop")
             hidden = gr.Checkbox(label="Hide which model is which until I vote", container=False, elem_id="hidden")
         sampling = sampling_controls(desk.note.sampling if desk.note else Sampling(160))
         notice = html("", "notice-place")
@@ -138,7 +136,7 @@ def build_page(desk: Desk) -> "Blocks":
         record = html("", "record-place")
         html(page_parts().run(read_scores(), read_losses()), "run-place")
         proof = html("", "proof-place")
-        parts = Parts(gr.State(None), notice, first, second, record, ballot, ask, stop)
+        parts = Parts(gr.State(None), notice, first, second, record, ballot, ask)
         connect(page, desk, parts, [title, hidden, *sampling], choices, [header, ask, proof])
     return page.queue(max_size=WAITING, api_open=False)
 
@@ -189,7 +187,7 @@ def connect(
     choices: Mapping[Choice, "Component"],
     loading: list["Component"],
 ) -> None:
-    """What happens when the page is opened, a title is entered, an answer stopped, a vote given.
+    """What happens when the page is opened, a title is entered, a vote given.
 
     Args:
         page: all of it.
@@ -212,11 +210,8 @@ def connect(
     def describe(title: str, hidden: bool, *sampling: Any) -> Iterator[dict[Any, Any]]:
         yield from show_answers(desk, parts, title, hidden, Sampling(*sampling))
 
-    def end() -> list[Any]:
-        return [gr.update(visible=True), gr.update(visible=False), page_parts().notice("Stopped.")]
-
     page.load(follow_loading, None, loading, concurrency_limit=None, show_progress="hidden", **PRIVATE)
-    asked = gr.on(
+    gr.on(
         [inputs[0].submit, parts.ask.click],  # type: ignore[attr-defined]
         describe,
         inputs,
@@ -227,8 +222,6 @@ def connect(
         show_progress_on=parts.notice,
         **PRIVATE,
     )
-    ended = [parts.ask, parts.stop, parts.notice]
-    parts.stop.click(end, None, ended, cancels=[asked], queue=False, show_progress="hidden", **PRIVATE)  # type: ignore[attr-defined]
     for choice, button in choices.items():
         vote = partial(show_vote, desk, choice)
         outputs = [parts.shown, parts.notice, parts.first, parts.second, parts.ballot]
@@ -269,8 +262,7 @@ def show_answers(desk: Desk, parts: Parts, title: str, hidden: bool, sampling: S
             parts.notice: page_parts().notice("Writing …"),
             parts.record: render_record(shown),
             parts.ballot: gr.update(visible=False),
-            parts.ask: gr.update(visible=False),
-            parts.stop: gr.update(visible=True),
+            parts.ask: gr.update(interactive=False),
         }
         painted = monotonic()
         for grown in desk.answer(shown, sampling):
@@ -284,18 +276,12 @@ def show_answers(desk: Desk, parts: Parts, title: str, hidden: bool, sampling: S
                 parts.shown: shown,
                 parts.notice: page_parts().notice("Both descriptions are complete."),
                 parts.ballot: gr.update(visible=True),
+                parts.ask: gr.update(interactive=True),
             }
-            | idle(parts)
         )
     except UserError as error:
-        yield {parts.notice: page_parts().notice(visible_text(str(error)), "problem")} | idle(parts)
-
-
-def idle(parts: Parts) -> dict[Any, Any]:
-    """The buttons when nothing is written."""
-    import gradio as gr
-
-    return {parts.ask: gr.update(visible=True), parts.stop: gr.update(visible=False)}
+        told = page_parts().notice(visible_text(str(error)), "problem")
+        yield {parts.notice: told, parts.ask: gr.update(interactive=desk.model is not None)}
 
 
 def show_sides(parts: Parts, shown: Shown) -> dict[Any, Any]:

@@ -22,7 +22,7 @@ from src.files import read_jsonl
 from src.inference.engine import Sampling
 from src.journal import Journal
 from src.serving import app
-from src.serving.app_session import SIDES, Desk, visible_text
+from src.serving.app_session import SIDES, Desk, Shown, visible_text
 from src.serving.index import write_index
 from tests.browser import LOWEST_CONTRAST, OpenPage
 from tests.serving.conftest import PRODUCTS, TITLES
@@ -290,15 +290,26 @@ def busy_slots(served: Served) -> int:
         return sum(slot["is_processing"] for slot in json.load(slots))
 
 
-def test_a_visitor_who_leaves_frees_the_slots(served: Served) -> None:
+def test_a_visitor_who_leaves_frees_the_slots(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, completed = served.desk.answer, list[bool]()
+
+    def watched(shown: Shown, sampling: Sampling) -> Iterator[Shown]:
+        try:
+            for shown in answer(shown, sampling):  # noqa: B020
+                yield shown
+        finally:
+            completed.append(shown.complete)
+
+    monkeypatch.setattr(served.desk, "answer", watched)
     endless = [TITLES[3], False, 512, 2.0, 0, 1, 1, 0]  # hot, so that hardly any answer stops early
     join(served, "leaver", functions(served)["ask"][0], endless)
     told = messages(served, "leaver")
     while next(told)["msg"] != "process_generating":
         pass
-    assert wait_until(lambda: busy_slots(served) > 0, 10)
     told.close()  # type: ignore[attr-defined]
-    assert wait_until(lambda: busy_slots(served) == 0, 15)
+    assert wait_until(lambda: bool(completed))
+    assert completed == [False]
+    assert wait_until(lambda: busy_slots(served) == 0)
 
 
 @pytest.mark.parametrize(
