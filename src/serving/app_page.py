@@ -6,6 +6,7 @@ texts get into the page escaped, through parts.html.jinja.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -205,7 +206,8 @@ def connect(
         yield [page_parts().header(*loading_status(desk)), gr.update(interactive=desk.model is not None), ""]
         if desk.model:
             model = desk.model
-            yield [gr.skip(), gr.skip(), render_proof(await asyncio.to_thread(lambda: model.proof))]
+            with suppress(UserError, OSError):  # llama.cpp is busy: the page is of use without the proof
+                yield [gr.skip(), gr.skip(), render_proof(await asyncio.to_thread(lambda: model.proof))]
 
     def describe(title: str, hidden: bool, *sampling: Any) -> Iterator[dict[Any, Any]]:
         yield from show_answers(desk, parts, title, hidden, Sampling(*sampling))
@@ -279,8 +281,9 @@ def show_answers(desk: Desk, parts: Parts, title: str, hidden: bool, sampling: S
                 parts.ask: gr.update(interactive=True),
             }
         )
-    except UserError as error:
-        told = page_parts().notice(visible_text(str(error)), "problem")
+    except (UserError, OSError) as error:
+        sentence = str(error) if isinstance(error, UserError) else "The model does not answer: try again in a moment."
+        told = page_parts().notice(visible_text(sentence), "problem")
         yield {parts.notice: told, parts.ask: gr.update(interactive=desk.model is not None)}
 
 
