@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import workload
-from src.export.gguf import FILES, convert_to_gguf
+from src.export.forms import ADAPTER_GGUF, BASE_GGUF, BY_NAME
+from src.export.gguf import FILE_TYPES, convert_to_gguf
 from src.export.lora import write_lora_gguf
 from src.inference.engine import Sampling
 from src.models.adapter import LINEAR_LAYERS, save_adapter
@@ -18,7 +19,7 @@ from src.models.base_note import describe_base
 from src.models.loading import load_base
 from src.prompts.tokenizer_files import save_tokenizer
 from src.prompts.tokenizers import load_tokenizer
-from src.serving.note import ADAPTER_GGUF, BASE_GGUF, NAME, ServingNote, write_note
+from src.serving.note import NAME, ServingNote, write_note
 
 RANK, TOKENS, TITLES = 16, 32, 8  # of the adapter; of an answer, which hardly ever ends by itself; that are asked about
 
@@ -45,9 +46,9 @@ def make_random(shape: str, project: Path) -> Path:
     with TemporaryDirectory(dir=models) as merged:
         load_base(base, four_bit=False).half().save_pretrained(merged)
         save_tokenizer(load_tokenizer(base, "chat"), Path(merged))
-        for precision, name in FILES.items():
-            convert_to_gguf(Path(merged), export / name, precision, shape)
-    os.link(export / FILES["q8_0"], export / BASE_GGUF)
+        for precision in FILE_TYPES:
+            convert_to_gguf(Path(merged), export / BY_NAME[precision].files[0], precision, shape)
+    os.link(export / BY_NAME["q8_0"].files[0], export / BASE_GGUF)
     write_lora_gguf(adapter, base, export / ADAPTER_GGUF)
     titles = [product.title for product in islice(workload.catalogue_products(), TITLES)]
     write_note(export, ServingNote(workload.INSTRUCTION, "{title}", Sampling(TOKENS), titles))

@@ -21,13 +21,14 @@ import numpy as np
 
 from benchmarks.process_usage import measure_command, own_peak_mb
 from src.errors import UserError
+from src.export.forms import ADAPTER_GGUF, BASE_GGUF
 from src.files import read_json, write_json
 from src.inference.engine import Sampling
 from src.inference.llama_cpp import LlamaCppEngine
 from src.models.adapter import BASE_FILE
 from src.prompts.rendering import Turns
 from src.prompts.tokenizers import load_tokenizer
-from src.serving.note import ADAPTER_GGUF, BASE_GGUF, NAME, read_note
+from src.serving.note import NAME, read_note
 
 if TYPE_CHECKING:
     from src.inference.transformers_engine import TransformersEngine

@@ -22,7 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "training": {"prompts", "models"},
     "inference": {"prompts", "models", "scoring"},
     "export": {"prompts", "models", "inference", "scoring"},
-    "serving": {"prompts", "models", "inference", "scoring"},
+    "serving": {"prompts", "models", "inference", "scoring", "export"},
     "review": {"scoring"},
     "synthetic": {"records", "prompts", "models"},
 }

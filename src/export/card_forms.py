@@ -3,35 +3,11 @@
 Covers the forms that the export stage measured, and what it costs to serve on another base. Does not measure anything.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from src.export.forms import BY_NAME
 
 MEGABYTE = 10**6  # bytes
-
-
-class FormWords(NamedTuple):
-    """What a reader has to know of a form beside its figures."""
-
-    label: str
-    files: tuple[str, ...]
-    """Files and folders in models/export."""
-    programs: str
-    """That it is for."""
-
-
-LLAMA_CPP = "llama.cpp, Ollama, LM Studio"
-FORMS = {
-    "adapter": FormWords("LoRA adapter", ("adapter",), "peft, on the base"),
-    "merged": FormWords("merged, 16 bits", ("merged",), "transformers"),
-    "merged_16bit": FormWords("merged into the 16-bit base", ("merged-16bit",), "transformers"),
-    "f16": FormWords("GGUF, 16 bits", ("shelftalk-f16.gguf",), LLAMA_CPP),
-    "q8_0": FormWords("GGUF, 8 bits (Q8_0)", ("shelftalk-q8_0.gguf",), LLAMA_CPP),
-    "q4_k_m": FormWords("GGUF, 4 bits (Q4_K_M)", ("shelftalk-q4_k_m.gguf",), LLAMA_CPP),
-    "lora": FormWords(
-        "GGUF of the base, 8 bits, and of the adapter",
-        ("base-q8_0.gguf", "shelftalk-lora.gguf"),
-        "llama.cpp, base and tuned model at once",
-    ),
-}
 
 
 def forms_section(export: dict[str, Any], quantisation: str) -> str:
@@ -59,7 +35,7 @@ def form_row(name: str, form: dict[str, Any]) -> str:
         name: as export.formats has it.
         form: its figures.
     """
-    words = FORMS[name]
+    words = BY_NAME[name]
     low, high = form["loss_difference_low"], form["loss_difference_high"]
     loss = f"{form['loss_difference']:+.4f} ({low:+.4f} to {high:+.4f})"
     size = f"{form['bytes'] / MEGABYTE:,.1f}"
@@ -79,7 +55,7 @@ def merging_words(export: dict[str, Any], quantisation: str) -> str:
     ]
     if quantisation == "nf4":
         sentences.append(other_base_words(export.get("merged_16bit_loss_difference")))
-    sentences.append(f"The Modelfile takes the {FORMS[export['modelfile']].label}.")
+    sentences.append(f"The Modelfile takes the {BY_NAME[export['modelfile']].label}.")
     return " ".join(sentences)
 
 

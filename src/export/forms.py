@@ -18,6 +18,8 @@ class Form(NamedTuple):
     """Files and folders in models/export that make it up."""
     label: str
     """What a table calls it."""
+    programs: str
+    """That it is for."""
     loss: float
     """Nats a token by which it may find the references more or less likely than the adapter does."""
     tie: float | None = None
@@ -27,19 +29,20 @@ class Form(NamedTuple):
     """Whether it is a GGUF of the whole model, which a Modelfile may take."""
 
 
-BASE_GGUF, ADAPTER_GGUF = "base-q8_0.gguf", "shelftalk-lora.gguf"  # as src/serving/note.py has them
+LLAMA_CPP, BOTH = "llama.cpp, Ollama, LM Studio", "llama.cpp, base and tuned model at once"
+BASE_GGUF, ADAPTER_GGUF = "base-q8_0.gguf", "shelftalk-lora.gguf"
 
 # A loss of 0.01 nats is a perplexity 1% higher, more than 16 and 8 bits cost; 0.1 nats are 10%, where published models
 # of one to eight billion parameters lose 1 to 5% in Q4_K_M. A merge into another base may differ as it will. Of ties,
 # the embedded run had up to 0.03 nats in 8 bits and 0.4 in 4; the answers of its base without the adapter are 15 off.
 FORMS = (
-    Form("adapter", ("adapter",), "LoRA adapter, on its base", loss=0.0),
-    Form("merged", ("merged",), "merged safetensors, 16 bits", loss=0.01),
-    Form("merged_16bit", ("merged-16bit",), "merged into the 16-bit base", loss=math.inf),
-    Form("f16", ("shelftalk-f16.gguf",), "GGUF, 16 bits", loss=0.01, tie=0.02, is_gguf=True),
-    Form("q8_0", ("shelftalk-q8_0.gguf",), "GGUF, 8 bits", loss=0.02, tie=0.3, is_gguf=True),
-    Form("q4_k_m", ("shelftalk-q4_k_m.gguf",), "GGUF, 4 bits (Q4_K_M)", loss=0.1, tie=2.0, is_gguf=True),
-    Form("lora", (BASE_GGUF, ADAPTER_GGUF), "GGUF of the base, 8 bits, and of the adapter", loss=0.02, tie=0.3),
+    Form("adapter", ("adapter",), "LoRA adapter", "peft, on the base", loss=0.0),
+    Form("merged", ("merged",), "merged, 16 bits", "transformers, vLLM", loss=0.01),
+    Form("merged_16bit", ("merged-16bit",), "merged into the 16-bit base", "transformers, vLLM", loss=math.inf),
+    Form("f16", ("shelftalk-f16.gguf",), "GGUF, 16 bits", LLAMA_CPP, loss=0.01, tie=0.02, is_gguf=True),
+    Form("q8_0", ("shelftalk-q8_0.gguf",), "GGUF, 8 bits", LLAMA_CPP, loss=0.02, tie=0.3, is_gguf=True),
+    Form("q4_k_m", ("shelftalk-q4_k_m.gguf",), "GGUF, 4 bits (Q4_K_M)", LLAMA_CPP, loss=0.1, tie=2.0, is_gguf=True),
+    Form("lora", (BASE_GGUF, ADAPTER_GGUF), "GGUF of the base, 8 bits, and of the adapter", BOTH, loss=0.02, tie=0.3),
 )
 BY_NAME = {form.name: form for form in FORMS}
 REFERENCE = "f16"  # what the others are compared with; written and checked even where it is not kept

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from src.errors import UserError
 from src.export import refusals
-from src.export.card_forms import FORMS, MEGABYTE
+from src.export.card_forms import MEGABYTE
+from src.export.forms import BY_NAME
 from src.export.model_card import EXPORTED_ADAPTER
 
 if TYPE_CHECKING:
@@ -42,18 +43,18 @@ def published_files(forms: Sequence[str] | None) -> Files:
     Without serving.json, whose titles are of the data.
 
     Args:
-        forms: names of FORMS; None takes those that are there. The adapter always goes.
+        forms: names of BY_NAME; None takes those that are there. The adapter always goes.
 
     Raises:
         UserError: if there is no export, or it lacks a form.
     """
     if not (EXPORT / "adapter").is_dir():
         raise refusals.missing_export(EXPORT / "adapter")
-    present = [name for name, form in FORMS.items() if all((EXPORT / file).exists() for file in form.files)]
+    present = [name for name, form in BY_NAME.items() if all((EXPORT / file).exists() for file in form.files)]
     chosen = present if forms is None else ["adapter", *forms]
     if lacking := [name for name in chosen if name not in present]:
         raise refusals.missing_forms(lacking, present)
-    paths = [EXPORT / file for name in chosen for file in FORMS[name].files]
+    paths = [EXPORT / file for name in chosen for file in BY_NAME[name].files]
     found = [path for top in paths for path in (sorted(top.rglob("*")) if top.is_dir() else [top]) if path.is_file()]
     files = {path.relative_to(EXPORT).as_posix(): path for path in found} | licence_files()
     if names_one_of(EXPORT / MODELFILE, files):
@@ -243,7 +244,7 @@ def main() -> None:
     parser.add_argument("repository", metavar="OWNER/NAME", help="on the hub; made if it is not there")
     parser.add_argument("--dry-run", action="store_true", help="only list files and sizes; needs no network")
     parser.add_argument("--private", action="store_true", help="a repository that others do not see")
-    parser.add_argument("--forms", nargs="+", choices=FORMS, metavar="FORM", help=f"of {', '.join(FORMS)}")
+    parser.add_argument("--forms", nargs="+", choices=BY_NAME, metavar="FORM", help=f"of {', '.join(BY_NAME)}")
     try:
         publish(parser.parse_args())
     except UserError as error:

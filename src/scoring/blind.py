@@ -2,7 +2,7 @@
 
 Covers the order of questions, the terminal and the report. Which answer stands first is drawn, and no system is named
 before all pairs are voted on, or --report is asked for. Votes are kept as they come, in --votes; the same command goes
-on where it was.
+on where it was. The report tells too what visitors of the page have voted (src/serving/app.py).
 
     python -m src.scoring.blind                                    # base against tuned
     python -m src.scoring.blind --systems base tuned few_shot      # three systems or more
@@ -23,6 +23,7 @@ from typing import Literal, NamedTuple
 from src.errors import UserError
 from src.journal import Journal
 from src.scoring.generations import Generation, read_generations
+from src.scoring.page_votes import PAGE_VOTES, page_report, read_page_votes
 from src.scoring.refusals import missing_generations, no_votes, too_few_systems
 from src.scoring.votes import Answers, Vote, comparisons, digest, parse_votes, plural, report_lines, split_votes
 
@@ -190,12 +191,14 @@ def tell_report(votes: Sequence[Vote], systems: Sequence[str], path: Path) -> It
         path: of the votes.
 
     Raises:
-        UserError: if there are none, skips aside.
+        UserError: if there are none, skips aside, here and of the page's visitors.
     """
-    counted = comparisons(votes)
-    if not counted:
+    counted, of_page = comparisons(votes), list(page_report(read_page_votes(PAGE_VOTES), systems))
+    if not counted and not of_page:
         raise no_votes(path)
-    yield from report_lines(counted, systems)
+    if counted:
+        yield from report_lines(counted, systems)
+    yield from of_page
 
 
 def main() -> None:

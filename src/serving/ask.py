@@ -18,12 +18,13 @@ from dataclasses import asdict
 from typing import Any
 
 from src.errors import UserError
+from src.export.forms import ADAPTER_GGUF, BASE_GGUF
 from src.inference.engine import Sampling
 from src.inference.llama_cpp import Piece
 from src.progress import activity
 from src.serving import refusals
 from src.serving.model import EXPORT, ServedModel, Side
-from src.serving.note import ADAPTER_GGUF, BASE_GGUF, ServingNote, read_note
+from src.serving.note import ServingNote, read_note
 from src.serving.questions import MOST_SOURCES, SOURCES, Question, prepare_question
 from src.serving.search import INDEX, TitleIndex
 

@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from src.export.forms import ADAPTER_GGUF, BASE_GGUF
 from src.inference.engine import Sampling
 from src.inference.llama_cpp import CONTEXT, LlamaCppEngine, Piece
 from src.prompts.rendering import Turns
 from src.serving import refusals
-from src.serving.note import ADAPTER_GGUF, BASE_GGUF, read_note
+from src.serving.note import read_note
 
 EXPORT = Path("models/export")
 Side = Literal["base", "tuned"]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from src.serving.search import Hit
 
 NAME = "serving.json"
-BASE_GGUF, ADAPTER_GGUF = "base-q8_0.gguf", "shelftalk-lora.gguf"  # in the folder of the export
 
 
 class ServingNote(NamedTuple):

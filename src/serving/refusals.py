@@ -71,6 +71,49 @@ def refuse_long_prompt(tokens: int, max_new_tokens: int, context: int) -> None:
         )
 
 
+def open_door(host: str, variable: str) -> UserError:
+    """The page would be open to everyone in the network.
+
+    Args:
+        host: where it was to listen.
+        variable: of the environment, which holds a password.
+    """
+    return UserError(
+        f"--host {host} lets other machines in, and {variable} is not set: set it to a password that visitors need, "
+        "or leave --host out."
+    )
+
+
+def wrong_slots(slots: int, most: int) -> UserError:
+    """Another number of slots than the page can work with.
+
+    Args:
+        slots: what was asked for.
+        most: what can be.
+    """
+    return UserError(f"--slots is {slots}, and must be 2, one for each of the two answers, to {most}: change it.")
+
+
+def not_loaded(problem: str) -> UserError:
+    """There is no model that could answer."""
+    return UserError(problem or "The model is still being loaded: try again in a moment.")
+
+
+def no_title() -> UserError:
+    """The field is empty, or holds nothing that is seen."""
+    return UserError("There is no title yet: type one, or choose an example.")
+
+
+def long_title(length: int, most: int) -> UserError:
+    """More than a title can be.
+
+    Args:
+        length: characters.
+        most: likewise.
+    """
+    return UserError(f"This title has {length:,} characters, and the longest that is read has {most:,}: shorten it.")
+
+
 def empty_question() -> UserError:
     """There is nothing to describe."""
     return UserError("TITLE is empty: write a product's title, such as Oak Desk Lamp, 30 cm, or a question about one.")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from src.export.card_forms import FORMS
+from src.export.forms import BY_NAME
 from src.export.model_card import ModelFacts, render_model_card
 from src.inference.engine import Sampling
 from src.models.base_note import BaseNote
@@ -203,9 +203,11 @@ def test_what_serving_on_another_base_costs_is_told_where_there_is_another() -> 
     assert "16-bit base" not in render_model_card(facts(base=whole), METRICS)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", BY_NAME)
 def test_every_form_has_a_row(name: str) -> None:
     export = METRICS["export"] | {"forms": {name: form(2_500_000, 0.5, 0.0)}}
-    label, files, programs = FORMS[name]
-    named = ", ".join(f"`{file}`" for file in files)
-    assert f"| {label} | {named} | {programs} | 2.5 | 50% |" in render_model_card(facts(), METRICS | {"export": export})
+    words = BY_NAME[name]
+    named = ", ".join(f"`{file}`" for file in words.files)
+    assert f"| {words.label} | {named} | {words.programs} | 2.5 | 50% |" in render_model_card(
+        facts(), METRICS | {"export": export}
+    )

@@ -9,6 +9,7 @@ import pytest
 from peft import LoraConfig
 from safetensors.numpy import save_file
 
+from src.export.forms import ADAPTER_GGUF, BASE_GGUF
 from src.export.gguf import convert_to_gguf
 from src.export.lora import PREFIX, write_lora_gguf
 from src.files import read_json
@@ -18,7 +19,7 @@ from src.prompts.tokenizer_files import save_tokenizer
 from src.prompts.tokenizers import load_tokenizer
 from src.serving.index import write_index
 from src.serving.model import ServedModel
-from src.serving.note import ADAPTER_GGUF, BASE_GGUF, ServingNote, write_note
+from src.serving.note import ServingNote, write_note
 from src.serving.search import TitleIndex
 from src.synthetic.catalogue import generate_products
 from tests.conftest import INSTRUCTION

@@ -10,6 +10,7 @@ from peft import PeftModel
 from safetensors.numpy import load_file
 
 from src.errors import UserError
+from src.export.forms import ADAPTER_GGUF, BASE_GGUF
 from src.export.gguf import convert_to_gguf
 from src.export.lora import write_lora_gguf
 from src.inference.engine import Sampling
@@ -19,7 +20,7 @@ from src.prompts.rendering import Prompt, prompt_turns
 from src.prompts.tokenizer_files import save_tokenizer
 from src.prompts.tokenizers import load_tokenizer
 from src.serving.model import LEAST_DIFFERENCE, SCALES, ServedModel, Side, adapter_norms
-from src.serving.note import ADAPTER_GGUF, BASE_GGUF, NAME, read_note
+from src.serving.note import NAME, read_note
 from tests.conftest import INSTRUCTION
 from tests.serving.conftest import ALPHA, EMBEDDED, RANK, TITLES, write_adapter, write_base_gguf
 
