@@ -8,7 +8,7 @@ DONE := .venv/.installed-$(REQUIREMENTS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro restore ask test setup pipeline docs requirements study study-plot study-picture noise
+.PHONY: repro restore ask app test setup pipeline docs requirements study study-plot study-picture noise
 
 repro: setup
 	python -m src.params check
@@ -26,6 +26,10 @@ export TITLE
 
 ask: setup
 	@python -m src.serving.ask -- "$$TITLE"
+
+# The page to try the exported model, on this machine alone.
+app: setup
+	@python -m src.serving.app
 
 test: setup
 	python -m pytest
