@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "training": {"prompts", "models"},
     "inference": {"prompts", "models", "scoring"},
     "export": {"prompts", "models", "inference", "scoring"},
+    "hosted": {"prompts", "scoring", "inference", "training"},
     "serving": set(),
     "review": {"scoring"},
     "synthetic": {"records", "prompts", "models"},

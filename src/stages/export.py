@@ -14,6 +14,7 @@ from src.export.merge import merge_adapter
 from src.export.modelfile import render_modelfile
 from src.export.parity import check_answers, check_losses, check_prompt_tokens, prompt_checks, served_precision
 from src.files import atomic_folder, read_jsonl, write_json
+from src.hosted.exporting import export_nothing
 from src.inference.engine import Sampling, sampling_of
 from src.inference.llama_cpp import LlamaCppEngine
 from src.inference.reference_loss import reference_losses
@@ -35,7 +36,9 @@ BASE, ADAPTER, EXPORT = Path("models/base"), Path("models/adapter"), Path("model
 
 
 def main(params: Params) -> Outcome:
-    """Exports every form and checks it."""
+    """Exports every form and checks it; of a hosted model there is none."""
+    if nothing := export_nothing(ADAPTER, EXPORT):
+        return Outcome(nothing)
     records = read_jsonl("data/prompts/test.jsonl")
     tokenizer = load_tokenizer(ADAPTER, params.format.template)
     seed_everything(0)  # nothing is drawn: greedy decoding
