@@ -509,13 +509,7 @@ def hosted_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], s
             "train.endpoint lacks its address or its model, and train.backend is 'openai', which trains there: set "
             "both, or train.backend to transformers.",
         )
-    price, seed, launcher = train.get("price"), train.get("seed"), train.get("launcher")
-    if isinstance(price, int | float) and price < 0:
-        yield (
-            ("train", "price"),
-            "train.price is not stated, and train.max_cost limits by it: set it to what the service takes for a "
-            "million training tokens, or to 0 for a server of your own.",
-        )
+    seed, launcher = train.get("seed"), train.get("launcher")
     if isinstance(seed, int) and seed > LARGEST_HOSTED_SEED:
         yield (
             ("train", "seed"),
@@ -557,12 +551,11 @@ def apply_overlay(document: CommentedMap, recipe: CommentedMap) -> CommentedMap:
         document: params.yaml, which is changed in place.
         recipe: sections with some of their keys.
     """
-    for section, keys in recipe.items():
-        if isinstance(keys, CommentedMap) and isinstance(document.get(section), CommentedMap):
-            for key, value in keys.items():  # a whole section in its place would lose the comments
-                document[section][key] = value
+    for key, value in recipe.items():
+        if isinstance(value, CommentedMap) and isinstance(document.get(key), CommentedMap):
+            apply_overlay(document[key], value)  # a whole section in its place would lose the comments
         else:
-            document[section] = keys
+            document[key] = value
     return document
 
 

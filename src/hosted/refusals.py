@@ -102,6 +102,19 @@ def refuse_examples(found: Sequence[str]) -> None:
         raise UserError("\n".join(found))
 
 
+def refuse_unstated_price(price: float) -> None:
+    """Refuses to train where nobody has said what that costs; no recipe can know it.
+
+    Raises:
+        UserError: with what to set.
+    """
+    if price < 0:
+        raise UserError(
+            "train.price is not stated, and train.max_cost limits by it; nothing was sent: set it to what the service "
+            "takes for a million training tokens, or to 0 for a server of your own."
+        )
+
+
 def refuse_cost(tokens: int, cost: float, train: TrainParams) -> None:
     """Refuses training that costs more than is allowed.
 

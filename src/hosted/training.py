@@ -14,7 +14,7 @@ from src.hosted.costs import Estimate, cost_of, estimate_cost
 from src.hosted.curves import Curves, make_curves, read_results
 from src.hosted.examples import LEAST_EXAMPLES, Examples, make_examples
 from src.hosted.following import follow_job
-from src.hosted.refusals import no_model
+from src.hosted.refusals import no_model, refuse_unstated_price
 from src.hosted.service import Request, Service
 from src.params import Params, TrainParams
 from src.progress import print_line
@@ -49,6 +49,7 @@ def train_hosted(params: Params) -> tuple[str, dict[str, Any]]:
         UserError: if the examples break the API's rules, cost too much, or the service does not train on them.
     """
     train = params.train
+    refuse_unstated_price(train.price)
     service = Service(train.endpoint)  # a missing key shows at once
     examples = read_examples(params)
     estimate = estimate_cost(examples.rounds, train)

@@ -342,6 +342,8 @@ def test_what_costs_too_much_is_refused_before_a_byte_is_sent(
     ) as told:
         train_hosted(parameters(max_cost=0.0))
     assert server.requests == []
+    with pytest.raises(UserError, match=r"train.price is not stated.*nothing was sent"):
+        train_hosted(parameters(price=-1.0))
     cost = float(re.findall(r"cost ([\d.]+)", str(told.value))[0])
     train_hosted(parameters(max_cost=cost))
     assert read_json("data/reports/train.json")["estimated_cost"] == cost

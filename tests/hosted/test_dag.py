@@ -1,0 +1,76 @@
+"""The whole DAG with a hosted model, small, against a server that keeps state: it runs, and the key is found nowhere."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from src.files import read_json, read_jsonl
+from tests.hosted.fake_fine_tuning import BASE_MODEL, KEY, FakeFineTuning, serve_fine_tuning
+from tests.scratch import ENVIRONMENT, SMALL, call, copy_project, reproduce, set_parameters, stages_run
+
+ANSWERED = ("base", "few_shot", "tuned")
+ROUNDS = 2
+
+
+def hosted_parameters(server: FakeFineTuning) -> dict[str, object]:
+    return {
+        "train.backend": "openai",
+        "train.endpoint": {"address": server.address, "model": BASE_MODEL, "key_variable": "SOME_KEY"},
+        "train.hosted": {"epochs": 1, "batch_size": 8, "lr_multiplier": 0.6, "suffix": "shop"},
+        "train.rounds": ROUNDS,
+        "train.price": 3.0,
+        "train.max_cost": 10.0,
+    }
+
+
+def places_of_the_key(folder: Path) -> list[Path]:
+    """The files of a project that hold the key: results, caches, locks, git's objects, journals."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_the_whole_dag_runs_with_a_hosted_model_and_the_key_is_found_nowhere(
+    reproduced: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_project(reproduced[0], tmp_path / "project")
+    monkeypatch.setitem(ENVIRONMENT, "SOME_KEY", KEY)
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "a local adapter")
+    with serve_fine_tuning() as server:
+        set_parameters(folder, hosted_parameters(server))
+        output = reproduce(folder)
+        assert {"train", "generate@base", "generate@tuned", "generate_few_shot"} <= set(stages_run(output))
+        assert "base" not in stages_run(output) and "Traceback" not in output
+        assert "up to date" in call(folder, "dvc", "status")
+        asked, paid = len(server.chats), server.count("POST", "/fine_tuning/jobs")
+        assert (asked, paid) == (3 * int(str(SMALL["generate.records"])), ROUNDS)
+
+        again = call(folder, "dvc", "repro", "--force", "--single-item", "train")
+        again += call(folder, "dvc", "repro", "--force", "--single-item", "generate@tuned")
+        assert (len(server.chats), server.count("POST", "/fine_tuning/jobs")) == (asked, paid)
+        assert "up to date" in call(folder, "dvc", "status")  # the same bytes
+
+    second = server.created()[1]["fine_tuned_model"]
+    for system in ANSWERED:
+        rows = read_jsonl(folder / f"data/generations/{system}.jsonl")
+        kind = "tuned" if system == "tuned" else "base"
+        assert all(row["answer"].startswith(f"A {kind} text on") and row["loss"] is None for row in rows)
+    scores = read_json(folder / "reports/evaluate.json")
+    assert scores["tuned"]["answer_loss"] is None and scores["tuned"]["rougeL"] > 0
+    assert read_json(folder / "reports/export.json")["exported"] is False
+    assert f"`{second}`, hosted" in (folder / "models/MODEL_CARD.md").read_text()
+    assert "when first told" in call(folder, sys.executable, "-m", "src.summary")
+    call(folder, "dvc", "plots", "show")
+
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "a hosted model")
+    review = subprocess.run(
+        [sys.executable, "-m", "src.review", "HEAD~1"], cwd=folder, env=ENVIRONMENT, text=True, capture_output=True
+    )
+    assert "Traceback" not in review.stderr and "train.backend" in review.stdout, review.stderr
+    tracked = call(folder, "git", "ls-files")
+    assert ".hosted" not in tracked and ".answers" not in tracked
+    assert places_of_the_key(folder) == []
+    assert KEY not in output + again + review.stdout + review.stderr
