@@ -228,7 +228,7 @@ def no_model(identity: str) -> UserError:
     Args:
         identity: the job's.
     """
-    return UserError(f"job {identity} has succeeded, and the service names no model: ask the service.")
+    return UserError(f"job {identity} has succeeded, and the service names no model: run the same command again later.")
 
 
 def no_hosted_model(variant: str) -> UserError:

@@ -146,19 +146,22 @@ class Service:
                 return
             time.sleep(wait)
 
-    def provide_job(self, request: Request) -> "FineTuningJob":
-        """The job of a request: one that runs or has ended well, or else a new one.
+    def provide_job(self, request: Request, files: Mapping[str, bytes]) -> "FineTuningJob":
+        """The job of a request: one that runs or has ended well, or else a new one, for which the files are sent.
 
         Args:
-            request: what it is created with.
+            request: what it is created with, less the files.
+            files: their contents, by the names that the request has for them.
 
         Raises:
             UserError: if the service refuses it.
         """
-        fingerprint = job_fingerprint(self.endpoint.address, request)
+        fingerprint = job_fingerprint(self.endpoint.address, request, files)
         with self.explained("to look for a job"):
             job = self.find_job(fingerprint)
-        job = job or self.create_job(fingerprint, request)
+        if job is None:
+            identities = {name: self.provide_file(content) for name, content in files.items()}
+            job = self.create_job(fingerprint, {**request, **identities})
         self.remember("job", fingerprint, job.id)
         return job
 
@@ -262,14 +265,16 @@ def as_endpoint(endpoint: ServiceParams, system: str) -> EndpointParams:
     return EndpointParams(name=system, **endpoint.model_dump())
 
 
-def job_fingerprint(address: str, request: Request) -> str:
+def job_fingerprint(address: str, request: Request, files: Mapping[str, bytes]) -> str:
     """A name for all that a job's result depends on: equal requests are one job, and are paid for once.
 
     Args:
         address: the service's.
-        request: what the job is created with; its files are named by what they hold.
+        request: what the job is created with, less the files.
+        files: what they hold; their ids change where they are sent again.
     """
-    return sha256(json.dumps([address, request], sort_keys=True).encode()).hexdigest()[:32]
+    digests = {name: sha256(content).hexdigest() for name, content in files.items()}
+    return sha256(json.dumps([address, request, digests], sort_keys=True).encode()).hexdigest()[:32]
 
 
 def may_have_worked(failure: Exception) -> bool:

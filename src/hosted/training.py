@@ -98,8 +98,8 @@ def train_rounds(service: Service, examples: AllExamples, train: TrainParams) ->
     for number, part in enumerate(examples.rounds, start=1):
         if train.rounds > 1:
             print_line(f"Round {number} of {train.rounds}, from {model}.")
-        files = service.provide_file(part.content), service.provide_file(examples.validation.content)
-        job = follow_job(service, service.provide_job(make_request(model, files, train)))
+        files = {"training_file": part.content, "validation_file": examples.validation.content}
+        job = follow_job(service, service.provide_job(make_request(model, train), files))
         if not job.fine_tuned_model:
             raise no_model(job.id)
         model, curves = job.fine_tuned_model, curves.then(read_curves(service, job))
@@ -107,12 +107,11 @@ def train_rounds(service: Service, examples: AllExamples, train: TrainParams) ->
     return jobs, curves
 
 
-def make_request(model: str, files: tuple[str, str], train: TrainParams) -> Request:
-    """What a job is created with; a hyperparameter of 0 is left out, so that the service chooses it.
+def make_request(model: str, train: TrainParams) -> Request:
+    """What a job is created with, less its files; a hyperparameter of 0 is left out, so that the service chooses it.
 
     Args:
         model: what it starts from.
-        files: the ids of the training and of the validation file.
         train: the parameters of training.
     """
     hosted = train.hosted
@@ -124,8 +123,6 @@ def make_request(model: str, files: tuple[str, str], train: TrainParams) -> Requ
     hyperparameters = {name: value for name, value in named.items() if value}
     return {
         "model": model,
-        "training_file": files[0],
-        "validation_file": files[1],
         "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
         "seed": train.seed,
         **({"suffix": hosted.suffix} if hosted.suffix else {}),
