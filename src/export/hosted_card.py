@@ -4,17 +4,19 @@ Covers the sections that differ from those of a model with weights; the others a
 """
 
 import json
-from typing import Any
+from typing import Any, cast
 
+from src.export.card_code import quoted
 from src.export.model_card import EXAMPLE_TITLE, ModelFacts, evaluation_section, limits_section
-from src.inference.engine import Sampling
+from src.inference.endpoint import as_turns, sampling_options
+from src.params import TemplateName
+from src.prompts.rendering import prompt_and_completion, prompt_turns
 
 ASK = """from openai import OpenAI
 
 client = OpenAI(base_url={address}, api_key="YOUR KEY")
 turns = [
-    {{"role": "system", "content": {instruction}}},
-    {{"role": "user", "content": {question}}},
+{turns}
 ]
 answer = client.chat.completions.create(model={model}, messages=turns, {options})
 print(answer.choices[0].message.content)"""
@@ -66,24 +68,15 @@ def asking_section(facts: ModelFacts, export: dict[str, Any]) -> str:
         facts: from the parameters.
         export: what the export stage wrote: the model and where it is.
     """
-    quoted = {
-        "address": export["address"],
-        "model": export["model"],
-        "instruction": facts.instruction,
-        "question": facts.question.replace("{title}", EXAMPLE_TITLE),
-    }
+    asked = prompt_turns(facts.instruction, facts.question, EXAMPLE_TITLE)
+    turns = as_turns(prompt_and_completion(cast(TemplateName, facts.template), asked, "")["prompt"])
     lines = ASK.format(
-        **{name: json.dumps(text, ensure_ascii=False) for name, text in quoted.items()},
-        options=sampling_arguments(facts.sampling),
+        address=quoted(export["address"]),
+        model=quoted(export["model"]),
+        turns="\n".join(f"    {json.dumps(turn, ensure_ascii=False)}," for turn in turns),
+        options=", ".join(f"{name}={value!r}" for name, value in sampling_options(facts.sampling).items()),
     )
-    turns = "" if facts.template == "chat" else " It was trained on the template's text as one turn of a user."
-    return f"## Ask it\n\nNothing can be loaded. These lines ask it.{turns}\n\n```python\n{lines}\n```"
-
-
-def sampling_arguments(sampling: Sampling) -> str:
-    """How the answers were drawn, as arguments of the client."""
-    drawn = f", top_p={sampling.top_p}, seed={sampling.seed}" if sampling.temperature > 0 else ""
-    return f"max_tokens={sampling.max_new_tokens}, temperature={sampling.temperature}{drawn}"
+    return f"## Ask it\n\nThere is nothing to load. These lines ask it as it was evaluated:\n\n```python\n{lines}\n```"
 
 
 def training_section(train: dict[str, Any]) -> str:
