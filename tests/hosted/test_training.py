@@ -4,6 +4,10 @@ import json
 import logging
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +31,9 @@ from tests.hosted.fake_fine_tuning import (
     error,
     serve_fine_tuning,
 )
+from tests.scratch import set_parameters
 
+ROOT = Path(__file__).parents[2]
 JOBS, JOB = "/fine_tuning/jobs", "/fine_tuning/jobs/ftjob-1"
 RECORDS = 24
 
@@ -223,6 +229,26 @@ def test_ctrl_c_leaves_the_job_running_and_a_command_cancels_it(
     monkeypatch.setattr(following.time, "sleep", lambda seconds: None)
     train_hosted(given)  # a cancelled job is no model: another one is created
     assert [job["status"] for job in server.created()] == ["cancelled", "succeeded"]
+
+
+def test_a_stage_that_is_interrupted_ends_with_how_to_go_on_or_cancel(
+    server: FakeFineTuning, parameters: Callable[..., Params]
+) -> None:
+    Path("src").symlink_to(ROOT / "src")
+    given = parameters().train
+    chosen = {name: getattr(given, name) for name in ("backend", "price", "max_cost")}
+    chosen |= {name: getattr(given, name).model_dump() for name in ("endpoint", "hosted")}
+    set_parameters(Path(), {f"train.{name}": value for name, value in chosen.items()})
+    server.steps = 10**6
+    stage = subprocess.Popen([sys.executable, "-m", "src.stages.train"], stderr=subprocess.PIPE, text=True)
+    while not (server.created() and server.created()[0]["status"] == "running") and stage.poll() is None:
+        threading.Event().wait(0.05)  # time.sleep returns at once here
+    stage.send_signal(signal.SIGINT)
+    _, said = stage.communicate(timeout=60)
+    assert stage.returncode == 1
+    assert "train: job ftjob-1 goes on at the service" in said and "Traceback" not in said
+    assert "python -m src.hosted cancel ftjob-1" in said
+    assert server.created()[0]["status"] == "running"
 
 
 def ended(status: str, code: str = "", message: str = "") -> Callable[[FakeFineTuning], None]:
