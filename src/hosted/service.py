@@ -173,7 +173,8 @@ class Service:
         if known:
             try:
                 job = told(self.client.fine_tuning.jobs.retrieve(known))
-                return None if job.status in LOST else job
+                if job.status not in LOST:
+                    return job
             except NotFoundError:
                 pass
         listed = told(self.client.fine_tuning.jobs.list(metadata={MARK: fingerprint}, limit=100))
