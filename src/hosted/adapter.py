@@ -49,7 +49,8 @@ def describe_job(job: "FineTuningJob", checkpoints: "Sequence[FineTuningJobCheck
         **{name: told.get(name) for name in KEPT},
         "hyperparameters": parameters or told["hyperparameters"] or {},
         "checkpoints": [
-            {"step": one.step_number, "model": one.fine_tuned_model_checkpoint, **one.metrics.model_dump(mode="json")}
+            one.metrics.model_dump(mode="json", exclude_none=True)
+            | {"step": one.step_number, "model": one.fine_tuned_model_checkpoint}
             for one in checkpoints
         ],
     }

@@ -38,6 +38,7 @@ class FakeFineTuning:
         before: gives a reply in place of the server's own, by method and path and how often that was asked for, from 0.
         after: gives one after the server has done what was asked: what it did stays.
         end: the status in which jobs end, and the error of one that fails.
+        key: the one that is let in.
         steps: that a job takes, one for each look at it once it runs.
         tells: where the losses are told: events, results, or nowhere.
     """
@@ -53,6 +54,7 @@ class FakeFineTuning:
         self.before: Callable[[str, str, int], Reply | None] = lambda method, path, number: None
         self.after: Callable[[str, str, int], Reply | None] = lambda method, path, number: None
         self.end: tuple[str, dict[str, Any] | None] = ("succeeded", None)
+        self.key = KEY
         self.steps = 4
         self.tells = "events"
         self.keeps_metadata = True
@@ -75,7 +77,7 @@ class FakeFineTuning:
         with self.lock:
             number = self.requests.count((method, place))
             self.requests.append((method, place))
-            if headers["Authorization"] != f"Bearer {KEY}":
+            if headers["Authorization"] != f"Bearer {self.key}":
                 return error(401, f"Incorrect API key provided: {headers['Authorization']}", "invalid_api_key")
             if interfering := self.before(method, place, number):
                 return interfering

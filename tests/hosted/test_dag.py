@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from src.files import read_json, read_jsonl
-from tests.hosted.fake_fine_tuning import BASE_MODEL, KEY, FakeFineTuning, serve_fine_tuning
+from tests.hosted.fake_fine_tuning import BASE_MODEL, FakeFineTuning, serve_fine_tuning
 from tests.scratch import ENVIRONMENT, SMALL, call, copy_project, reproduce, set_parameters, stages_run
 
 ANSWERED = ("base", "few_shot", "tuned")
@@ -25,20 +26,27 @@ def hosted_parameters(server: FakeFineTuning) -> dict[str, object]:
     }
 
 
-def places_of_the_key(folder: Path) -> list[Path]:
-    """The files of a project that hold the key: results, caches, locks, git's objects, journals."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return [path for path in files if KEY.encode() in path.read_bytes()]
+def places_of(key: str, folder: Path) -> list[str]:
+    """Where a project holds a key: its files, caches, locks and journals among them, and what git has packed."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    found = [str(path) for path in files if key.encode() in path.read_bytes()]
+    objects = call(folder, "git", "cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    texts = subprocess.run(
+        ["git", "cat-file", "--batch"], cwd=folder, input="\n".join(objects).encode(), capture_output=True, check=True
+    )
+    return found + ["git's objects"] * (key.encode() in texts.stdout)
 
 
 def test_the_whole_dag_runs_with_a_hosted_model_and_the_key_is_found_nowhere(
     reproduced: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copy_project(reproduced[0], tmp_path / "project")
-    monkeypatch.setitem(ENVIRONMENT, "SOME_KEY", KEY)
+    key = f"sk-{uuid4().hex}"  # in no source file
+    monkeypatch.setitem(ENVIRONMENT, "SOME_KEY", key)
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "a local adapter")
     with serve_fine_tuning() as server:
+        server.key = key
         set_parameters(folder, hosted_parameters(server))
         output = reproduce(folder)
         assert {"train", "generate@base", "generate@tuned", "generate_few_shot"} <= set(stages_run(output))
@@ -73,5 +81,6 @@ def test_the_whole_dag_runs_with_a_hosted_model_and_the_key_is_found_nowhere(
     assert "train.backend" in (folder / "review/review.md").read_text()
     tracked = call(folder, "git", "ls-files")
     assert ".hosted" not in tracked and ".answers" not in tracked
-    assert places_of_the_key(folder) == []
-    assert KEY not in output + again + review.stdout + review.stderr
+    assert places_of(key, folder) == []
+    assert places_of(BASE_MODEL, folder)  # which shows that they are searched
+    assert key not in output + again + review.stdout + review.stderr
