@@ -100,8 +100,8 @@ def test_a_job_is_created_followed_and_recorded(
     assert [(row["step"], row["loss"]) for row in validation] == [("2", "1.75"), ("4", "0.875")]
     record = read_json("models/adapter/hosted.json")
     assert (record["model"], record["base"], record["address"]) == (model, BASE_MODEL, server.address)
-    shown = [(one["step"], one["model"], one["full_valid_loss"]) for one in record["jobs"][0]["checkpoints"]]
-    assert shown == [(2, f"{model}:ckpt-step-2", 1.75), (4, f"{model}:ckpt-step-4", 0.875)]
+    kept = [(one["step"], one["model"], one["full_valid_loss"]) for one in record["jobs"][0]["checkpoints"]]
+    assert kept == [(2, f"{model}:ckpt-step-2", 1.75), (4, f"{model}:ckpt-step-4", 0.875)]
     assert record["jobs"][0]["hyperparameters"] == chosen
     assert "org-1" not in Path("models/adapter/hosted.json").read_text()
     report = read_json("data/reports/train.json")
