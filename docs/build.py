@@ -40,13 +40,16 @@ README, DOCS = Path("README.md"), Path("docs")
 def parameters_table() -> str:
     """The parameters of params.yaml, a table for each section: name, value, and the comment beside it."""
     lines: list[str] = []
-    section = ""
+    section = group = ""
     for line in PARAMS.read_text(encoding="utf-8").splitlines():
         if heading := re.match(r"(\w+):", line):
             section = heading[1]
             lines += ["", f"### {section}", "", "| parameter | default | meaning |", "|---|---|---|"]
-        elif entry := re.match(r"  (\w+): (.+?)\s+# (.+)", line):
-            lines.append(f"| `{section}.{entry[1]}` | `{entry[2]}` | {entry[3]} |")
+        elif heading := re.match(r"  (\w+):\s+# (.+)", line):
+            group = f"{section}.{heading[1]}"
+            lines.append(f"| `{group}` | | {heading[2]} |")
+        elif entry := re.match(r"  (  )?(\w+): (\S.*?)\s+# (.+)", line):
+            lines.append(f"| `{group if entry[1] else section}.{entry[2]}` | `{entry[3]}` | {entry[4]} |")
     return "\n".join(lines).strip()
 
 

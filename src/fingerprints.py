@@ -32,7 +32,7 @@ def stage_fingerprint(
         further: what counts beside what is declared, as JSON can hold it.
     """
     values = {**(further or {}), **declared_values(stage, params, without_effect)}
-    digest = sha256(json.dumps(values, sort_keys=True).encode())
+    digest = sha256(json.dumps(values, sort_keys=True, default=dict).encode())  # dict: of parameters with keys
     for path in declared_files(stage, variant):
         digest.update(path.as_posix().encode() + hash_file(path).encode())
     return digest.hexdigest()[:DIGITS]

@@ -115,7 +115,7 @@ def tuned_values(scores: Mapping[str, Any], training: Mapping[str, Any]) -> Valu
         training: its metrics/train.json.
     """
     found = {name: by_system[TUNED] for name, by_system in scores.items() if name != TEST_RECORDS}
-    return {name: value for name, value in found.items() if value is not None} | {LOSS: training[LOSS]}
+    return {name: value for name, value in (found | {LOSS: training[LOSS]}).items() if value is not None}
 
 
 def spreads(values: Sequence[Values]) -> dict[str, dict[str, Any]]:

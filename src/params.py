@@ -96,6 +96,21 @@ KeyVariable = Annotated[
         description='the name, in capitals, of the environment variable that holds the key, or "" for none',
     ),
 ]
+ServiceAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^(https?://(\[::1\]|[\w.-]+)(:\d{1,5})?(/[\w.~%/-]*)?)?$",
+        description="an address such as https://api.openai.com/v1, without key, user or question mark, or '' for none",
+    ),
+]
+Suffix = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9-]{0,64}$",
+        description="letters, digits and - for the name of the tuned model, at most 64, or '' for none",
+    ),
+]
+LARGEST_HOSTED_SEED = 2**31 - 1  # of OpenAI's API
 NEVER_SHOWN = frozenset({"address", "key_variable"})  # what may hold a key by mistake
 
 
@@ -165,8 +180,29 @@ class AuditParams(Section):
     max_truncated_share: Share
 
 
+class ServiceParams(Section):
+    """train.endpoint: where a hosted model is trained, and answers; without an address there is none."""
+
+    address: ServiceAddress
+    model: str
+    key_variable: KeyVariable
+
+
+class HostedParams(Section):
+    """train.hosted: the hyperparameters of OpenAI's supervised method; 0 leaves one to the service."""
+
+    epochs: Annotated[int, Field(ge=0, le=50)]
+    batch_size: Annotated[int, Field(ge=0, le=256)]
+    lr_multiplier: Annotated[float, Field(ge=0, le=100)]
+    suffix: Suffix
+
+
 class TrainParams(Section):
-    backend: Literal["auto", "transformers", "unsloth"]
+    backend: Literal["auto", "transformers", "unsloth", "openai"]
+    endpoint: ServiceParams
+    hosted: HostedParams
+    price: Annotated[float, Field(ge=-1, le=10**6)]
+    max_cost: Annotated[float, Field(ge=0, le=10**9)]
     launcher: Launcher
     four_bit: bool
     max_length: Annotated[int, Field(ge=16, le=2**20)]
@@ -419,6 +455,7 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...
     yield from format_conflicts(values.get("export"))
     if train.get("backend") == "unsloth":
         yield from unsloth_conflicts(train)
+    yield from hosted_conflicts(train)
     part, parts, pool, records = (sample.get(key) for key in ("part", "parts", "pool", "records"))
     if isinstance(part, int) and isinstance(parts, int) and part > parts:
         yield ("sample", "part"), f"sample.part is {part} of sample.parts {parts}: set it to {parts} or less."
@@ -485,6 +522,38 @@ def unsloth_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], 
             )
 
 
+def hosted_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+    """What of the parameters for a hosted model does not fit together, as location and sentence."""
+    given = train.get("endpoint")
+    endpoint = given if isinstance(given, dict) else {}
+    if train.get("backend") != "openai":
+        if endpoint.get("address"):
+            yield (
+                ("train", "endpoint"),
+                f"train.endpoint has an address, and train.backend is {train.get('backend')!r}, which trains here: set "
+                "train.backend to openai, or train.endpoint.address to ''.",
+            )
+        return
+    if not endpoint.get("address") or not endpoint.get("model"):
+        yield (
+            ("train", "endpoint"),
+            "train.endpoint lacks its address or its model, and train.backend is 'openai', which trains there: set "
+            "both, or train.backend to transformers.",
+        )
+    seed, launcher = train.get("seed"), train.get("launcher")
+    if isinstance(seed, int) and seed > LARGEST_HOSTED_SEED:
+        yield (
+            ("train", "seed"),
+            f"train.seed is {seed}, and train.backend 'openai' takes seeds up to {LARGEST_HOSTED_SEED}: lower it.",
+        )
+    if launcher not in (None, "python -m"):
+        yield (
+            ("train", "launcher"),
+            f"train.launcher is {shown_value(launcher)}, and with train.backend 'openai' nothing is trained here: set "
+            "it to python -m.",
+        )
+
+
 def yaml_literal(value: object) -> str:
     """A value as YAML writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -513,12 +582,11 @@ def apply_overlay(document: CommentedMap, recipe: CommentedMap) -> CommentedMap:
         document: params.yaml, which is changed in place.
         recipe: sections with some of their keys.
     """
-    for section, keys in recipe.items():
-        if isinstance(keys, CommentedMap) and isinstance(document.get(section), CommentedMap):
-            for key, value in keys.items():  # a whole section in its place would lose the comments
-                document[section][key] = value
+    for key, value in recipe.items():
+        if isinstance(value, CommentedMap) and isinstance(document.get(key), CommentedMap):
+            apply_overlay(document[key], value)  # a whole section in its place would lose the comments
         else:
-            document[section] = keys
+            document[key] = value
     return document
 
 

@@ -32,6 +32,10 @@ INERT = frozenset(
 )
 REFUSALS = "refusals.py"  # in any room: functions that only refuse or word messages
 
+# What a service trains and answers follows from what it is sent, by which it is found again and not paid for twice; and
+# no model that was trained here is to be trained again for this code.
+HOSTED = "src/hosted/"
+
 # What code finds by its place or its name instead of importing it: the file that does so, and what it opens or loads.
 FOUND_BY_PATH = {
     "src/models/backends/__init__.py": "src/models/backends",
@@ -43,7 +47,7 @@ FOUND_BY_PATH = {
 
 def is_inert(file: str) -> bool:
     """Whether a change of a file cannot change what a stage writes."""
-    return file in INERT or Path(file).name == REFUSALS or only_documented(file)
+    return file in INERT or file.startswith(HOSTED) or Path(file).name == REFUSALS or only_documented(file)
 
 
 def only_documented(file: str) -> bool:

@@ -38,11 +38,19 @@ def summary_lines(width: int) -> Iterator[str]:
         width: columns of the terminal.
     """
     train, scores = read_json(TRAIN), read_json(EVALUATE)
-    before, after = train["validation_loss_first"], train["validation_loss_kept"]
-    yield f"Validation loss: {before:.3f} before training, {after:.3f} after, in nats a token."
+    yield loss_line(train)
     yield from facts_line(scores)
     yield from example_lines(read_tsv(EXAMPLES), width)
     yield fill(NEXT, width)
+
+
+def loss_line(train: dict[str, Any]) -> str:
+    """The validation loss before and after training; a service tells it from the first steps on, or not at all."""
+    before, after = train["validation_loss_first"], train["validation_loss_kept"]
+    if after is None:
+        return "Validation loss: the service told none."
+    began = "when first told" if "fine_tuned_model" in train else "before training"
+    return f"Validation loss: {before:.3f} {began}, {after:.3f} after, in nats a token."
 
 
 def facts_line(scores: dict[str, Any]) -> Iterator[str]:

@@ -174,6 +174,10 @@ def train_params() -> params.TrainParams:
     """Training parameters for a run of a few steps."""
     return params.TrainParams(
         backend="transformers",
+        endpoint=params.ServiceParams(address="", model="", key_variable=""),
+        hosted=params.HostedParams(epochs=0, batch_size=0, lr_multiplier=0.0, suffix=""),
+        price=-1.0,
+        max_cost=0.0,
         launcher="python -m",
         four_bit=False,
         max_length=128,

@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "inference": {"prompts", "models", "scoring"},
     "export": {"prompts", "models", "inference", "scoring"},
     "serving": {"prompts", "models", "inference", "scoring", "export"},
+    "hosted": {"prompts", "scoring", "inference", "training"},
     "review": {"scoring"},
     "synthetic": {"records", "prompts", "models"},
 }

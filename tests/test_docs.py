@@ -87,7 +87,10 @@ def test_blocks_hold_every_stage_and_parameter() -> None:
     shown, listed = stages.stages_table(), build.parameters_table()
     assert all(f"| `{stage}` |" in shown for stage in read_yaml(stages.PIPELINE)["stages"])
     assert "| `train.lr` |" in listed
-    assert listed.count("\n| `") == sum(map(len, read_yaml(PARAMS).values()))
+    sections = read_yaml(PARAMS).values()
+    groups = [value for section in sections for value in section.values() if isinstance(value, dict)]
+    assert listed.count("\n| `") == sum(map(len, [*sections, *groups]))
+    assert "| `train.endpoint.model` | `''` |" in listed
 
 
 def test_results_of_another_model_are_refused(project: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,6 +197,55 @@ def test_unsloth_refuses_what_it_cannot_honour(project: Path, key: str, value: s
     line = replace(f"train.{key}", f"  {key}: {value}")
     [refused] = found()
     assert refused.startswith(f"params.yaml:{line}: {sentence}")
+
+
+HOSTED = {
+    "endpoint": {"address": "https://host/v1", "model": "m", "key_variable": "KEY"},
+    "backend": "openai",
+    "launcher": "python -m",
+    "seed": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "sentence"),
+    [
+        ({"backend": "transformers"}, "endpoint", "has an address, and train.backend is 'transformers'"),
+        ({"endpoint": {"address": "", "model": "m"}}, "endpoint", "lacks its address or its model"),
+        ({"endpoint": {"address": "https://host/v1", "model": ""}}, "endpoint", "lacks its address or its model"),
+        ({"seed": 2**31}, "seed", "takes seeds up to 2147483647: lower it"),
+        ({"launcher": "accelerate launch --num_processes 2 -m"}, "launcher", "nothing is trained here: set it to"),
+    ],
+)
+def test_a_service_and_its_backend_belong_together(values: dict[str, Any], key: str, sentence: str) -> None:
+    assert list(params.hosted_conflicts(HOSTED)) == []
+    [(location, told)] = params.hosted_conflicts(HOSTED | values)
+    assert location == ("train", key) and sentence in told
+
+
+def test_what_a_service_cannot_take_is_named_and_what_may_be_a_key_is_not_shown(project: Path) -> None:
+    values = {"address": "https://user:sk-secret@host", "key_variable": "sk-secret", "suffix": "a b", "epochs": 51}
+    text = PARAMS.read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = re.sub(rf"(?m)^    {name}: \S+", f"    {name}: {value}", text, count=1)
+    PARAMS.write_text(text, encoding="utf-8")
+    sentences = found()
+    for sentence in (
+        "train.endpoint.address is set to something else, and must be an address",
+        "train.endpoint.key_variable is set to something else, and must be the name, in capitals,",
+        "train.hosted.suffix is 'a b', and must be letters, digits and -",
+        "train.hosted.epochs is 51, and must be less than or equal to 50",
+    ):
+        assert [one for one in sentences if sentence in one], sentences
+    assert "secret" not in "".join(sentences)
+
+
+def test_a_recipe_keeps_the_comments_of_nested_parameters(project: Path) -> None:
+    recipe("train:\n  backend: openai\n  endpoint:\n    address: https://host/v1\n    model: m\n")
+    params.apply_recipe("other")
+    text = PARAMS.read_text(encoding="utf-8")
+    assert re.search(r"    address: https://host/v1 +# such as https://api", text)
+    assert "key_variable: ''" in text
 
 
 @pytest.mark.parametrize(

@@ -140,10 +140,11 @@ def reads(file: str) -> set[tuple[str, str]]:
 
 
 def code_of(stage: str) -> set[str]:
-    """The files that a stage imports, its refusals too, and the modules that it loads by name."""
+    """The files that a stage imports, its refusals and its code for services too, and what it loads by name."""
     files = pipeline.reachable_files(pipeline.main_module(STAGES[stage]))
     imported = set().union(*(pipeline.imported_files(file) for file in files))
-    return files | {file for file in imported if Path(file).name == pipeline.REFUSALS}
+    others = {file for file in imported if Path(file).name == pipeline.REFUSALS or file.startswith(pipeline.HOSTED)}
+    return files | others | {file for one in others for file in pipeline.imported_files(one)}
 
 
 @pytest.mark.parametrize("stage", STAGES)

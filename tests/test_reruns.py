@@ -87,6 +87,7 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "another number of examples": (set_value("generate.few_shot", 3), {"generate_few_shot"}),
     "another endpoint": (set_value("evaluate.endpoints", [ENDPOINT]), {"generate_endpoints", "judge"}),
     "another judge": (set_value("evaluate.judge", "other"), {"judge"}),
+    "code for a service": (append_comment("src/hosted/training.py", "src/hosted/service.py"), set()),
     "another learning rate": (set_value("train.lr", 3e-5), {"train"}),
 }
 

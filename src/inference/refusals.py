@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.errors import UserError
-from src.params import EndpointParams
+from src.params import RESERVED, EndpointParams
 
 if TYPE_CHECKING:
     from openai.types.chat.chat_completion import Choice
@@ -60,10 +60,15 @@ def missing_stop(name: str) -> UserError:
     )
 
 
+def setting_of(endpoint: EndpointParams) -> str:
+    """The parameter that names an endpoint: the one of train.endpoint answers as base, few_shot or tuned."""
+    return "train.endpoint" if endpoint.name in RESERVED else "evaluate.endpoints"
+
+
 def missing_key(endpoint: EndpointParams) -> UserError:
     """The environment lacks an endpoint's key."""
     return UserError(
-        f"evaluate.endpoints: the key of {endpoint.name} is read from the environment variable "
+        f"{setting_of(endpoint)}: the key of {endpoint.name} is read from the environment variable "
         f'{endpoint.key_variable}, which is not set: export it, or set key_variable to "" for a server without keys.'
     )
 
@@ -71,8 +76,8 @@ def missing_key(endpoint: EndpointParams) -> UserError:
 def odd_key(endpoint: EndpointParams) -> UserError:
     """The key holds a line break or a letter that is not ASCII."""
     return UserError(
-        f"evaluate.endpoints: the key of {endpoint.name}, in the environment variable {endpoint.key_variable}, holds "
-        "characters that no key has, such as a line break: export it again."
+        f"{setting_of(endpoint)}: the key of {endpoint.name}, in the environment variable {endpoint.key_variable}, "
+        "holds characters that no key has, such as a line break: export it again."
     )
 
 
@@ -86,7 +91,7 @@ def failed_request(endpoint: EndpointParams, key: str, error: Exception) -> User
     """
     from openai import APIConnectionError, APITimeoutError, AuthenticationError, NotFoundError, PermissionDeniedError
 
-    place = f"{endpoint.name} (evaluate.endpoints, {endpoint.address})"
+    place = f"{endpoint.name} ({setting_of(endpoint)}, {endpoint.address})"
     if isinstance(error, AuthenticationError | PermissionDeniedError):  # their text may hold a part of the key
         held = f"the key in {endpoint.key_variable}" if endpoint.key_variable else "a request without a key"
         return UserError(f"{place} refuses {held} (HTTP {error.status_code}): export the right one.")
@@ -113,7 +118,7 @@ def no_content(endpoint: EndpointParams, key: str, choice: "Choice | None") -> U
     refusal = getattr(getattr(choice, "message", None), "refusal", None)
     reason = refusal or f"finish reason {getattr(choice, 'finish_reason', None) or 'not told'}"
     return UserError(
-        f"{endpoint.name} (evaluate.endpoints, {endpoint.address}) answers a prompt without a text "
+        f"{endpoint.name} ({setting_of(endpoint)}, {endpoint.address}) answers a prompt without a text "
         f"({quote(reason, key)}): choose another model; the answers so far are kept."
     )
 

@@ -23,6 +23,7 @@ from src.export.merge import merge_adapter
 from src.export.modelfile import render_modelfile
 from src.export.parity import check_losses, served_form
 from src.files import atomic_folder, read_json, read_jsonl, write_json, write_tsv
+from src.hosted.exporting import export_nothing
 from src.inference.engine import Sampling, sampling_of
 from src.inference.transformers_engine import TransformersEngine
 from src.models.loading import load_adapted, load_base, stored_quantisation
@@ -43,7 +44,9 @@ BASE, ADAPTER, EXPORT = Path("models/base"), Path("models/adapter"), Path("model
 
 
 def main(params: Params) -> Outcome:
-    """Exports the chosen forms and checks them."""
+    """Exports the chosen forms and checks them; of a hosted model there is none."""
+    if nothing := export_nothing(ADAPTER, EXPORT):
+        return Outcome(nothing)
     records, formats = read_jsonl("data/prompts/test.jsonl"), params.export.formats
     tokenizer = load_tokenizer(ADAPTER, params.format.template)
     if "merged_16bit" in formats and not has_second_merge(params):

@@ -5,16 +5,15 @@ where. A hosted model may change under its name, so that this stage's result doe
 an endpoint has answered is kept in .answers/NAME.jsonl and not asked for again.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from src.files import atomic_folder, read_jsonl, write_json
-from src.inference.endpoint import EndpointEngine, as_turns
-from src.inference.engine import Answer, TokenCounts, sampling_of
+from src.inference.endpoint import EndpointEngine
+from src.inference.endpoint_rows import make_generation
+from src.inference.engine import sampling_of
 from src.params import Params
-from src.prompts.rendering import FormattedRecord, reference_text
-from src.scoring.generations import Generation, write_generations
+from src.scoring.generations import write_generations
 from src.stages.runner import Outcome, run_stage
 
 FOLDER = Path("data/generations/endpoints")
@@ -33,28 +32,6 @@ def main(params: Params) -> Outcome:
         write_json(folder / "asked.json", [engine.endpoint.model_dump(exclude={"key_variable"}) for engine in engines])
 
     return Outcome(describe_endpoints([engine.endpoint.name for engine in engines], len(records)))
-
-
-def make_generation(record: FormattedRecord, answer: Answer) -> Generation:
-    """An answer beside the reference that it is compared with; an endpoint tells no loss.
-
-    Args:
-        record: the formatted record that was asked.
-        answer: the endpoint's.
-    """
-    counted = answer.counted or TokenCounts(0, 0)
-    return Generation(
-        uid=record["uid"],
-        title=record["title"],
-        prompt=json.dumps(as_turns(record["prompt"]), ensure_ascii=False),
-        answer=answer.text,
-        reference=reference_text(record),
-        finish_reason=answer.finish_reason,
-        prompt_tokens=counted.prompt,
-        tokens=counted.answer,
-        loss=None,
-        loss_tokens=None,
-    )
 
 
 def describe_endpoints(names: Sequence[str], records: int) -> str:

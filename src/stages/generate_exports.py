@@ -8,6 +8,7 @@ from pathlib import Path
 
 from src.export.forms import chosen_ggufs
 from src.files import atomic_folder, read_jsonl
+from src.hosted.exporting import answer_nothing
 from src.inference.answering import answer_prompts
 from src.inference.engine import sampling_of
 from src.inference.generating import describe_generations, make_generations
@@ -24,6 +25,8 @@ EXPORT, GENERATIONS = Path("models/export"), Path("data/generations/exports")
 
 def main(params: Params) -> Outcome:
     """Answers generate.records test prompts with every exported GGUF of the whole model."""
+    if nothing := answer_nothing(EXPORT, GENERATIONS):
+        return Outcome(nothing)
     generate, found = params.generate, {}
     records = read_jsonl("data/prompts/test.jsonl")[: generate.records or None]
     prompts = [record["prompt"] for record in records]

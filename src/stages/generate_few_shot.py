@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.files import read_json, read_jsonl
+from src.hosted.answering import answer_hosted
 from src.inference.engine import sampling_of
 from src.inference.generating import describe_generations, generate_and_measure
 from src.inference.kept_answers import KeptFolder
@@ -36,6 +37,10 @@ def main(params: Params) -> Outcome:
     tokenizer = load_tokenizer(BASE, params.format.template)
     examples = choose_examples(tokenizer, read_jsonl("data/prompts/train.jsonl"), generate.few_shot, length)
     asked = [{**record, "prompt": with_examples(examples, record["prompt"])} for record in records]
+    if params.train.endpoint.address:
+        answered = answer_hosted(params.train.endpoint, SYSTEM, None, asked, sampling_of(generate))
+        write_generations(f"data/generations/{SYSTEM}.jsonl", answered)
+        return Outcome(f"{describe_generations(answered)}, after {len(examples)} examples")
     lengths = prompt_lengths(tokenizer, asked)
     refuse_long_prompts(
         max(lengths), generate.max_new_tokens, read_json(BASE / "config.json")["max_position_embeddings"]

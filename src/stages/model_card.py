@@ -6,6 +6,7 @@ hub. A stage of its own, so that the model is not merged and converted again for
 
 from pathlib import Path
 
+from src.export.hosted_card import render_hosted_card
 from src.export.model_card import EMBEDDED_BASE, ModelFacts, render_model_card
 from src.files import atomic_file, read_json
 from src.inference.engine import sampling_of
@@ -35,8 +36,9 @@ def main(params: Params) -> Outcome:
         synthetic_data=synthetic,
     )
     metrics = {stage: read_json(f"data/reports/{stage}.json") for stage in STAGES}
+    render = render_hosted_card if "fine_tuned_model" in metrics["train"] else render_model_card
     with atomic_file(MODEL_CARD) as partial:
-        partial.write_text(render_model_card(facts, metrics), encoding="utf-8")
+        partial.write_text(render(facts, metrics), encoding="utf-8")
     return Outcome(f"{MODEL_CARD} has the figures of {', '.join(STAGES)}")
 
 

@@ -1,6 +1,7 @@
 """Trains an adapter for models/base on data/prompts, and writes it to models/adapter with its loss curves.
 
-LoRA on the completions alone, over a base in 4 bits or more. An interrupted training goes on from .checkpoints/, in a
+LoRA on the completions alone, over a base in 4 bits or more, here or by a service (train.backend openai), whose model
+models/adapter then names. An interrupted training goes on from .checkpoints/, in a
 folder named after everything it depends on. train.launcher may start several processes, one a device: one of them
 writes.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.files import atomic_folder, read_jsonl, write_json, write_tsv
+from src.hosted.training import train_hosted
 from src.models import backends, processes
 from src.models.adapter import copy_trained_weights, save_adapter
 from src.models.attention import Attention, choose_attention
@@ -38,6 +40,8 @@ ADAPTER = Path("models/adapter")
 
 def main(params: Params) -> Outcome:
     """Trains an adapter, makes sure that it was trained, and writes it with its loss curves."""
+    if params.train.backend == "openai":
+        return Outcome(*train_hosted(params))
     params, reasons = settle_params(params, current_device())
     train = params.train
     for reason in reasons:
