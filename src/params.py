@@ -120,8 +120,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class ColumnParams(Section):
+    """data.columns: what the raw file calls them."""
+
+    uid: str
+    title: Text
+    content: Text
+
+
 class DataParams(Section):
     raw: Text
+    columns: Annotated[ColumnParams, Field(description="the file's columns of uid, title and content")]
     lines: CountOrAll
     max_rejected_share: Share
     min_title_chars: Count
@@ -429,8 +438,14 @@ def suggest_name(location: tuple[Any, ...]) -> str:
 
 def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Where single values are fine and together make no sense, as location and sentence."""
-    sections = (values.get(section) for section in ("base", "sample", "format", "train"))
-    base, sample, prompt, train = (section if isinstance(section, dict) else {} for section in sections)
+    sections = (values.get(section) for section in ("data", "base", "sample", "format", "train"))
+    data, base, sample, prompt, train = (section if isinstance(section, dict) else {} for section in sections)
+    columns = data.get("columns")
+    if isinstance(columns, dict) and len({*map(str, columns.values())}) < len(columns):
+        yield (
+            ("data", "columns"),
+            f"data.columns is {shown_value(columns)}: name a column of its own for each of uid, title and content.",
+        )
     if base.get("source") == "hub" and not re.fullmatch(r"[0-9a-f]{40}", str(base.get("revision"))):
         yield (
             ("base", "revision"),

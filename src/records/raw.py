@@ -11,7 +11,7 @@ surrogate into NUL, and takes the first of two equal keys. So Python's reader ta
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -59,6 +59,7 @@ PUBLISHED = (
     rf'^\{{"uid": ?{STRING}, ?"title": ?(?:{STRING}|null), ?"content": ?(?:{STRING}|null)'
     rf'(?:, ?"target_ind": ?{NUMBERS}, ?"target_rel": ?{NUMBERS})?\}}\r?\n$'
 )
+AS_PUBLISHED = {field: field for field in FIELDS}
 TARGETS = b', "target_ind"'  # with its quotes it can't be part of a JSON string
 
 
@@ -89,7 +90,7 @@ class Parsed:
     cut_off: bool
 
 
-def read_raw(path: Path, lines: int = 0) -> Iterator[Parsed]:
+def read_raw(path: Path, lines: int = 0, columns: Mapping[str, str] = AS_PUBLISHED) -> Iterator[Parsed]:
     """The raw records of a file, block by block in order, parsed in threads.
 
     Memory is bounded by the block, not by the file. Of a truncated file, what is there is read.
@@ -97,6 +98,7 @@ def read_raw(path: Path, lines: int = 0) -> Iterator[Parsed]:
     Args:
         path: data.raw.
         lines: how many are read, from the first on; 0 for all.
+        columns: what the file calls uid, title and content; "" for a uid that it does not have.
 
     Raises:
         UserError: if the file is missing, damaged, or not an archive of the kind that its name ends in.
@@ -104,7 +106,9 @@ def read_raw(path: Path, lines: int = 0) -> Iterator[Parsed]:
     passed = 0
     with open_packed(path) as (packed, size), progress_bar("Reading", size, "bytes") as bar:
         whole = line_blocks(decompress(packed), path)
-        for parsed in map_in_order(parse_block, whole if lines == 0 else first_lines(whole, lines)):
+        for parsed in map_in_order(
+            partial(parse_block, columns=columns), whole if lines == 0 else first_lines(whole, lines)
+        ):
             yield replace(parsed, rejected=[row | {"line": row["line"] + passed} for row in parsed.rejected])
             passed += parsed.lines
             bar.update(packed.tell() - bar.n)
@@ -264,16 +268,21 @@ def first_lines(whole: Iterable[Block], lines: int) -> Iterator[Block]:
         lines -= count
 
 
-def parse_block(block: Block) -> Parsed:
-    """The records of a block, malformed lines set aside with their number in the block, counted from 1."""
+def parse_block(block: Block, columns: Mapping[str, str] = AS_PUBLISHED) -> Parsed:
+    """The records of a block, malformed lines set aside with their number in the block, counted from 1.
+
+    Args:
+        block: whole lines.
+        columns: what the file calls uid, title and content.
+    """
     lines, rejected, blank = BytesIO(block.text).readlines(), [], 0
-    for index in unpublished_lines(lines):
+    for index in unpublished_lines(lines) if columns == AS_PUBLISHED else range(len(lines)):
         line, lines[index] = lines[index], b""
         if not line.strip():
             blank += 1
             continue
         try:
-            lines[index] = normalise_line(line, block.end)
+            lines[index] = normalise_line(line, block.end, columns)
         except ValueError as error:
             shown = line[: 4 * SHOWN_CHARS].decode("utf-8", "replace").strip()[:SHOWN_CHARS]
             rejected.append({"line": index + 1, "reason": str(error), "text": shown})
@@ -308,12 +317,13 @@ def read_columns(lines: list[bytes]) -> pl.DataFrame:
     return pl.read_ndjson(b"".join(heads), schema=RECORDS).with_columns(pl.col("title", "content").fill_null(""))
 
 
-def normalise_line(line: bytes, unfinished: str) -> bytes:
+def normalise_line(line: bytes, unfinished: str, columns: Mapping[str, str] = AS_PUBLISHED) -> bytes:
     """A good line of another form in the PUBLISHED form, its targets left out; null becomes the empty text.
 
     Args:
         line: with its newline, which only the last one may lack.
         unfinished: the reason to give if the line lacks its end.
+        columns: what the line calls uid, title and content.
 
     Raises:
         ValueError: with the reason why the line is malformed.
@@ -325,26 +335,29 @@ def normalise_line(line: bytes, unfinished: str) -> bytes:
         raise ValueError(reason if line.endswith(b"\n") else unfinished) from None
     if not isinstance(record, dict):
         raise ValueError(NO_OBJECT)
-    texts = {field: text_field(record, field) for field in FIELDS}
+    texts = {field: text_field(record, field, column) for field, column in columns.items()}
     try:
         return json.dumps(texts, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError(UNPAIRED) from None
 
 
-def text_field(record: dict[str, Any], field: str) -> str:
-    """A field's text, empty where a title or content is null.
+def text_field(record: dict[str, Any], field: str, column: str) -> str:
+    """A field's text, empty where a title or content is null, or where the file has no uids.
 
     Args:
         record: the JSON object of a line.
         field: one of FIELDS.
+        column: what the line calls it.
 
     Raises:
         ValueError: with the reason if the field is missing or not text.
     """
-    if field not in record:
+    if not column:
+        return ""
+    if column not in record:
         raise ValueError(MISSING.format(field))
-    value = record[field]
+    value = record[column]
     if value is None and field != "uid":
         return ""
     if not isinstance(value, str):

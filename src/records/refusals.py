@@ -1,6 +1,7 @@
 """Why records are refused, in words: what was set, why it fails, what to change. Nothing here changes a result."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from src.errors import UserError
@@ -21,7 +22,7 @@ def check_rejected_share(counts: Mapping[str, int], first_rejected: Mapping[str,
     """
     lines, rejected = counts["lines"], counts["rejected"]
     if first_rejected and rejected > data.max_rejected_share * lines:
-        fix = "fetch it again" if counts["cut_off"] else "repair the file"
+        fix = "fetch it again" if counts["cut_off"] else "name its columns in data.columns, repair the file"
         raise UserError(
             f"{data.raw}:{first_rejected['line']}: {first_rejected['reason']}; {rejected} of {lines} lines are "
             f"malformed, more than data.max_rejected_share = {data.max_rejected_share} allows: {fix}, or raise that "
@@ -43,13 +44,59 @@ def check_raw_records(counts: Mapping[str, int], filters: Sequence[Filter], data
     lines = counts["lines"]
     if not lines:
         state = "truncated before its first line" if counts["cut_off"] else "empty"
-        raise UserError(f"data.raw: {data.raw} is {state}: set a file of JSON Lines with uid, title and content.")
+        raise UserError(f"data.raw: {data.raw} is {state}: set a file of JSON Lines, CSV or Parquet.")
     if not counts[KEPT]:
         found, advice = explain_drops(counts, filters)
         raise UserError(
             f"data.raw: none of the {lines} records of {data.raw} is left with data.min_title_chars = "
             f"{data.min_title_chars} and data.min_content_chars = {data.min_content_chars} ({found}): {advice}."
         )
+
+
+def missing_columns(path: Path, columns: Mapping[str, str], found: Sequence[str]) -> UserError:
+    """A file lacks a column that data.columns names.
+
+    Args:
+        path: the file.
+        columns: those of uid, title and content.
+        found: the columns that it has.
+    """
+    lacking = [f"data.columns.{field} is {column!r}" for field, column in columns.items() if column not in (*found, "")]
+    return UserError(
+        f"{', '.join(lacking)}, and {path} has the columns {', '.join(map(repr, found)) or 'none'}: name its columns "
+        "of uid, title and content in data.columns, or '' for the uid to have the records numbered."
+    )
+
+
+def refuse_other_type(path: Path, field: str, column: str, kind: str, fits: bool) -> None:
+    """Refuses a column that holds no text.
+
+    Args:
+        path: the file.
+        field: uid, title or content.
+        column: its name in the file.
+        kind: what it holds.
+        fits: whether that will do.
+
+    Raises:
+        UserError: naming the column and what it holds.
+    """
+    if not fits:
+        raise UserError(
+            f"data.columns.{field} is {column!r}, which holds {kind} in {path}, and has to hold text: name another "
+            "column, or write it as text."
+        )
+
+
+def damaged_parquet(path: Path, error: Exception) -> UserError:
+    """A Parquet file cannot be read.
+
+    Args:
+        path: the file.
+        error: what its reader found.
+    """
+    reason = (str(error).splitlines() or [""])[0].rstrip(".")
+    return UserError(f"data.raw: {path} is missing or damaged ({reason}): fetch it again.")
 
 
 def check_clean_records(source: str, counts: Mapping[str, int], filters: Sequence[Filter]) -> None:

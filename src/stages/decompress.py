@@ -6,13 +6,12 @@ a record are the table in src/records/raw_filters.py.
 
 import json
 from collections import Counter
-from pathlib import Path
 
 from src.files import atomic_file, write_json, write_tsv
 from src.params import Params
-from src.records import raw
 from src.records.filtering import KEPT, count_drop_reasons, funnel_rows
 from src.records.parquet import parquet_writer
+from src.records.raw_files import REASONS, read_records
 from src.records.raw_filters import RAW_FILTERS, find_raw_drop_reasons
 from src.records.refusals import check_raw_records, check_rejected_share
 from src.stages.runner import Outcome, run_stage
@@ -30,7 +29,7 @@ def main(params: Params) -> Outcome:
         atomic_file(REJECTED) as partial,
         partial.open("w", encoding="utf-8", newline="\n") as aside,
     ):
-        for block in raw.read_raw(Path(data.raw), data.lines):
+        for block in read_records(data):
             drop_reasons = find_raw_drop_reasons(block.records, params)
             append(block.records.filter(drop_reasons.is_null()))
             aside.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in block.rejected)
@@ -40,7 +39,7 @@ def main(params: Params) -> Outcome:
             reasons.update(line["reason"] for line in block.rejected)
         check_rejected_share(counts, first_rejected, data)  # within the block, so that the last result stays
         check_raw_records(counts, RAW_FILTERS, data)
-    by_reason = {reason: reasons[reason] for reason in raw.REASONS}
+    by_reason = {reason: reasons[reason] for reason in REASONS}
     write_json(REPORT, {name: counts[name] for name in COUNTED} | {"rejected_by_reason": by_reason})
     write_tsv(FUNNEL_PLOT, [{"step": "malformed", "records": counts["rejected"]}, *funnel_rows(RAW_FILTERS, counts)])
     if counts["cut_off"]:

@@ -40,6 +40,11 @@ def value(key: str, given: str, sentence: str) -> Fault:
     return Fault(f"{key}-{given[:20]}-{len(given)}", lambda: set_param(key, given), f"{key} is {sentence}")
 
 
+def columns(given: str, sentence: str) -> Fault:
+    """Columns of the raw file that make no sense."""
+    return Fault(given, lambda: set_param("data.columns", given), sentence)
+
+
 BEYOND_REASON = [
     value("sample.seed", "4294967296", "4294967296, and must be less than 4294967296"),
     value("train.seed", "18446744073709551616", "18446744073709551616, and must be less than 4294967296"),
@@ -94,10 +99,16 @@ ODD_VALUES = [
     value("train.lr", "{a: 1}", "{'a': 1}, and must be a valid number"),
     value("train.lr", "!!binary aGVsbG8=", "b'hello', and must be a valid number"),
     value("data.raw", "[[[[[[a]]]]]]", "[[[[[['a']]]]]], and must be a valid string"),
+    value("data.columns", "title", "'title', and must be the file's columns of uid, title and content"),
     value("train.launcher", '"touch x; python -m"', "'touch x; python -m', and must be python -m, or accelerate"),
     value("train.launcher", '"python -m\\n touch x; python -m"', "'python -m\\n touch x"),
     value("base.folder", '""', "'', and must be"),
     value("evaluate.bertscore", '""', "'', and must be"),
+]
+OTHER_COLUMNS = [
+    columns("{uid: a, title: b, content: b}", "name a column of its own for each of uid, title and content"),
+    columns("{uid: a, title: b}", "data.columns.content is missing"),
+    columns("{uid: a, title: b, contents: c}", "data.columns.contents is not a known parameter: write content"),
 ]
 ODD_FILES = [
     Fault("folder", make_folder(PARAMS), "params.yaml cannot be read (Is a directory)"),
@@ -125,7 +136,7 @@ ODD_FILES = [
 ]
 
 
-@each_fault([*BEYOND_REASON, *ODD_VALUES, *ODD_FILES])
+@each_fault([*BEYOND_REASON, *ODD_VALUES, *OTHER_COLUMNS, *ODD_FILES])
 def test_a_stage_does_not_start_on_parameters_that_make_no_sense(
     fault: Fault, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from src.params import CleanParams, DataParams, Params, plain_values, read_yaml
+from src.params import CleanParams, ColumnParams, DataParams, Params, plain_values, read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +19,7 @@ def cleaning_params() -> Callable[..., Params]:
     def chosen(min_title_chars: int = 3, min_content_chars: int = 10, **changed: Any) -> Params:
         data = DataParams(
             raw="-",
+            columns=ColumnParams(uid="uid", title="title", content="content"),
             lines=0,
             max_rejected_share=0.0,
             min_title_chars=min_title_chars,

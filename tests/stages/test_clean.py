@@ -12,7 +12,7 @@ import pytest
 
 from src.errors import UserError
 from src.files import read_json
-from src.params import CleanParams, DataParams, Params
+from src.params import CleanParams, ColumnParams, DataParams, Params
 from src.records import parquet
 from src.records.cleaning_statistics import ALONE
 from src.records.deduplication import TIES
@@ -57,7 +57,14 @@ ROWS = [
 
 def run(rows: list[tuple[str, str, str]], **changed: Any) -> list[str]:
     """The uids kept."""
-    data = DataParams(raw="-", lines=0, max_rejected_share=0.0, min_title_chars=3, min_content_chars=10)
+    data = DataParams(
+        raw="-",
+        columns=ColumnParams(uid="uid", title="title", content="content"),
+        lines=0,
+        max_rejected_share=0.0,
+        min_title_chars=3,
+        min_content_chars=10,
+    )
     with parquet.parquet_writer(clean.RECORDS) as append:
         append(pl.DataFrame(rows, schema=list(parquet.FIELDS), orient="row"))
     outcome = clean.main(Params.model_construct(data=data, clean=CleanParams.model_validate(DEFAULTS | changed)))

@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 
 from src.errors import UserError
-from src.params import DataParams, Params
+from src.params import ColumnParams, DataParams, Params
 from src.records import raw
+from src.records.raw_files import REASONS
 from src.stages import decompress
 
+AS_PUBLISHED = ColumnParams(uid="uid", title="title", content="content")
 OUTPUTS = (decompress.RECORDS, decompress.REJECTED, decompress.REPORT, decompress.FUNNEL_PLOT)
 
 
@@ -29,7 +31,9 @@ def line(title: str | None, content: str | None = "owls live in trees") -> bytes
 def run(data: bytes, share: float = 0.5, lines: int = 0, name: str = "raw.json") -> dict[str, Any]:
     """The metrics of a run."""
     Path(name).write_bytes(data)
-    data_params = DataParams(raw=name, lines=lines, max_rejected_share=share, min_title_chars=3, min_content_chars=10)
+    data_params = DataParams(
+        raw=name, columns=AS_PUBLISHED, lines=lines, max_rejected_share=share, min_title_chars=3, min_content_chars=10
+    )
     decompress.main(Params.model_construct(data=data_params))
     return json.loads(Path(decompress.REPORT).read_text())
 
@@ -49,7 +53,7 @@ def test_every_line_is_counted_once() -> None:
         "cut_off": 0,
     }
     assert list(counts) == list(decompress.COUNTED)
-    assert list(by_reason) == list(raw.REASONS)
+    assert list(by_reason) == list(REASONS)
     assert {reason: count for reason, count in by_reason.items() if count} == {"not JSON": 2, "uid is no text": 1}
     assert pl.read_parquet(decompress.RECORDS).rows() == [("0001", "An owl", "owls live in trees")] * 2
     aside = [json.loads(row) for row in Path(decompress.REJECTED).read_text().splitlines()]
