@@ -114,7 +114,7 @@ class Desk:
         if len(title) > LONGEST_TITLE:
             raise refusals.long_title(len(title), LONGEST_TITLE)
         if self.log_prompts:
-            print(f"asked: {title}", flush=True)
+            print(f"asked: {title}\n", end="", flush=True)  # at once: visitors ask at the same time
         question = prepare_question(self.model.note, self.index, title)
         first, second = SystemRandom().sample(SIDES, 2) if hidden else SIDES
         return Shown(question, (first, second), hidden)

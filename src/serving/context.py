@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from src.serving.search import Hit, TitleIndex
 
-ENOUGH = 60.0  # similarity of titles, 0 to 100, from which on a record is shown
+ENOUGH = 55.0  # similarity of titles, 0 to 100, from which on a record is shown
 
 
 def find_context(index: TitleIndex, title: str, records: int, excluded: Collection[str] = ()) -> list[Hit]:

@@ -123,8 +123,8 @@ def test_a_missing_export_is_told_in_a_sentence(tmp_path: Path) -> None:
     done = asked(tmp_path, TITLE)
     assert (done.returncode, done.stdout) == (1, "")
     assert said(done) == [
-        "ask: models/export/serving.json is missing: run `make repro`, which trains and exports a model, "
-        "then try again."
+        "ask: models/export/serving.json is missing: run `make repro`, which trains a model and exports it "
+        "(export.formats has to hold lora), then try again."
     ]
 
 
