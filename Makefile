@@ -44,9 +44,9 @@ $(DONE): $(REQUIREMENTS) requirements.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
-# The packages for a storage that a team shares: make remote-s3, remote-gs, remote-azure or remote-ssh
-remote-%: setup
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r remotes/$*.txt
+# Packages that not everybody needs, a file of extras/ each: make extra-s3, extra-ssh, extra-tensorboard ...
+extra-%: setup
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r extras/$*.txt
 
 # Writes into dvc.yaml which source files each stage depends on.
 pipeline: setup
@@ -77,12 +77,12 @@ SEEDS := 1 2 3
 noise: setup
 	@python -m src.noise run --seeds $(SEEDS)
 
-# Resolves requirements.in and those of remotes/ anew; commit the result.
-REMOTES := s3 gs azure ssh tests
+# Resolves requirements.in and those of extras/ anew; commit the result.
+EXTRAS := $(basename $(notdir $(wildcard extras/*.in)))
 COMPILE := python -m piptools compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe
 requirements: setup
 	$(COMPILE) requirements.in
 	sed -i "s|^torch==\(.*\)+cpu|torch==\1|" requirements.txt  # the CPU build and the CUDA one are the same version
-	for name in $(REMOTES); do $(COMPILE) --no-annotate --constraint requirements.txt remotes/$$name.in || exit 1; done
+	for name in $(EXTRAS); do $(COMPILE) --no-annotate --constraint requirements.txt extras/$$name.in || exit 1; done
 
 , := ,

@@ -1,6 +1,6 @@
 """Storage that teams share, for real: a folder, an SSH server that the test starts, and an S3 server.
 
-The packages of remotes/ and an SSH server are not part of the usual set-up: a test is skipped where they are missing.
+The packages of extras/ and an SSH server are not part of the usual set-up: a test is skipped where they are missing.
 """
 
 import os
@@ -49,7 +49,7 @@ def folder_storage(folder: Path) -> Iterator[Storage]:
 @contextmanager
 def ssh_storage(folder: Path) -> Iterator[Storage]:
     """A folder behind an SSH server of our own, on a free port of this machine."""
-    pytest.importorskip("dvc_ssh", reason="needs `make remote-ssh`")
+    pytest.importorskip("dvc_ssh", reason="needs `make extra-ssh`")
     server = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if not server:
         pytest.skip("needs an SSH server (Debian: openssh-server)")
@@ -77,8 +77,8 @@ def ssh_storage(folder: Path) -> Iterator[Storage]:
 @contextmanager
 def s3_storage(folder: Path) -> Iterator[Storage]:
     """A bucket of moto's S3 server."""
-    pytest.importorskip("dvc_s3", reason="needs `make remote-s3`")
-    server = pytest.importorskip("moto.server", reason="needs moto (remotes/tests.txt)").ThreadedMotoServer(port=0)
+    pytest.importorskip("dvc_s3", reason="needs `make extra-s3`")
+    server = pytest.importorskip("moto.server", reason="needs `make extra-tests`").ThreadedMotoServer(port=0)
     import boto3
 
     server.start()

@@ -1,4 +1,4 @@
-"""A team of two, with one storage: what one pushes the other pulls and need not run, an experiment goes over as well."""
+"""A team of two with one storage: what one pushes the other pulls and need not run; experiments go over, too."""
 
 import os
 import signal
