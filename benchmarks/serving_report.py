@@ -74,11 +74,14 @@ def render_shape(forms: dict[str, Any]) -> str:
         alone, together = form["alone"], form["together"]
         speed = alone["tokens_per_second"] / reference["alone"]["tokens_per_second"]
         hour = together["answers_an_hour"] / reference["together"]["answers_an_hour"]
+        size = f"{form['file_mb']} MB" if form["file_mb"] else "–"
         rows.append(
-            f"| {name} | {form['file_mb'] or '–'} MB | {form['peak_mb']:,} MB | {alone['tokens_per_second']:,} | "
+            f"| {name} | {size} | {form['peak_mb']:,} MB | {alone['tokens_per_second']:,} | "
             f"{speed:.1f} | {alone['first_token_ms']} ms | {together['answers_an_hour']:,} | {hour:.1f} | "
             f"{together['median_s']} s, {together['p95_s']} s | {together['slowest_to_fastest_user']} |"
         )
     together = reference["together"]
     rounds = together["answers"] // together["users"]
-    return f"{together['users']} users at once, {rounds} questions each.\n\n" + "\n".join(rows)
+    return f"{together['users']} users at once, {rounds} question{'s' if rounds > 1 else ''} each.\n\n" + "\n".join(
+        rows
+    )
