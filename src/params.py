@@ -241,6 +241,7 @@ class TrainParams(Section):
     early_stopping: CountOrAll
     best_checkpoint: bool
     save_steps: Count
+    report_to: Literal["none", "tensorboard", "wandb", "dvclive"]
     seed: Seed
 
 
@@ -555,18 +556,19 @@ def hosted_conflicts(train: dict[str, Any]) -> Iterator[tuple[tuple[str, str], s
             "train.endpoint lacks its address or its model, and train.backend is 'openai', which trains there: set "
             "both, or train.backend to transformers.",
         )
-    seed, launcher = train.get("seed"), train.get("launcher")
+    seed = train.get("seed")
     if isinstance(seed, int) and seed > LARGEST_HOSTED_SEED:
         yield (
             ("train", "seed"),
             f"train.seed is {seed}, and train.backend 'openai' takes seeds up to {LARGEST_HOSTED_SEED}: lower it.",
         )
-    if launcher not in (None, "python -m"):
-        yield (
-            ("train", "launcher"),
-            f"train.launcher is {shown_value(launcher)}, and with train.backend 'openai' nothing is trained here: set "
-            "it to python -m.",
-        )
+    for key, value in (("launcher", "python -m"), ("report_to", "none")):
+        if train.get(key, value) != value:
+            yield (
+                ("train", key),
+                f"train.{key} is {shown_value(train[key])}, and with train.backend 'openai' nothing is trained here: "
+                f"set it to {value}.",
+            )
 
 
 def yaml_literal(value: object) -> str:

@@ -28,7 +28,14 @@ ALWAYS = "src/numerics.py"
 # They check the parameters, start the stage, word its errors and show how far it is. DVC tracks the parameters' values
 # by itself.
 INERT = frozenset(
-    {"src/errors.py", "src/params.py", "src/progress.py", "src/stages/__init__.py", "src/stages/runner.py"}
+    {
+        "src/errors.py",
+        "src/params.py",
+        "src/progress.py",
+        "src/stages/__init__.py",
+        "src/stages/runner.py",
+        "src/training/live.py",
+    }
 )
 REFUSALS = "refusals.py"  # in any room: functions that only refuse or word messages
 

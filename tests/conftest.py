@@ -205,5 +205,6 @@ def train_params() -> params.TrainParams:
         early_stopping=0,
         best_checkpoint=False,
         save_steps=2,
+        report_to="none",
         seed=42,
     )

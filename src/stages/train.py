@@ -25,7 +25,7 @@ from src.stages.runner import Outcome, run_stage
 from src.training.checkpoints import CHECKPOINTS, training_fingerprint
 from src.training.choices import current_device, estimated_memory, read_plan, settle_params
 from src.training.evidence import device_name, training_evidence, training_throughput
-from src.training.refusals import refuse_other_steps
+from src.training.refusals import refuse_missing_packages, refuse_other_steps
 from src.training.rounds import TrainingContext, train_rounds
 from src.training.rows import TrainingRows, make_training_rows
 from src.training.schedule import predict_steps
@@ -42,6 +42,7 @@ def main(params: Params) -> Outcome:
     """Trains an adapter, makes sure that it was trained, and writes it with its loss curves."""
     if params.train.backend == "openai":
         return Outcome(*train_hosted(params))
+    refuse_missing_packages(params.train.report_to)
     params, reasons = settle_params(params, current_device())
     train = params.train
     for reason in reasons:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIXED: dict[str, Any] = {
     "logging_nan_inf_filter": False,  # else the log would show the last finite loss in place of one that is not
     "save_total_limit": 2,  # the checkpoint before is needed if the last one is not complete
-    "report_to": "none",
+    "report_to": "none",  # live.py sends the curves, by the steps of all rounds
     "disable_tqdm": True,
     "remove_unused_columns": False,  # the collators need seq_lengths, which no model takes
     "ddp_find_unused_parameters": False,

@@ -18,7 +18,8 @@ from src.training.refusals import disk_advice
 
 STAGE, CHECKPOINTS = "train", Path(".checkpoints")  # a folder in there for each training, by its fingerprint
 MANIFEST = "complete.json"  # written last: the size and the SHA-256 of every other file
-WITHOUT_EFFECT = {("train", "launcher"), ("train", "save_steps")}  # training may be resumed after these changed
+# Training may be resumed after these changed.
+WITHOUT_EFFECT = {("train", "launcher"), ("train", "save_steps"), ("train", "report_to")}
 
 
 def training_fingerprint(params: Params, world_size: int | None = None, sharded: bool | None = None) -> str:

@@ -5,6 +5,9 @@ Nothing here changes a result, so no stage of dvc.yaml reruns when it does.
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +178,38 @@ def unknown_current_training(missing: str) -> UserError:
         f"{missing} is missing, so it is not known which checkpoints training would go on from: run `dvc repro` up to "
         "the audit first, or remove all of them (`remove --all`)."
     )
+
+
+def refuse_missing_packages(report_to: str) -> None:
+    """Refuses live curves in what is not installed.
+
+    Args:
+        report_to: train.report_to.
+
+    Raises:
+        UserError: with the command that installs it.
+    """
+    if report_to != "none" and find_spec(report_to) is None:
+        raise UserError(
+            f"train.report_to is {report_to!r}, which is not installed: run `make extra-{report_to}`, or set "
+            "train.report_to to none."
+        )
+
+
+@contextmanager
+def explain_wandb() -> Iterator[None]:
+    """Tells what to do where Weights & Biases refuses to open a run.
+
+    Raises:
+        UserError: with that advice.
+    """
+    from wandb.errors import Error
+
+    try:
+        yield
+    except Error as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(
+            f"train.report_to is 'wandb', and W&B opens no run ({reason}): run `wandb login`, set WANDB_MODE=offline "
+            "to keep the curves on this machine, or set train.report_to to none."
+        ) from None

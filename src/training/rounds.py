@@ -63,7 +63,7 @@ def train_rounds(model: "PeftModel", context: TrainingContext, rounds: "list[Dat
         else:
             if len(rounds) > 1:
                 processes.print_once(f"Round {number} of {len(rounds)}.")
-            run = train_round(model, context, rows, steps)
+            run = train_round(model, context, rows, steps, total.steps)
             weights = copy_trained_weights(model)
             if processes.is_main():
                 with checkpoints.guarded_write(done, steps):
@@ -100,7 +100,9 @@ def load_round(model: "PeftModel", folder: Path) -> TrainingRun:
     return TrainingRun(**read_json(folder / HISTORY))
 
 
-def train_round(model: "PeftModel", context: TrainingContext, rows: "Dataset", folder: Path) -> TrainingRun:
+def train_round(
+    model: "PeftModel", context: TrainingContext, rows: "Dataset", folder: Path, first_step: int
+) -> TrainingRun:
     """Trains a model in place on the rows of one round, on from the newest complete checkpoint.
 
     Args:
@@ -108,10 +110,12 @@ def train_round(model: "PeftModel", context: TrainingContext, rows: "Dataset", f
         context: what every round has in common.
         rows: packed or single rows.
         folder: for checkpoints.
+        first_step: steps of the rounds before.
 
     Raises:
         UserError: if a loss is not finite, the memory or the disk is full, or it is interrupted.
     """
+    from src.training.live import live_curves
     from src.training.progress import shown_training
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +123,8 @@ def train_round(model: "PeftModel", context: TrainingContext, rows: "Dataset", f
     start = checkpoints.newest_checkpoint(folder)
     if start:
         processes.print_once(f"Going on from step {checkpoints.checkpoint_step(start)} ({start}).")
-    with explain_failures(trainer, context.train, folder), shown_training(trainer):
+    live = live_curves(trainer, folder.parent.name, first_step)
+    with explain_failures(trainer, context.train, folder), live, shown_training(trainer):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     return collect_run(trainer)
 
