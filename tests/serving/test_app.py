@@ -334,6 +334,12 @@ def test_what_the_page_does_not_need_is_closed(served: Served, method: str, path
     assert (response.status_code, response.text) == (404, "The page has no such address.\n")
 
 
+def test_another_name_for_this_machine_is_refused(served: Served) -> None:
+    """A page of another site could lead its name here, and then read what it asks."""
+    for name, status in {"rebound.example:7860": 400, "localhost:7860": 200, "[::1]:7860": 200, "": 400}.items():
+        assert httpx.get(served.address, headers={"Host": name}).status_code == status
+
+
 def test_large_bodies_are_not_read(served: Served) -> None:
     address = f"{served.address}/gradio_api/queue/join"
     assert httpx.post(address, content=b"x" * 300_000).status_code == 413
