@@ -15,6 +15,7 @@ from rapidfuzz.distance import OSA
 from benchmarks import serving_engines, serving_report, serving_search, serving_speed
 from benchmarks.serving_rivals import Rivals
 from benchmarks.serving_speed import Asked
+from src.export.forms import FORMS
 from src.serving.index import write_index
 from src.serving.search import TitleIndex
 
@@ -110,10 +111,10 @@ def test_a_queue_is_answered_in_the_order_of_asking(batch_size: int, slowest: fl
 def test_every_form_is_measured_alone_and_together(tmp_path: Path) -> None:
     options = ["--only", "speed", "--shape", "small", "--rounds", "1", "--tokens", "2"]
     forms = measured(tmp_path, *options)["speed"]["small"]
-    ggufs = {path.name for path in (tmp_path / "speed/small/models/export").glob("shelftalk-*.gguf")}
+    ggufs = {form.files[0] for form in FORMS if form.is_gguf}
     lora = {f"base-q8_0.gguf, LoRA at scale {scale}" for scale in (0, 1)}
     transformers = {serving_report.REFERENCE, "transformers, 20 at once"}
-    assert set(forms) == ggufs - {"shelftalk-lora.gguf"} | lora | transformers
+    assert set(forms) == ggufs | lora | transformers
     for form in forms.values():
         assert form["alone"]["tokens_per_second"] > 0
         assert form["together"]["answers"] == serving_speed.USERS
