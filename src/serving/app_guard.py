@@ -66,7 +66,7 @@ class Guard:
         """The answer to a request that the page does not need; None to one that it does."""
         headers = Headers(scope=scope)
         if not is_asked_by(headers.get("host", ""), self.names):
-            return PlainTextResponse("The page has another name: take the address that the terminal shows.\n", 400)
+            return PlainTextResponse("The page has another name: take the address that the terminal shows.\n", 403)
         if scope["type"] != "http" or not ALLOWED.fullmatch(f"{scope['method']} {scope['path']}"):
             return PlainTextResponse("The page has no such address.\n", 404)
         if (
