@@ -94,11 +94,30 @@ def test_a_template_that_changes_a_turn_is_refused(chat_tokenizer: Any, content:
         chat_tokenizer.chat_template = before
 
 
+def shouting(folder: Path, base_folder: Path) -> None:
+    """Qwen2's tokenizer, with a chat template that changes the text of a turn."""
+    write_qwen2_tokenizer(folder, base_folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(path.read_text().replace("message['content'] +", "message['content'] | upper +"))
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence"),
+    [
+        (unknown_split, r"splits text in a way that llama\.cpp's converter does not know"),
+        (shouting, r"a Modelfile would make Ollama ask .* where training sees"),
+    ],
+)
 def test_the_audit_refuses_before_training(
-    project: Path, base_folder: Path, record: Any, train_params: Any, monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    base_folder: Path,
+    record: Any,
+    train_params: Any,
+    write: Callable[[Path, Path], None],
+    sentence: str,
 ) -> None:
     folder = project / "models/base"
-    unknown_split(folder, base_folder)
+    write(folder, base_folder)
     write_model(folder, LlamaConfig(**SHAPE, vocab_size=2048))
     rows = [json.dumps(record("chat", f"Lamp {number}", "Brass.")) for number in range(3)]
     for split in ("train", "validation", "test"):
@@ -106,7 +125,7 @@ def test_the_audit_refuses_before_training(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(rows) + "\n")
     params = Params.model_construct(audit=AuditParams(max_truncated_share=0.0), format=FORMAT, train=train_params)
-    with pytest.raises(UserError, match=r"splits text in a way that llama\.cpp's converter does not know"):
+    with pytest.raises(UserError, match=sentence):
         audit.main(params)
     assert not Path("data/training_plan.json").exists()  # which training needs
 
