@@ -1,6 +1,7 @@
 """audit: what is written about the prompts, that a refusal leaves the last good result, and what --show prints."""
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -113,6 +114,17 @@ def test_a_refusal_leaves_the_last_good_result(params: Params, record: Any, spli
     with pytest.raises(UserError, match=rf"^data/prompts/{split}\.jsonl:1: the completion is empty"):
         audit.main(params)
     assert {path: path.read_bytes() for path in written} == written
+
+
+def test_a_template_that_no_modelfile_can_hold_is_refused(params: Params, base_folder: Path) -> None:
+    base = Path("models/base")
+    base.unlink()
+    shutil.copytree(base_folder, base)
+    template = base / "chat_template.jinja"
+    template.write_text(template.read_text().replace("['content']", "['content'] | upper"))
+    with pytest.raises(UserError, match="would make Ollama ask"):
+        audit.main(params)
+    assert not PLAN.exists()
 
 
 def show(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
