@@ -22,6 +22,7 @@ from src.files import read_jsonl
 from src.inference.engine import Sampling
 from src.journal import Journal
 from src.serving import app
+from src.serving.app_guard import HEADERS
 from src.serving.app_session import SIDES, Desk, Shown, visible_text
 from src.serving.index import write_index
 from tests.browser import LOWEST_CONTRAST, OpenPage
@@ -344,6 +345,10 @@ def test_large_bodies_are_not_read(served: Served) -> None:
     address = f"{served.address}/gradio_api/queue/join"
     assert httpx.post(address, content=b"x" * 300_000).status_code == 413
     assert httpx.post(address, content=iter([b"x"])).status_code == 413  # of unknown length
+
+
+def test_no_other_host_is_allowed_for(served: Served) -> None:
+    assert HEADERS.items() <= {name: httpx.get(served.address).headers.get(name) for name in HEADERS}.items()
 
 
 def test_a_password_lets_in(export_folder: Path, hostile_index: Path, tmp_path: Path) -> None:
