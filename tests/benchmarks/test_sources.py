@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks import sources
+from benchmarks.serving_search import drop_words
 from src.serving.index import write_index
 from src.serving.search import TitleIndex
 
@@ -30,7 +31,7 @@ def test_shares_are_of_titles_with_a_source_and_with_their_own(tmp_path: Path) -
 
 def test_words_are_dropped_but_for_two_and_mixed_at_their_places() -> None:
     rng = random.Random(1)
-    kept = [sources.drop_words(rng, title).split() for title in TITLES]
+    kept = [drop_words(rng, title).split() for title in TITLES]
     assert [len(words) for words in kept] == [2, 2, 2]
     assert all(set(words) < set(title.split()) for words, title in zip(kept, TITLES, strict=True))
     mixed = [title.split() for title in sources.mix_words(rng, TITLES)]
