@@ -12,7 +12,9 @@ from tempfile import TemporaryDirectory
 from benchmarks import workload
 from src.export.forms import ADAPTER_GGUF, BASE_GGUF, BY_NAME
 from src.export.gguf import FILE_TYPES, convert_to_gguf
+from src.export.k_quants import write_q4_k_m
 from src.export.lora import write_lora_gguf
+from src.files import read_json
 from src.inference.engine import Sampling
 from src.models.adapter import LINEAR_LAYERS, save_adapter
 from src.models.base_note import describe_base
@@ -48,6 +50,8 @@ def make_random(shape: str, project: Path) -> Path:
         save_tokenizer(load_tokenizer(base, "chat"), Path(merged))
         for precision in FILE_TYPES:
             convert_to_gguf(Path(merged), export / BY_NAME[precision].files[0], precision, shape)
+        f16, q4_k_m = (export / BY_NAME[name].files[0] for name in ("f16", "q4_k_m"))
+        write_q4_k_m(f16, read_json(Path(merged) / "config.json"), q4_k_m)
     os.link(export / BY_NAME["q8_0"].files[0], export / BASE_GGUF)
     write_lora_gguf(adapter, base, export / ADAPTER_GGUF)
     titles = [product.title for product in islice(workload.catalogue_products(), TITLES)]

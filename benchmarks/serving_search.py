@@ -39,6 +39,7 @@ VOWELS = [*"aeiou", "ai", "ea", "ee", "ie", "oo", "ou", "y"]
 ENDS = ["", "", "n", "r", "s", "t", "l", "m", "d", "ng", "ck", "st", "nd", "rt"]
 SERIES_SHARE = 0.2  # of titles that differ from an earlier one in one word
 TYPOS, DROPPED, WORDS_TO_DROP_FROM = 2, 3, 6
+FEWEST_WORDS = 2  # that dropping leaves
 HITS = 5
 WARM_UP = 20  # searches
 
@@ -142,9 +143,15 @@ def make_titles(rng: random.Random, count: int) -> Iterator[list[str]]:
         yield titles
 
 
-def add_typos(rng: random.Random, title: str) -> str:
-    """A title with TYPOS letters inserted, left out, replaced or swapped at random places."""
-    for _ in range(TYPOS):
+def add_typos(rng: random.Random, title: str, count: int = TYPOS) -> str:
+    """A title with letters inserted, left out, replaced or swapped at random places.
+
+    Args:
+        rng: draws them.
+        title: as it is.
+        count: of typos.
+    """
+    for _ in range(count):
         place, letter = rng.randrange(len(title) + 1), rng.choice(string.ascii_lowercase)
         before, after = title[:place], title[place:]
         edits = (before + letter + after, before + after[1:], before + letter + after[1:])
@@ -152,10 +159,16 @@ def add_typos(rng: random.Random, title: str) -> str:
     return title
 
 
-def drop_words(rng: random.Random, title: str) -> str:
-    """A title without DROPPED of its words."""
+def drop_words(rng: random.Random, title: str, count: int = DROPPED) -> str:
+    """A title without some of its words.
+
+    Args:
+        rng: draws them.
+        title: as it is.
+        count: words that it loses, though two are left.
+    """
     words = title.split()
-    kept = sorted(rng.sample(range(len(words)), len(words) - DROPPED))
+    kept = sorted(rng.sample(range(len(words)), max(len(words) - count, min(len(words), FEWEST_WORDS))))
     return " ".join(words[number] for number in kept)
 
 

@@ -8,13 +8,13 @@ one without the test split's own, and with the words of several titles mixed. Pr
 
 import argparse
 import random
-import string
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
 
+from benchmarks.serving_search import add_typos, drop_words
 from src.inference.engine import Sampling
 from src.serving.index import write_index
 from src.serving.note import ServingNote
@@ -34,7 +34,6 @@ QUESTIONS = (
     "Can I put the {} into the dishwasher?",
     "what colour is the {}?",
 )
-FEWEST_WORDS = 2  # that dropping leaves
 
 Change = Callable[[random.Random, str], str]
 
@@ -104,22 +103,6 @@ def measure(index: TitleIndex, titles: list[str], change: Change, asking: bool) 
 def keep(_: random.Random, title: str) -> str:
     """A title as it is."""
     return title
-
-
-def add_typos(rng: random.Random, title: str, count: int = 2) -> str:
-    """A title with letters replaced, left out or doubled at random places."""
-    for _ in range(count):
-        place, letter = rng.randrange(len(title)), rng.choice(string.ascii_lowercase)
-        title = title[:place] + rng.choice(("", letter, 2 * title[place])) + title[place + 1 :]
-    return title
-
-
-def drop_words(rng: random.Random, title: str, count: int = 3) -> str:
-    """A title without some of its words."""
-    words = title.split()
-    for _ in range(min(count, len(words) - FEWEST_WORDS)):
-        del words[rng.randrange(len(words))]
-    return " ".join(words)
 
 
 def mix_words(rng: random.Random, titles: list[str]) -> list[str]:

@@ -24,6 +24,15 @@ from tests.tiny_bases import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 INSTRUCTION, QUESTION = "Describe the product that has this title.", "Title: {title}"
+FORMAT = params.FormatParams(
+    template="chat",
+    instruction=INSTRUCTION,
+    question=QUESTION,
+    openai=False,
+    context="none",
+    context_records=1,
+    context_chars=300,
+)
 
 numerics.fix_cpu()
 settings.register_profile("no-deadline", deadline=None)  # the first example pays for imports

@@ -5,6 +5,7 @@ that a Modelfile can hold its prompt. Every export has a GGUF and a Modelfile. L
 refused architectures that are not known, and the export stage looks at the files themselves.
 """
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,6 @@ from src.errors import UserError
 from src.export import refusals, vocabulary
 from src.export.gguf import converter_class
 from src.export.modelfile import render_modelfile
-from src.files import read_json, write_json
 from src.inference.engine import Sampling
 from src.params import FormatParams
 from src.prompts.ollama import fill_template, ollama_template
@@ -46,9 +46,7 @@ def check_vocabulary(base: Path, tokenizer: "PreTrainedTokenizerBase") -> None:
 
     with TemporaryDirectory() as name:
         folder = Path(name)
-        # Without weights, and without their quantisation, which the export undoes before it converts.
-        config = {key: value for key, value in read_json(base / CONFIG).items() if key != "quantization_config"}
-        write_json(folder / CONFIG, config)
+        shutil.copyfile(base / CONFIG, folder / CONFIG)  # without weights: the vocabulary alone is asked for
         save_tokenizer(tokenizer, folder)
         converter = converter_class(folder)(folder, LlamaFileType.MOSTLY_F16, folder / "vocabulary.gguf")
         try:

@@ -45,9 +45,7 @@ def answer_and_measure(files: Sequence[Path], turns: Sequence[Turns], sampling: 
     engine, start = load_form(files), time.perf_counter()
     answers = engine.answer(turns, sampling)
     seconds = time.perf_counter() - start
-    memory = (
-        psutil.Process().memory_info().rss / MEGABYTE
-    )  # not the most it had, which counts the process that started it
+    memory = psutil.Process().memory_info().rss / MEGABYTE  # its peak would count the process that started it
     tokens = sum(len(answer.token_ids) for answer in answers)
     return answers, Speed(round(tokens / seconds, 1), round(memory, 1))
 

@@ -39,7 +39,13 @@ class LlamaServer:
         protect_server(params, self.key)
         self.server = xllamacpp.Server(params)
         self.address: str = self.server.listening_address
+        self.await_start()
         RUNNING.add(self)
+
+    def await_start(self) -> None:
+        """Waits until the server takes on work: one that is stopped before never ends."""
+        asked = Request(f"{self.address}/slots", headers={"Authorization": f"Bearer {self.key}"})
+        urlopen(asked, timeout=TIMEOUT).close()  # answered by what takes on work, as nothing else without a prompt is
 
     def stop(self) -> None:
         """Ends what it is writing, and frees the model's memory."""

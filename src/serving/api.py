@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from src.errors import UserError
 from src.serving import api_errors
+from src.serving.hosts import LOCAL_NAMES
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -92,7 +93,6 @@ def serve(arguments: argparse.Namespace) -> None:
     key = read_key(os.environ)
     place = take_place(arguments.host, arguments.port, key)
     from src.serving.api_app import Access, Api, make_app
-    from src.serving.api_guard import LOCAL_NAMES
     from src.serving.api_line import AnswerLine
     from src.serving.model import ServedModel
     from src.serving.search import TitleIndex

@@ -38,7 +38,7 @@ class Access(NamedTuple):
 
     key: str | None
     """What they have to send; None asks for none."""
-    names: set[str] | None
+    names: frozenset[str] | None
     """By which the server may be asked; None allows all."""
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from hmac import compare_digest
 from time import monotonic
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from src.serving import api_errors
+from src.serving.hosts import is_asked_by
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,30 +23,21 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("shelftalk.api")
 LARGEST_BODY = 64 * 1024  # bytes
 SLOWEST_BODY = 10.0  # seconds
-LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 PATHS = {"/health", "/v1/models", "/v1/chat/completions"}  # that a log names; another may hold anything
 
 
-def host_check(names: set[str] | None) -> Callable[[Request], None]:
-    """A check of the Host header: a web page whose name leads here could ask in its visitors' browsers (DNS rebinding).
+def host_check(names: frozenset[str] | None) -> Callable[[Request], None]:
+    """A check of the Host header.
 
     Args:
         names: that the server may be asked by; None allows all, where a key protects it.
     """
 
     def check_host(request: Request) -> None:
-        if names is not None and host_name(request.headers.get("host", "")) not in names:
+        if not is_asked_by(request.headers.get("host", ""), names):
             raise api_errors.wrong_host()
 
     return check_host
-
-
-def host_name(header: str) -> str | None:
-    """The name in a Host header, without the port."""
-    try:
-        return urlsplit(f"//{header}").hostname
-    except ValueError:
-        return None
 
 
 def key_check(key: str | None) -> Callable[[Request], None]:

@@ -20,6 +20,7 @@ from src.journal import Journal
 from src.scoring.page_votes import PAGE_VOTES
 from src.serving import refusals
 from src.serving.app_session import Desk
+from src.serving.hosts import LOCAL_NAMES
 from src.serving.model import EXPORT
 from src.serving.search import INDEX
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from uvicorn import Server
 
-LOCAL = {"127.0.0.1", "localhost", "::1"}
 PASSWORD = "SHELFTALK_PASSWORD"
 MOST_SLOTS = 32  # answers at once; a visitor waits for two, and llama.cpp's server has threads for 64
 GRACE = 2  # seconds that open answers have when the page is told to end
@@ -65,7 +65,7 @@ def build_app(desk: Desk, password: str | None) -> "FastAPI":
         pwa=False,
         mcp_server=False,
     )
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, names=None if password else LOCAL_NAMES)
     return app
 
 
@@ -105,7 +105,7 @@ def main() -> None:
     given = parse_arguments()
     try:
         password = os.environ.get(PASSWORD) or None
-        if given.host not in LOCAL and not password:
+        if given.host not in LOCAL_NAMES and not password:
             raise refusals.open_door(given.host, PASSWORD)
         if not 2 <= given.slots <= MOST_SLOTS:
             raise refusals.wrong_slots(given.slots, MOST_SLOTS)

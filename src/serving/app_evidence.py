@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from src.files import read_json, read_tsv
 from src.scoring.report_verdict import verdict_sentence
 from src.scoring.scores import SCORES
-from src.serving.model import AdapterProof
+from src.serving.model import SIDES, AdapterProof
 
-SIDES = ("base", "tuned")
 REPORT, LOSSES = Path("reports/evaluate.json"), Path("plots/train")
 BLOCK = re.compile(r"blk\.(\d+)\.")  # llama.cpp's name of a layer's tensors
 ROOM = 0.06  # above and below the curves, as a share of their range

@@ -11,6 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from src.serving.hosts import is_asked_by
+
 # What a browser asks for while the page is used; there is no upload among it, and no file of the machine.
 ALLOWED = re.compile(
     r"GET /(|config|theme\.css|favicon\.ico|manifest\.json|logout|(assets|static)/[\w.+/-]+)"
@@ -18,8 +20,8 @@ ALLOWED = re.compile(
     r"|POST /(login|gradio_api/(queue/join|cancel|reset))"
 )
 LARGEST_BODY = 256 * 1024  # bytes; a title of 10,000 characters, told to be too long, has 120,000 at most
-# No other host is asked for anything, whatever Gradio or a text would like; Gradio's own scripts
-# stand in the page, and compile the templates of its HTML component.
+# No other host is asked for anything, whatever Gradio or a text would like; Gradio's own scripts stand in the page, and
+# compile the templates of its HTML component.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -39,10 +41,11 @@ class Guard:
 
     Args:
         app: what is behind it.
+        names: that the page may be asked by; None allows all, where a password protects it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, names: frozenset[str] | None) -> None:
+        self.app, self.names = app, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request.
@@ -54,17 +57,23 @@ class Guard:
         """
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
-        elif scope["type"] != "http" or not ALLOWED.fullmatch(f"{scope['method']} {scope['path']}"):
-            await PlainTextResponse("The page has no such address.\n", 404)(scope, receive, send)
-        elif int(Headers(scope=scope).get("content-length", 0)) > LARGEST_BODY or is_chunked(scope):
-            await PlainTextResponse(f"More than {LARGEST_BODY:,} bytes are not read.\n", 413)(scope, receive, send)
+        elif refused := self.refusal(scope):
+            await refused(scope, receive, send)
         else:
             await self.app(scope, receive, with_headers(send))
 
-
-def is_chunked(scope: Scope) -> bool:
-    """Whether a body comes without its length, as no browser sends it."""
-    return "transfer-encoding" in Headers(scope=scope)
+    def refusal(self, scope: Scope) -> PlainTextResponse | None:
+        """The answer to a request that the page does not need; None to one that it does."""
+        headers = Headers(scope=scope)
+        if not is_asked_by(headers.get("host", ""), self.names):
+            return PlainTextResponse("The page has another name: take the address that the terminal shows.\n", 403)
+        if scope["type"] != "http" or not ALLOWED.fullmatch(f"{scope['method']} {scope['path']}"):
+            return PlainTextResponse("The page has no such address.\n", 404)
+        if (
+            int(headers.get("content-length", 0)) > LARGEST_BODY or "transfer-encoding" in headers
+        ):  # no browser sends it
+            return PlainTextResponse(f"More than {LARGEST_BODY:,} bytes are not read.\n", 413)
+        return None
 
 
 def with_headers(send: Send) -> Any:

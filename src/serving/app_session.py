@@ -23,12 +23,11 @@ from src.scoring.blind import is_shown
 from src.scoring.page_votes import PageVote
 from src.scoring.votes import digest
 from src.serving import refusals
-from src.serving.model import ServedModel, Side
+from src.serving.model import SIDES, ServedModel, Side
 from src.serving.note import NAME, ServingNote, read_note
 from src.serving.questions import Question, prepare_question
 from src.serving.search import LONGEST_QUERY, TitleIndex
 
-SIDES: tuple[Side, Side] = ("base", "tuned")
 LONGEST_TITLE = LONGEST_QUERY  # characters: as long as the longest published one
 SAME = 100.0  # similarity of titles of the same words
 Choice = Literal["first", "second", "tie"]
@@ -64,13 +63,8 @@ class Desk:
     """
 
     def __init__(self, export: Path, index: Path, votes: Journal, slots: int = 4, log_prompts: bool = False) -> None:
-        self.export, self.index_path, self.votes, self.slots, self.log_prompts = (
-            export,
-            index,
-            votes,
-            slots,
-            log_prompts,
-        )
+        self.export, self.index_path, self.votes = export, index, votes
+        self.slots, self.log_prompts = slots, log_prompts
         self.note: ServingNote | None = read_note(export) if (export / NAME).is_file() else None
         self.model: ServedModel | None = None
         self.index: TitleIndex | None = None

@@ -18,6 +18,7 @@ from src.serving.note import read_note
 
 EXPORT = Path("models/export")
 Side = Literal["base", "tuned"]
+SIDES: tuple[Side, Side] = ("base", "tuned")
 SCALES: dict[Side, float] = {"base": 0.0, "tuned": 1.0}  # of the adapter
 FIRST_TOKENS = 20  # of an answer, the likeliest ones, whose log-probabilities are compared
 LEAST_DIFFERENCE = 1e-3  # nats; equal weights differ by rounding alone, a trained adapter by whole nats

@@ -61,11 +61,11 @@ def context_finder(params: Params, folder: Path, prompts: int) -> Iterator[FindC
     if form.context == "none":
         yield None
         return
-    read = partial(read_batches, SPLIT / "train.parquet", FIELDS)
+    read = partial(read_batches, SPLIT / "train.parquet")
     tied = tied_uids(read, params.clean.near_threshold)
     with TemporaryDirectory(dir=folder) as place:
         path = Path(place) / "index.sqlite"
-        write_index(path, read("Indexing"))
+        write_index(path, read(FIELDS, "Indexing"))
         index = TitleIndex(path)
 
         def find(uid: str, title: str) -> list[str]:

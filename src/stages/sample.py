@@ -6,6 +6,7 @@ between the splits is measured on the files written.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ import polars as pl
 from src.files import atomic_folder, write_json, write_tsv
 from src.params import Params, SampleParams
 from src.records import split, topics
-from src.records.near_duplicates import NearDuplicateFinder
 from src.records.parquet import KEYS, RECORDS, SPLITS, TEXTS, map_in_order, parquet_writer, read_batches
 from src.records.refusals import check_sample_size, check_splits
-from src.records.text_keys import text_keys
+from src.records.ties import key_records
 from src.stages.runner import Outcome, run_stage
 
 CLEAN, SPLIT, REPORT = "data/clean.parquet", Path("data/split"), "data/reports/sample.json"
@@ -145,18 +145,7 @@ def measure_leak(folder: Path, threshold: float) -> dict[str, int]:
         folder: where the files are.
         threshold: the share of three-word shingles that near contents have in common, 0.5 to 1.
     """
-    finder = NearDuplicateFinder(threshold)
-
-    def sign(records: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
-        keys = {f"{field}_key": text_keys(records[field]) for field in TEXTS}
-        return records.select("split", **keys), finder.signatures(records["content"])
-
-    keyed = []
-    for keys, signatures in map_in_order(sign, written_records(folder, TEXTS)):
-        finder.add(signatures)
-        keyed.append(keys)
-    clusters = finder.clusters(lambda: (records["content"] for records in written_records(folder, ("content",))))
-    index = pl.concat(keyed).with_columns(near_key=clusters)
+    index = key_records(partial(written_records, folder), "split", threshold)
     return {
         "shared_titles": split.count_shared(index, "title_key"),
         "shared_contents": split.count_shared(index, "content_key"),
@@ -169,10 +158,10 @@ def written_records(folder: Path, columns: Sequence[str]) -> Iterator[pl.DataFra
 
     Args:
         folder: where the files are.
-        columns: those to read.
+        columns: those to give; `split` is in no file.
     """
     for name in SPLITS:
-        for batch in read_batches(folder / f"{name}.parquet", columns):
+        for batch in read_batches(folder / f"{name}.parquet", [column for column in columns if column != "split"]):
             yield batch.with_columns(split=pl.lit(name, split.SPLIT))
 
 

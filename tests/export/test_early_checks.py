@@ -12,22 +12,12 @@ from transformers import GPT2Config, LlamaConfig, PhiConfig
 from src.errors import UserError
 from src.export import early_checks
 from src.export.early_checks import check_modelfile, check_vocabulary
-from src.params import AuditParams, BaseParams, FormatParams, Params
+from src.params import AuditParams, BaseParams, Params
 from src.prompts.tokenizer_files import read_tokenizer
 from src.prompts.tokenizers import load_tokenizer
 from src.stages import audit, base
-from tests.conftest import INSTRUCTION, QUESTION
+from tests.conftest import FORMAT
 from tests.tiny_bases import FAMILIES, SHAPE, TITLES, write_model, write_qwen2_tokenizer
-
-ASKED = FormatParams(
-    template="chat",
-    instruction=INSTRUCTION,
-    question=QUESTION,
-    openai=False,
-    context="none",
-    context_records=1,
-    context_chars=300,
-)
 
 
 def unknown_split(folder: Path, base_folder: Path) -> None:
@@ -59,7 +49,7 @@ def words(folder: Path, base_folder: Path) -> None:
 def test_the_families_that_are_known_pass(family_base: Callable[[str], Path], family: str, template: Any) -> None:
     folder = family_base(family)
     check_vocabulary(folder, read_tokenizer(folder))
-    check_modelfile(load_tokenizer(folder, template), ASKED.model_copy(update={"template": template}), TITLES)
+    check_modelfile(load_tokenizer(folder, template), FORMAT.model_copy(update={"template": template}), TITLES)
 
 
 def test_a_known_split_needs_no_converter(base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,24 +89,43 @@ def test_a_template_that_changes_a_turn_is_refused(chat_tokenizer: Any, content:
     )
     try:
         with pytest.raises(UserError, match=r"would make Ollama ask .* where training sees .* alpaca or plain"):
-            check_modelfile(chat_tokenizer, ASKED, TITLES)
+            check_modelfile(chat_tokenizer, FORMAT, TITLES)
     finally:
         chat_tokenizer.chat_template = before
 
 
+def shouting(folder: Path, base_folder: Path) -> None:
+    """Qwen2's tokenizer, with a chat template that changes the text of a turn."""
+    write_qwen2_tokenizer(folder, base_folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(path.read_text().replace("message['content'] +", "message['content'] | upper +"))
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence"),
+    [
+        (unknown_split, r"splits text in a way that llama\.cpp's converter does not know"),
+        (shouting, r"a Modelfile would make Ollama ask .* where training sees"),
+    ],
+)
 def test_the_audit_refuses_before_training(
-    project: Path, base_folder: Path, record: Any, train_params: Any, monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    base_folder: Path,
+    record: Any,
+    train_params: Any,
+    write: Callable[[Path, Path], None],
+    sentence: str,
 ) -> None:
     folder = project / "models/base"
-    unknown_split(folder, base_folder)
+    write(folder, base_folder)
     write_model(folder, LlamaConfig(**SHAPE, vocab_size=2048))
     rows = [json.dumps(record("chat", f"Lamp {number}", "Brass.")) for number in range(3)]
     for split in ("train", "validation", "test"):
         path = Path(f"data/prompts/{split}.jsonl")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(rows) + "\n")
-    params = Params.model_construct(audit=AuditParams(max_truncated_share=0.0), format=ASKED, train=train_params)
-    with pytest.raises(UserError, match=r"splits text in a way that llama\.cpp's converter does not know"):
+    params = Params.model_construct(audit=AuditParams(max_truncated_share=0.0), format=FORMAT, train=train_params)
+    with pytest.raises(UserError, match=sentence):
         audit.main(params)
     assert not Path("data/training_plan.json").exists()  # which training needs
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gguf import GGMLQuantizationType, GGUFReader, dequantize, quantize
+from gguf import MODEL_ARCH, GGMLQuantizationType, GGUFReader, dequantize, quantize
 
 from src.export.gguf import convert_to_gguf
-from src.export.k_quants import quantise, write_q4_k_m
+from src.export.k_quants import quantise, tensor_types, write_q4_k_m
 from src.files import read_json
 
 
@@ -43,6 +43,16 @@ def test_all_that_the_file_tells_but_its_type_is_kept(base_folder: Path, tmp_pat
     )
     assert q4_k_m.pop("general.file_type") != f16.pop("general.file_type")
     assert q4_k_m == f16
+
+
+def test_layers_count_by_their_number_whatever_order_the_file_has(base_folder: Path, tmp_path: Path) -> None:
+    """A file of more than ten layers has them by name, 10 before 2."""
+    [tensor] = (one for one in write_both(base_folder, tmp_path)[0].tensors if one.name == "blk.0.attn_v.weight")
+    tensors = [tensor._replace(name=f"blk.{layer}.attn_v.weight") for layer in sorted(range(12), key=str)]
+    config = read_json(base_folder / "config.json") | {"num_hidden_layers": 12}
+    found = tensor_types(tensors, config, MODEL_ARCH.LLAMA)
+    longer = [layer for layer in range(12) if found[f"blk.{layer}.attn_v.weight"].name == "Q6_K"]
+    assert longer == [0, 3, 6, 9, 10, 11]  # as llama.cpp's use_more_bits chooses
 
 
 def test_rows_that_fill_no_block_take_wider_types(family_base: Callable[[str], Path], tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def adapt(train_params: TrainParams, tmp_path: Path) -> Callable[[Path], Path]:
         model = load_trainable(base, train_params)
         for name, weight in model.named_parameters():
             if "lora_B" in name:
-                torch.nn.init.normal_(weight, std=0.1)
+                torch.nn.init.normal_(weight, std=0.5 if "q_proj" in name or "k_proj" in name else 0.1)
         (tmp_path / "adapter").mkdir()
         save_adapter(model, load_tokenizer(base, "plain"), describe_base(base, False), tmp_path / "adapter")
         return tmp_path / "adapter"

@@ -199,6 +199,9 @@ def test_what_serving_on_another_base_costs_is_told_where_there_is_another() -> 
     assert "16-bit base instead" in render_model_card(facts(), METRICS)
     once = METRICS["export"] | {"merged_16bit_loss_difference": None}
     assert "instead of the 4-bit one was not measured" in render_model_card(facts(), METRICS | {"export": once})
+    cheaper = METRICS["export"] | {"merged_16bit_loss_difference": -0.0123}
+    told = render_model_card(facts(), METRICS | {"export": cheaper})
+    assert "on the 16-bit base instead lowers the loss of the references by 0.0123 nats" in told
     whole: Any = HUB | {"quantisation": "none"}
     assert "16-bit base" not in render_model_card(facts(base=whole), METRICS)
 

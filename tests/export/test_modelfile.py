@@ -54,6 +54,16 @@ def test_greedy_answers_are_not_penalised_for_repetition() -> None:
     assert "PARAMETER temperature 0.0\n" in written and "PARAMETER repeat_penalty 1.0\n" in written
 
 
+def test_white_space_at_the_ends_of_an_instruction_is_left_out_as_in_training() -> None:
+    written = render_modelfile("x.gguf", "{{ .Prompt }}", " Describe it.\n", [], Sampling(9))
+    assert read_modelfile(written).instruction == "Describe it."
+
+
+def test_a_stop_token_that_ollama_would_not_read_is_refused() -> None:
+    with pytest.raises(UserError, match=r"the stop token '<\\u200b>' has the invisible character U\+200B"):
+        render_modelfile("x.gguf", "{{ .Prompt }}", "Describe it.", ["</s>", "<\u200b>"], Sampling(9))
+
+
 @pytest.mark.parametrize("text", ["", "FROM llama3\n", 'FROM ./x.gguf\nTEMPLATE """t"""\nSYSTEM """s"""\n'])
 def test_another_modelfile_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="Modelfile is not as the export wrote it"):

@@ -12,6 +12,7 @@ from src.export.parity import (
     PromptCheck,
     answer_agreement,
     answer_preference,
+    check_answers,
     check_losses,
     check_mean_loss,
     prompt_checks,
@@ -113,6 +114,29 @@ def test_a_loss_beyond_what_rounding_explains_is_refused() -> None:
         check_mean_loss(form, losses((13.0, 10), (5.0, 10)), expected)
     with pytest.raises(UserError, match="finds the references nan nats"):
         check_mean_loss(form, losses((float("nan"), 10), (5.0, 10)), expected)
+
+
+def test_a_form_that_finds_the_references_likelier_is_another_model_too() -> None:
+    with pytest.raises(UserError, match=r"shelftalk-f16\.gguf finds the references 0\.100 nats a token more likely"):
+        check_mean_loss(BY_NAME["f16"], losses((8.0, 10), (5.0, 10)), losses((10.0, 10), (5.0, 10)))
+
+
+def test_a_long_reference_counts_more_than_a_short_one() -> None:
+    expected = losses((1.0, 1), (99.0, 99))
+    check_mean_loss(BY_NAME["f16"], losses((1.5, 1), (99.0, 99)), expected)  # 0.25 as a mean of the records' own
+    with pytest.raises(UserError, match=r"0\.297 nats a token less likely"):
+        check_mean_loss(BY_NAME["f16"], losses((1.0, 1), (128.7, 99)), expected)
+
+
+def test_another_answer_is_refused_unless_rounding_explains_it(engine: TransformersEngine, prompt: list[int]) -> None:
+    token, logits = greedy_token(engine.model, prompt)
+    least = int(logits.argmin())
+    checks = [PromptCheck(TURNS, TURNS, answer(token))] * 2
+    form = BY_NAME["f16"]._replace(tie=float(logits[token] - logits[least]) - 0.01)
+    with pytest.raises(UserError, match=r"shelftalk-f16\.gguf answers check prompt 2 otherwise than the adapter"):
+        check_answers(form, [answer(token), answer(least)], engine, checks)
+    explained = form._replace(tie=float(logits[token] - logits[least]) + 0.01)
+    assert check_answers(explained, [answer(token), answer(least)], engine, checks) == 0.5
 
 
 def test_answers_that_are_all_empty_prove_nothing(engine: TransformersEngine, record: Any, monkeypatch: Any) -> None:

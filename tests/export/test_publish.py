@@ -122,6 +122,11 @@ def test_chosen_forms_go_up_beside_the_adapter(exported: Path) -> None:
         publish.published_files(["lora"])
 
 
+def test_every_text_of_the_licence_goes_up(exported: Path) -> None:
+    write(Path(), {"models/base/NOTICE": "Whose it is.", "models/base/USE_POLICY.md": "What it is not for."})
+    assert publish.published_files(["f16"]).keys() >= {"LICENSE", "NOTICE", "USE_POLICY.md"}
+
+
 def test_a_public_repository_is_not_taken_for_a_private_one(exported: Path, hub: FakeHub) -> None:
     hub.private = False
     with pytest.raises(UserError, match="a/b is there already and public, and --private is given: nothing was sent"):

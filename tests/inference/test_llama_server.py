@@ -186,3 +186,16 @@ def test_a_file_that_llama_cpp_does_not_load_is_a_user_error(gguf: Path, tmp_pat
     files = (tmp_path / "cut.gguf", None) if broken == "gguf" else (gguf, tmp_path / "cut.gguf")
     with pytest.raises(UserError, match=r"llama\.cpp does not load .*cut\.gguf: .*`dvc checkout models/export`"):
         LlamaCppEngine(*files)
+
+
+def test_a_server_that_is_stopped_at_once_ends(gguf: Path) -> None:
+    """xllamacpp's own would wait for ever, where the machine is busy enough that its thread has not begun to work."""
+    code = "import sys; from pathlib import Path; from src.inference.llama_cpp import LlamaCppEngine\n"
+    code += "for _ in range(15): LlamaCppEngine(Path(sys.argv[1])).server.stop()"
+    command = ["nice", "-n", "19", sys.executable, "-c", code, str(gguf)]
+    running = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
+    try:
+        assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    finally:
+        for process in running:
+            process.kill()

@@ -22,15 +22,15 @@ def frame(names: list[str]) -> pl.DataFrame:
 
 @pytest.mark.parametrize("rows", [1, 2, 100])
 def test_records_are_tied_by_title_content_and_near_content(rows: int) -> None:
-    tied = tied_uids(lambda: frame(list(RECORDS)).iter_slices(rows), 0.7)
+    tied = tied_uids(lambda columns: frame(list(RECORDS)).iter_slices(rows), 0.7)
     lamps, long = frozenset({"title", "signs", "content"}), frozenset({"long", "near"})
     assert tied == {**dict.fromkeys(lamps, lamps), **dict.fromkeys(long, long)}
 
 
 def test_what_is_less_alike_than_the_threshold_is_not_tied() -> None:
-    assert tied_uids(lambda: [frame(["long", "near", "alone"])], 1.0) == {}
+    assert tied_uids(lambda columns: [frame(["long", "near", "alone"])], 1.0) == {}
 
 
 def test_equal_uids_are_no_tie_to_others() -> None:
     records = pl.concat([frame(["long", "alone"]), frame(["long"])])
-    assert tied_uids(lambda: [records], 0.8) == {"long": frozenset({"long"})}
+    assert tied_uids(lambda columns: [records], 0.8) == {"long": frozenset({"long"})}

@@ -10,6 +10,7 @@ from src.errors import UserError
 from src.files import write_jsonl
 from src.scoring import blind
 from src.scoring.page_votes import PAGE_VOTES, PageVote, page_report, read_page_votes
+from src.scoring.votes import Vote, digest
 from tests.scoring.rows import generation
 
 
@@ -54,3 +55,9 @@ def test_the_blind_test_reports_them(tmp_path: Path, monkeypatch: pytest.MonkeyP
     write_jsonl(PAGE_VOTES, [vote().model_dump()] * 4)
     blind.main()
     assert capsys.readouterr().out.startswith("On the page: base is preferred to tuned in 0.0%")
+    own = Vote(uid="B1", first="base", second="tuned", choice="first", answers=digest("A lamp", "base", "tuned"))
+    write_jsonl(blind.VOTES, [own.model_dump()])
+    blind.main()
+    told, of_page = capsys.readouterr().out.splitlines()
+    assert told.startswith("base is preferred to tuned in 100.0%")
+    assert of_page.startswith("On the page: base is preferred to tuned in 0.0%")

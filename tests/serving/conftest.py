@@ -64,6 +64,20 @@ def write_base_gguf(target: Path, precision: str) -> None:
         convert_to_gguf(Path(folder), target, precision, "base")
 
 
+def assert_not_mixed(together: list[str], alone: list[str]) -> None:
+    """Makes sure that answers given at once are the ones given alone, up to ties, and none is another prompt's.
+
+    Beside others llama.cpp rounds otherwise, and the random adapter leaves near ties, which may then turn.
+
+    Args:
+        together: answers to different prompts, asked at once.
+        alone: answers to the same prompts, asked one after the other.
+    """
+    turned = [answer for answer, own in zip(together, alone, strict=True) if answer != own]
+    assert len(turned) <= len(alone) * 0.15
+    assert not set(turned) & set(alone)
+
+
 @pytest.fixture(scope="session")
 def adapter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random adapter in the form of peft."""

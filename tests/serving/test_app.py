@@ -22,6 +22,7 @@ from src.files import read_jsonl
 from src.inference.engine import Sampling
 from src.journal import Journal
 from src.serving import app
+from src.serving.app_guard import HEADERS
 from src.serving.app_session import SIDES, Desk, Shown, visible_text
 from src.serving.index import write_index
 from tests.browser import LOWEST_CONTRAST, OpenPage
@@ -334,10 +335,20 @@ def test_what_the_page_does_not_need_is_closed(served: Served, method: str, path
     assert (response.status_code, response.text) == (404, "The page has no such address.\n")
 
 
+def test_another_name_for_this_machine_is_refused(served: Served) -> None:
+    """A page of another site could lead its name here, and then read what it asks."""
+    for name, status in {"rebound.example:7860": 403, "localhost:7860": 200, "[::1]:7860": 200, "": 403}.items():
+        assert httpx.get(served.address, headers={"Host": name}).status_code == status
+
+
 def test_large_bodies_are_not_read(served: Served) -> None:
     address = f"{served.address}/gradio_api/queue/join"
     assert httpx.post(address, content=b"x" * 300_000).status_code == 413
     assert httpx.post(address, content=iter([b"x"])).status_code == 413  # of unknown length
+
+
+def test_no_other_host_is_allowed_for(served: Served) -> None:
+    assert HEADERS.items() <= {name: httpx.get(served.address).headers.get(name) for name in HEADERS}.items()
 
 
 def test_a_password_lets_in(export_folder: Path, hostile_index: Path, tmp_path: Path) -> None:

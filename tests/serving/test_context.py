@@ -46,3 +46,10 @@ def test_a_server_shows_as_many_records_as_training_did(index: TitleIndex, recor
     assert question.turns == prompt_turns("Describe it.", "{title}", TITLES[0], context)
     named = dict.fromkeys(["u0", *shown])  # the record that the title names, and what the model has read
     assert [hit.uid for hit in question.sources] == list(named)
+
+
+def test_a_question_shows_the_context_of_the_title_that_it_names(index: TitleIndex) -> None:
+    note = ServingNote("Describe it.", "{title}", Sampling(1), [], 3, 200)
+    asked = prepare_question(note, index, f"Is the {TITLES[0]} waterproof, and what is it made of?")
+    assert asked.title == TITLES[0]
+    assert asked.turns == prepare_question(note, index, TITLES[0]).turns

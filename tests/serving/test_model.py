@@ -22,7 +22,15 @@ from src.prompts.tokenizers import load_tokenizer
 from src.serving.model import LEAST_DIFFERENCE, SCALES, ServedModel, Side, adapter_norms
 from src.serving.note import NAME, read_note
 from tests.conftest import INSTRUCTION
-from tests.serving.conftest import ALPHA, EMBEDDED, RANK, TITLES, write_adapter, write_base_gguf
+from tests.serving.conftest import (
+    ALPHA,
+    EMBEDDED,
+    RANK,
+    TITLES,
+    assert_not_mixed,
+    write_adapter,
+    write_base_gguf,
+)
 
 
 def answer_of(model: ServedModel, title: str, side: Side, sampling: Sampling | None = None) -> str:
@@ -72,7 +80,7 @@ def test_requests_of_both_sides_at_once_do_not_mix(served_model: ServedModel) ->
     asked = [(title, side) for title in TITLES[:10] for side in SCALES]
     alone = [answer_of(served_model, *one) for one in asked]
     with ThreadPoolExecutor(len(asked)) as pool:
-        assert list(pool.map(lambda one: answer_of(served_model, *one), asked)) == alone
+        assert_not_mixed(list(pool.map(lambda one: answer_of(served_model, *one), asked)), alone)
 
 
 def test_a_prompt_that_the_other_side_has_just_read_is_read_again(served_model: ServedModel) -> None:

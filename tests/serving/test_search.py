@@ -100,6 +100,17 @@ def test_whole_words_count_more_than_scattered_letters() -> None:
     scattered = similarity(query, "vieflang stroond grairt shoon fiem")
     assert similarity(query, "cla shoon justrieryrt gri stroong thu") > scattered
     assert similarity(query, "stroong shoon gri") == 100
+    assert similarity("tin cup", "blue tin cup with handle") > similarity("tin cup", "tiny cups")
+
+
+def test_other_words_in_another_order_are_less_alike() -> None:
+    assert similarity("oak desk lamp", "oak desk lamp brass") > similarity("oak desk lamp", "brass lamp oak desk")
+
+
+def test_rare_trigrams_choose_the_candidates(tmp_path: Path) -> None:
+    titles = [*(f"Large Lamp {number}" for number in range(2 * CANDIDATES)), "Zyx"]
+    write_index(tmp_path / "index.sqlite", [pl.DataFrame({"uid": titles, "title": titles, "content": titles})])
+    assert "Zyx" in [hit.uid for hit in TitleIndex(tmp_path / "index.sqlite").search("large lamp zyx", CANDIDATES)]
 
 
 def test_the_same_records_give_the_same_bytes_in_any_batches(project: Path, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from src.errors import UserError
 from src.files import read_json, write_jsonl
-from src.params import AuditParams, FormatParams, Params, TrainParams
+from src.params import AuditParams, Params, TrainParams
 from src.stages import audit
 from src.training import memory as memory_estimate
-from tests.conftest import INSTRUCTION, QUESTION
+from tests.conftest import FORMAT
 
 ROOT = Path(__file__).parents[2]
 PLAN = Path("data/training_plan.json")
@@ -37,15 +37,7 @@ def params(prompts: Path, train_params: TrainParams) -> Params:
     """Parameters that fit the prompts."""
     return Params.model_construct(
         audit=AuditParams(max_truncated_share=0.0),
-        format=FormatParams(
-            template="chat",
-            instruction=INSTRUCTION,
-            question=QUESTION,
-            openai=False,
-            context="none",
-            context_records=1,
-            context_chars=300,
-        ),
+        format=FORMAT,
         train=train_params,
     )
 

@@ -93,6 +93,7 @@ def test_every_form_is_written_and_measured(trained: Params, capsys: pytest.Capt
     names = ["adapter", "merged", "merged_16bit", "f16", "q8_0", "q4_k_m", "lora"]
     assert list(metrics["forms"]) == [row["form"] for row in read_tsv("data/tables/export/forms.tsv")] == names
     assert metrics["merged_16bit_loss_difference"] == metrics["forms"]["merged_16bit"]["loss_difference"]
+    assert metrics["forms"]["merged_16bit"]["loss"] != metrics["forms"]["merged"]["loss"]  # its base is not in 4 bits
     assert metrics["forms"]["q4_k_m"]["bytes"] < metrics["forms"]["q8_0"]["bytes"] < metrics["forms"]["f16"]["bytes"]
     for form in metrics["forms"].values():
         assert form["loss_difference_low"] <= form["loss_difference"] <= form["loss_difference_high"]
@@ -123,7 +124,8 @@ def test_known_products_are_read_as_in_training(trained: Params) -> None:
 
 def test_a_gguf_that_renders_another_prompt_is_refused_and_the_last_export_is_left(trained: Params) -> None:
     write_json("models/export/marker.json", "the last good one")
-    write_jsonl("data/prompts/test.jsonl", records("Another instruction than params.yaml has."))
+    as_trained, otherwise = (records(words) for words in (trained.format.instruction, "Another instruction."))
+    write_jsonl("data/prompts/test.jsonl", [*as_trained[:-1], otherwise[-1]])  # read only, and not answered
     with pytest.raises(UserError, match=r"shelftalk-f16\.gguf renders the prompt .* and training saw"):
         export.main(trained)
     assert [path.name for path in Path("models/export").iterdir()] == ["marker.json"]
