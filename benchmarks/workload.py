@@ -20,7 +20,7 @@ from src.prompts.tokenizers import load_tokenizer
 from src.synthetic import tiny_model
 from src.synthetic.catalogue import Product, generate_products
 
-# config.json of meta-llama/Llama-3.2-1B-Instruct and of Meta-Llama-3-8B.
+# config.json of meta-llama/Llama-3.2-1B-Instruct, of Meta-Llama-3-8B and of TinyLlama-1.1B-Chat-v1.0.
 SHAPES: dict[str, dict[str, Any]] = {
     "Llama-3.2-1B": {
         "vocab_size": 128_256,
@@ -51,6 +51,16 @@ SHAPES: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": False,
         "rope_parameters": {"rope_type": "default", "rope_theta": 500_000.0},
         "max_position_embeddings": 8192,
+    },
+    "TinyLlama-1.1B": {
+        "vocab_size": 32_000,
+        "hidden_size": 2048,
+        "intermediate_size": 5632,
+        "num_hidden_layers": 22,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 4,
+        "tie_word_embeddings": False,
+        "max_position_embeddings": 2048,
     },
     "small": {
         "vocab_size": tiny_model.VOCABULARY,

@@ -24,6 +24,7 @@ from benchmarks import (
     tiny_training,
 )
 from docs.example import example_table
+from docs.needs import needs_summary, needs_table
 from docs.picture import PICTURE, draw_picture, picture_is_current
 from docs.stages import pipeline_diagram, stages_table
 from src.errors import UserError
@@ -236,6 +237,8 @@ BLOCKS = (
     Block("example", (README,), example_table),
     Block("results", (README,), results_summary),
     Block("pipeline", (README,), pipeline_diagram),
+    Block("needs-summary", (README,), needs_summary),
+    Block("needs", (DOCS / "training.md",), needs_table),
     Block("scores", (DOCS / "experiments.md",), scores_table),
     Block("stages", (DOCS / "reproducibility.md",), stages_table),
     Block("parameters", (DOCS / "parameters.md",), parameters_table),

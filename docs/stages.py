@@ -28,8 +28,11 @@ def pipeline_diagram() -> str:
     """A Mermaid flowchart of the stages."""
     stages = dict(expand_stages(read_yaml(PIPELINE)["stages"]))
     edges = direct_edges(stages)
-    takers = {giver: [diagram_node(taker) for one, taker in edges if one == giver] for giver, _ in edges}
-    arrows = [f"    {diagram_node(giver)} --> {' & '.join(names)}" for giver, names in takers.items()]
+    givers: dict[str, list[str]] = {}  # by what they feed, so that those that feed the same share an arrow
+    for giver in dict.fromkeys(giver for giver, _ in edges):
+        takers = " & ".join(diagram_node(taker) for one, taker in edges if one == giver)
+        givers.setdefault(takers, []).append(diagram_node(giver))
+    arrows = [f"    {' & '.join(names)} --> {takers}" for takers, names in givers.items()]
     alone = [f"    {diagram_node(stage)}" for stage in stages if not any(stage in edge for edge in edges)]
     raw = '    raw[/"data.raw"/] --> decompress'
     return "\n".join(["```mermaid", "flowchart LR", raw, *arrows, *alone, "```"])
