@@ -25,9 +25,10 @@ STARTS_WITHIN = 20  # seconds
 
 
 class Storage(NamedTuple):
-    """Where a DVC remote is, and what it takes to reach it."""
+    """Where a DVC remote is, the folder behind it if it can be seen, and what it takes to reach it."""
 
     url: str
+    folder: Path | None
     options: dict[str, str]
     environment: dict[str, str]
 
@@ -43,7 +44,7 @@ def storage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @contextmanager
 def folder_storage(folder: Path) -> Iterator[Storage]:
     """A folder that both can reach."""
-    yield Storage(str(folder / "storage"), {}, {})
+    yield Storage(str(folder / "storage"), folder / "storage", {}, {})
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def ssh_storage(folder: Path) -> Iterator[Storage]:
     try:
         wait_for_port(port)
         options = {"keyfile": str(folder / "user"), "user": getuser()}
-        yield Storage(f"ssh://127.0.0.1:{port}{folder}/storage", options, {})
+        yield Storage(f"ssh://127.0.0.1:{port}{folder}/storage", folder / "storage", options, {})
     finally:
         running.terminate()
         running.wait()
@@ -91,7 +92,8 @@ def s3_storage(folder: Path) -> Iterator[Storage]:
             aws_access_key_id=KEY["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=KEY["AWS_SECRET_ACCESS_KEY"],
         ).create_bucket(Bucket="shelftalk")
-        yield Storage("s3://shelftalk/team", {"endpointurl": f"http://{host}:{port}", "region": "us-east-1"}, KEY)
+        options = {"endpointurl": f"http://{host}:{port}", "region": "us-east-1"}
+        yield Storage("s3://shelftalk/team", None, options, KEY)
     finally:
         server.stop()
 

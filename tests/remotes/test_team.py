@@ -4,7 +4,12 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from ruamel.yaml import YAML
@@ -22,7 +27,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("team")
     (folder / "first").mkdir()
     make_project(folder / "first")
-    first = Clone(folder / "first", Storage("", {}, {}))
+    first = Clone(folder / "first", Storage("", None, {}, {}))
     keep_stages(folder / "first/dvc.yaml")
     first.run("dvc", "repro")
     first.run("git", "commit", "-qam", "Reproduce the first stages")
@@ -92,7 +97,7 @@ def test_a_push_that_is_killed_loses_nothing(first: Clone, storage: Storage) -> 
     push = subprocess.Popen(
         ["dvc", "push", "-q", "-j", "1"], cwd=first.folder, env=first.environment, start_new_session=True
     )
-    time.sleep(2.5)  # well within it: DVC alone takes a second to start
+    wait_until_sending(storage, push)
     os.killpg(push.pid, signal.SIGKILL)
     push.wait()
     first.run("dvc", "push")
@@ -100,6 +105,38 @@ def test_a_push_that_is_killed_loses_nothing(first: Clone, storage: Storage) -> 
     second.run("dvc", "pull")
     assert (second.folder / "data/raw/large.bin").read_bytes() == large.read_bytes()
     assert stages_run(second.run("dvc", "repro")) == []
+
+
+def wait_until_sending(storage: Storage, push: subprocess.Popen[bytes]) -> None:
+    """Returns once something of a push has arrived, where that can be seen; else after a time well within it."""
+    if storage.folder is None:
+        time.sleep(2.5)  # DVC alone takes a second to start
+        return
+    while push.poll() is None and not any(path.is_file() for path in storage.folder.rglob("*")):
+        time.sleep(0.01)
+
+
+def test_a_raw_file_comes_from_its_address(reproduced: Path, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "-q", reproduced / "first", tmp_path / "clone"], check=True)
+    clone = Clone(tmp_path / "clone", Storage("", None, {}, {}))
+    published = clone.folder / "data/sample/trn.json.gz"
+    with web_server(published.parent) as address:
+        clone.run("dvc", "import-url", f"{address}/{published.name}", "data/raw/archive.json.gz")
+    clone.run("git", "add", "data/raw/archive.json.gz.dvc")
+    assert (clone.folder / "data/raw/archive.json.gz").read_bytes() == published.read_bytes()
+    assert "decompress" in stages_run(clone.run("dvc", "exp", "run", "-S", "data.raw=data/raw/archive.json.gz"))
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """Serves a folder's files by HTTP; its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_no_key_is_left_in_a_file(first: Clone, storage: Storage) -> None:
