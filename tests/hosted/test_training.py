@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 
 from src.errors import UserError
+from src.export.publish import published_files
 from src.files import read_json, read_tsv, write_jsonl
 from src.hosted import following, service
 from src.hosted.__main__ import main as hosted_command
 from src.hosted.training import train_hosted
 from src.params import HostedParams, Params, ServiceParams, params_for_stage
+from src.serving.model import ServedModel
+from src.serving.note import read_note
 from src.stages import export, generate, generate_exports, train
 from tests.hosted.fake_fine_tuning import (
     BASE_MODEL,
@@ -417,6 +420,20 @@ def test_base_and_tuned_answer_there_and_nothing_is_exported(
         generate_exports.main(params_for_stage("generate_exports")).line == "nothing was exported, so nothing answers"
     )
     assert not list(Path("data/generations/exports").glob("*.jsonl"))
+
+
+def test_what_needs_an_export_tells_where_the_model_is(
+    server: FakeFineTuning, parameters: Callable[..., Params]
+) -> None:
+    train.main(parameters())
+    export.main(params_for_stage("export"))
+    told = rf"models/export holds no model: ft:.*:ftjob-1 stays with the service .*{server.address}.*MODEL_CARD.md has"
+    with pytest.raises(UserError, match=told):
+        read_note(Path("models/export"))
+    with pytest.raises(UserError, match=told):
+        ServedModel()
+    with pytest.raises(UserError, match=told):
+        published_files(None)
 
 
 def test_answers_of_an_adapter_that_is_not_hosted_are_refused(
