@@ -235,6 +235,26 @@ def test_ctrl_c_leaves_the_job_running_and_a_command_cancels_it(
     assert [job["status"] for job in server.created()] == ["cancelled", "succeeded"]
 
 
+def test_a_job_that_the_service_does_not_know_is_told(
+    server: FakeFineTuning, parameters: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = parameters()
+    monkeypatch.setattr("src.hosted.__main__.load_params", lambda: given)
+    monkeypatch.setattr("sys.argv", ["hosted", "cancel", "ftjob-9"])
+    with pytest.raises(SystemExit, match=r"has no job ftjob-9: `python -m src.hosted` lists those"):
+        hosted_command()
+
+
+def test_words_of_the_service_are_shown_without_the_key(
+    server: FakeFineTuning, parameters: Callable[..., Params], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell = server.tell
+    server.tell = lambda identity, message, **data: tell(identity, f"{message} for {KEY}", **data)  # type: ignore
+    train_hosted(parameters())
+    shown = "".join(capsys.readouterr())
+    assert "Fine-tuning job started for …" in shown and KEY not in shown
+
+
 def test_a_stage_that_is_interrupted_ends_with_how_to_go_on_or_cancel(
     server: FakeFineTuning, parameters: Callable[..., Params]
 ) -> None:
@@ -319,6 +339,7 @@ FAILURES: dict[str, tuple[Callable[[FakeFineTuning], None], str]] = {
         refused("POST", JOBS, error(400, f"bad {KEY}\nseed")),
         r"fails to create a job \(.*bad … seed",
     ),
+    "a list that is no JSON": (refused("GET", JOBS, (200, f"<p>{KEY}</p>".encode())), "fails to look for a job"),
     "a broken connection": (refused("GET", "/files", DROP), "cannot be reached"),
 }
 
@@ -362,7 +383,7 @@ def test_a_wrong_key_and_a_missing_one_are_named(
         train_hosted(parameters())
     monkeypatch.delenv("SOME_KEY")
     before = len(server.requests)
-    with pytest.raises(UserError, match=r"train.endpoint: the key of tuned is read from .* SOME_KEY, which is not set"):
+    with pytest.raises(UserError, match=r"train.endpoint: its key is read from .* SOME_KEY, which is not set"):
         train_hosted(parameters())
     assert len(server.requests) == before
 
