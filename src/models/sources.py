@@ -10,7 +10,7 @@ from pathlib import Path
 from src.errors import UserError
 from src.fingerprints import hash_file
 from src.models.licence import README, keep_licence
-from src.models.refusals import changed_model_file, odd_token
+from src.models.refusals import changed_model_file
 from src.params import BaseParams
 
 MODEL_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "LICENSE*", "USE_POLICY*"]
@@ -45,8 +45,6 @@ def download_model(repository: str, revision: str, folder: Path) -> None:
             f"base.repository {repository!r} at base.revision {revision!r} was refused by the hub "
             f"({error.response.status_code}): check both, and log in with `hf auth login` if the model is gated."
         ) from error
-    except UnicodeEncodeError:
-        raise odd_token() from None
     except HFValidationError as error:
         raise UserError(
             f"base.repository is {repository!r}, which is not the name of a repository: write owner/name."
