@@ -3,7 +3,7 @@
 Covers what single values may be and which values contradict each other. Does not look at files or at hardware: the
 stages do, when they come to it. Imports nothing heavy, so that a check takes a second.
 
-    python -m src.params check          # params.yaml and every recipe, all faults at once
+    python -m src.params check          # params.yaml, every recipe and DVC's remotes, all faults at once
     python -m src.params recipe         # the recipes, a line each
     python -m src.params recipe NAME    # put the defaults, and recipes/NAME.yaml over them, into params.yaml
 """
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from src.credentials import holds_credential, remote_credentials, typed_credentials
 from src.errors import UserError
 from src.files import atomic_file
 from src.modelfile_text import lost_by_ollama
@@ -387,7 +388,7 @@ def find_faults(document: CommentedMap, name: str) -> Iterator[str]:
         Params.model_validate(values)
     except ValidationError as error:
         yield from (f"{name}:{line_number(document, fault['loc'])}: {explain_fault(fault)}" for fault in error.errors())
-    for location, sentence in find_contradictions(values):
+    for location, sentence in (*find_contradictions(values), *typed_credentials(values)):
         yield f"{name}:{line_number(document, location)}: {sentence}"
 
 
@@ -406,8 +407,10 @@ def explain_fault(fault: "ErrorDetails") -> str:
 
 
 def shown_value(value: object) -> str:
-    """A value as a sentence shows it, cut off where it is long."""
+    """A value as a sentence shows it, cut off where it is long; what may be a key or a password is not shown."""
     shown = repr(value)
+    if holds_credential(shown):
+        return "what looks like a key or a password"
     return shown if len(shown) <= SHOWN_CHARS else f"{shown[:SHOWN_CHARS]}…"
 
 
@@ -447,18 +450,11 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...
             ("data", "columns"),
             f"data.columns is {shown_value(columns)}: name a column of its own for each of uid, title and content.",
         )
-    if base.get("source") == "hub" and not re.fullmatch(r"[0-9a-f]{40}", str(base.get("revision"))):
-        yield (
-            ("base", "revision"),
-            f"base.revision is {base.get('revision')!r}, which can change under you: "
-            "set the commit hash of 40 hexadecimal digits that the repository's page shows.",
-        )
-    if base.get("source") == "hub" and not re.fullmatch(r"[\w.-]+/[\w.-]+", str(base.get("repository"))):
-        yield ("base", "repository"), f"base.repository is {base.get('repository')!r}: write it as owner/name."
+    yield from base_conflicts(base)
     if str(prompt.get("question", "{title}")).count("{title}") != 1:
         yield (
             ("format", "question"),
-            f"format.question is {prompt.get('question')!r} and has to hold {{title}} once: "
+            f"format.question is {shown_value(prompt.get('question'))} and has to hold {{title}} once: "
             "put it in the title's place.",
         )
     if lost := lost_by_ollama(str(prompt.get("instruction"))):
@@ -483,6 +479,23 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...
     shares: list[Any] = [sample.get("validation_share"), sample.get("test_share")]
     if all(isinstance(share, int | float) for share in shares) and sum(shares) >= 0.9:
         yield ("sample", "test_share"), f"sample.validation_share and test_share add up to {sum(shares)}: leave some."
+
+
+def base_conflicts(base: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+    """A repository or a revision that no hub has, as location and sentence."""
+    if base.get("source") != "hub":
+        return
+    if not re.fullmatch(r"[0-9a-f]{40}", str(base.get("revision"))):
+        yield (
+            ("base", "revision"),
+            f"base.revision is {shown_value(base.get('revision'))}, which can change under you: "
+            "set the commit hash of 40 hexadecimal digits that the repository's page shows.",
+        )
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(base.get("repository"))):
+        yield (
+            ("base", "repository"),
+            f"base.repository is {shown_value(base.get('repository'))}: write it as owner/name.",
+        )
 
 
 def endpoint_conflicts(evaluate: Any) -> Iterator[tuple[tuple[Any, ...], str]]:
@@ -643,12 +656,12 @@ def dump_yaml(document: CommentedMap) -> str:
 
 
 def check_params() -> None:
-    """Checks params.yaml, and every recipe over the defaults.
+    """Checks params.yaml, every recipe over the defaults, and that DVC's committed configuration holds no password.
 
     Raises:
         UserError: naming every fault of every file.
     """
-    found = list(find_faults(read_yaml(PARAMS), str(PARAMS)))
+    found = [*find_faults(read_yaml(PARAMS), str(PARAMS)), *remote_credentials()]
     recipes = sorted(RECIPES.glob("*.yaml"))
     for path in recipes:
         found += find_faults(lay_recipe(read_yaml(DEFAULTS), path), f"{DEFAULTS} under {path}")

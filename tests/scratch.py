@@ -20,15 +20,21 @@ from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 
+from tests.planted import PLANTED
+
 Result = TypeVar("Result")
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {
-    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    "GIT_AUTHOR_NAME": "test",
-    "GIT_AUTHOR_EMAIL": "test@localhost",
-    "GIT_COMMITTER_NAME": "test",
-    "GIT_COMMITTER_EMAIL": "test@localhost",
-}
+ENVIRONMENT = (
+    os.environ
+    | PLANTED
+    | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@localhost",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@localhost",
+    }
+)
 SMALL: dict[str, object] = {
     "sample.records": 300,
     "train.max_steps": 3,

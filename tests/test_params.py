@@ -139,6 +139,8 @@ def test_every_fault_of_the_endpoints_is_named_and_what_may_be_a_key_is_not_show
         (line + 3, "evaluate.endpoints.2 is 5, and must be an entry with name, address, model, key_variable"),
         (line + 5, "evaluate.endpoints.4.address is set to something else, and must be an address"),
         (line + 5, "evaluate.endpoints.4.name is 'same', which another system has: choose another name."),
+        (line + 1, "evaluate.endpoints.0.address holds what looks like a key, or an address with a password"),
+        (line + 5, "evaluate.endpoints.4.address holds what looks like a key, or an address with a password"),
         (judge, "evaluate.judge is 'other', and evaluate.endpoints has no such name: add that endpoint, or set"),
     ]
     for number, sentence in wanted:

@@ -24,6 +24,7 @@ from src.export import refusals
 from src.export.card_forms import MEGABYTE
 from src.export.forms import BY_NAME
 from src.export.model_card import EXPORTED_ADAPTER
+from src.models.refusals import odd_token
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -182,6 +183,8 @@ def explain_failure(error: BaseException, repository: str) -> UserError:
     from httpx import HTTPError
     from huggingface_hub.errors import HfHubHTTPError
 
+    if isinstance(error, UnicodeEncodeError):
+        return odd_token()
     if isinstance(error, RuntimeError) and error.__cause__:
         return explain_failure(error.__cause__, repository)
     if isinstance(error, HfHubHTTPError):

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.errors import UserError
+from src.files import read_json
 
+HOSTED = "hosted.json"  # in place of an export, as src/hosted/exporting.py writes it
 # What a status of the hub means for an upload, and what to change.
 HUB_STATUS = {
     401: "it does not accept your token: log in with `hf auth login`, or set HF_TOKEN to a token that is valid",
@@ -222,8 +224,25 @@ def other_modelfile() -> UserError:
 
 
 def missing_export(path: Path) -> UserError:
-    """There is no exported model to publish, or no card."""
+    """There is no exported model to publish, or no card; what a service keeps cannot be published."""
+    if (path.parent / HOSTED).is_file():
+        return hosted_elsewhere(path.parent)
     return UserError(f"{path} is missing: run `make repro`, which trains and exports a model, then publish it.")
+
+
+def hosted_elsewhere(export: Path) -> UserError:
+    """A service keeps the model, so that nothing was exported.
+
+    Args:
+        export: the folder, which holds a note alone.
+    """
+    hosted = read_json(export / HOSTED)
+    return UserError(
+        f"{export} holds no model: {hosted['model']} stays with the service that trained it ({hosted['address']}), so "
+        "that it cannot be served or published from here. models/MODEL_CARD.md has the lines that ask it there; for a "
+        "model of your own set train.backend to transformers, or `python -m src.params recipe defaults`, and run "
+        "`make repro`."
+    )
 
 
 def refuse_repository_name(repository: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.hosted import refusals
 from src.hosted.service import OVER, Service, waits
+from src.inference.refusals import quote
 from src.progress import print_line, progress_bar
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def follow_job(service: Service, job: "FineTuningJob") -> "FineTuningJob":
         UserError: if it failed or was cancelled, or the service cannot be reached, or the user is tired of waiting;
             then the job goes on.
     """
-    shown = ShownJob(job.id)
+    shown = ShownJob(job.id, service.key)
     try:
         for wait in waits():
             shown.add(service.events(job.id, shown.seen))
@@ -50,9 +51,14 @@ class ShownJob:
         seen: the ids of the events so far.
     """
 
-    def __init__(self, identity: str) -> None:
-        """Nothing is shown yet, of a job of that id."""
-        self.identity, self.status = identity, ""
+    def __init__(self, identity: str, key: str) -> None:
+        """Nothing is shown yet.
+
+        Args:
+            identity: the job's.
+            key: the service's, which is never shown, whatever the service says.
+        """
+        self.identity, self.key, self.status = identity, key, ""
         self.seen: set[str] = set()
         self.bar: Any = None
 
@@ -69,7 +75,7 @@ class ShownJob:
             if event.type == "metrics" and isinstance(event.data, dict):
                 self.move_bar(event.data)
             else:
-                print_line(f"  {' '.join(event.message.split())}")
+                print_line(f"  {quote(event.message, self.key)}")
 
     def move_bar(self, metrics: dict[str, Any]) -> None:
         """Moves the bar to a step.

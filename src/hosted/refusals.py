@@ -134,7 +134,7 @@ def refuse_cost(tokens: int, cost: float, train: TrainParams) -> None:
         )
 
 
-def failed_request(endpoint: ServiceParams, key: str, doing: str, error: Exception) -> UserError:
+def failed_request(endpoint: ServiceParams, key: str, doing: str, error: Exception, job: str = "") -> UserError:
     """A service cannot be reached, or refuses a request; the sentence never holds the key.
 
     Args:
@@ -142,6 +142,7 @@ def failed_request(endpoint: ServiceParams, key: str, doing: str, error: Excepti
         key: its key.
         doing: what was asked, such as "to create a job".
         error: the client's.
+        job: the id of the job that was asked for, if there is one.
     """
     from openai import APIConnectionError, APIStatusError
 
@@ -155,6 +156,8 @@ def failed_request(endpoint: ServiceParams, key: str, doing: str, error: Excepti
     if status == 401:
         held = f"the key in {endpoint.key_variable}" if endpoint.key_variable else "a request without a key"
         return UserError(f"{place} refuses {held} (HTTP 401): export the right one.")
+    if status == 404 and job:
+        return UserError(f"{place} has no job {job}: `python -m src.hosted` lists those that were started from here.")
     if about_the_model(error):
         return UserError(f"{place} cannot train {endpoint.model!r} ({said}): correct {WHERE}.model.")
     if status in CLOSED and re.search("fine[-_ ]?tun", str(error), re.IGNORECASE):

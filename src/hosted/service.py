@@ -59,11 +59,12 @@ class Service:
         self.client = OpenAI(base_url=endpoint.address, api_key=self.key, max_retries=RETRIES, timeout=TIMEOUT)
 
     @contextmanager
-    def explained(self, doing: str) -> Iterator[None]:
+    def explained(self, doing: str, job: str = "") -> Iterator[None]:
         """Turns the client's errors into sentences without the key.
 
         Args:
             doing: what is asked of the service, such as "to create a job".
+            job: the id of the job that is asked for, if there is one.
 
         Raises:
             UserError: with what to change.
@@ -72,8 +73,8 @@ class Service:
 
         try:
             yield
-        except (OpenAIError, ValueError) as error:  # ValueError: a body that is not JSON
-            raise refusals.failed_request(self.endpoint, self.key, doing, error) from None
+        except (OpenAIError, ValueError, AttributeError) as error:  # the last two: a body, or a list, that is no JSON
+            raise refusals.failed_request(self.endpoint, self.key, doing, error, job) from None
 
     def known_id(self, kind: str, name: str) -> str | None:
         """The id that the journal has for a file or a job of this address.
@@ -209,7 +210,7 @@ class Service:
 
     def job(self, identity: str) -> "FineTuningJob":
         """A job as it is now."""
-        with self.explained("to look at a job"):
+        with self.explained("to look at a job", identity):
             return told(self.client.fine_tuning.jobs.retrieve(identity))
 
     def events(self, identity: str, seen: Container[str] = ()) -> "list[FineTuningJobEvent]":
@@ -219,7 +220,7 @@ class Service:
             identity: the job's.
             seen: the ids of those that are known; the service lists the newest first.
         """
-        with self.explained("to list the events of a job"):
+        with self.explained("to list the events of a job", identity):
             listed = told(self.client.fine_tuning.jobs.list_events(identity, limit=100))
             return list(takewhile(lambda event: event.id not in seen, listed))[::-1]
 
@@ -241,7 +242,7 @@ class Service:
 
     def cancel(self, identity: str) -> "FineTuningJob":
         """Cancels a job."""
-        with self.explained("to cancel a job"):
+        with self.explained("to cancel a job", identity):
             return told(self.client.fine_tuning.jobs.cancel(identity))
 
 

@@ -65,10 +65,15 @@ def setting_of(endpoint: EndpointParams) -> str:
     return "train.endpoint" if endpoint.name in RESERVED else "evaluate.endpoints"
 
 
+def key_of(endpoint: EndpointParams) -> str:
+    """An endpoint's key as sentences name it; that of train.endpoint needs no name."""
+    return "its key" if endpoint.name in RESERVED else f"the key of {endpoint.name}"
+
+
 def missing_key(endpoint: EndpointParams) -> UserError:
     """The environment lacks an endpoint's key."""
     return UserError(
-        f"{setting_of(endpoint)}: the key of {endpoint.name} is read from the environment variable "
+        f"{setting_of(endpoint)}: {key_of(endpoint)} is read from the environment variable "
         f'{endpoint.key_variable}, which is not set: export it, or set key_variable to "" for a server without keys.'
     )
 
@@ -76,7 +81,7 @@ def missing_key(endpoint: EndpointParams) -> UserError:
 def odd_key(endpoint: EndpointParams) -> UserError:
     """The key holds a line break or a letter that is not ASCII."""
     return UserError(
-        f"{setting_of(endpoint)}: the key of {endpoint.name}, in the environment variable {endpoint.key_variable}, "
+        f"{setting_of(endpoint)}: {key_of(endpoint)}, in the environment variable {endpoint.key_variable}, "
         "holds characters that no key has, such as a line break: export it again."
     )
 

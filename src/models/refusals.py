@@ -195,6 +195,14 @@ def refuse_other_base(base: Path, adapter: Path) -> None:
         )
 
 
+def odd_token() -> UserError:
+    """The hub's token holds a letter that is not ASCII, so that no request can be made with it."""
+    return UserError(
+        "the token of the hub holds characters that no token has, such as é: set HF_TOKEN again, or log in with "
+        "`hf auth login`."
+    )
+
+
 def changed_model_file(path: Path, checksums: str) -> UserError:
     """The refusal of a model whose file is not the one that was published.
 

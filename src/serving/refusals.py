@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.errors import UserError
+from src.export.refusals import HOSTED, hosted_elsewhere
 from src.params import GenerateParams
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def wrong_limit(limit: int, most: int) -> UserError:
 
 
 def missing_export(path: Path) -> UserError:
-    """There is no exported model to serve, or not in this form."""
+    """There is no exported model to serve, or not in this form; or a service keeps it."""
+    if (path.parent / HOSTED).is_file():
+        return hosted_elsewhere(path.parent)
     return UserError(
         f"{path} is missing: run `make repro`, which trains a model and exports it (export.formats has to hold lora), "
         "then try again."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from src.files import atomic_folder
 from src.models.base_checks import check_model
+from src.models.refusals import odd_token
 from src.models.sources import base_origin, copy_model, download_model
 from src.params import BaseParams, Params
 from src.stages.runner import Outcome, run_stage
@@ -32,10 +33,14 @@ def write_model(base: BaseParams, folder: Path) -> None:
         folder: an empty one.
 
     Raises:
-        UserError: if the model cannot be downloaded, its folder does not exist or its files have changed.
+        UserError: if the model cannot be downloaded, no request can hold the hub's token, the folder does not exist or
+            its files have changed.
     """
     if base.source == "hub":
-        download_model(base.repository, base.revision, folder)
+        try:
+            download_model(base.repository, base.revision, folder)
+        except UnicodeEncodeError:  # before a request is made
+            raise odd_token() from None
     else:
         copy_model(Path(base.folder), folder)
 

@@ -116,7 +116,8 @@ def wandb_writer(run: str, train: TrainParams) -> Iterator[Write]:
             resume="allow",
             dir=LIVE,
             config=train.model_dump(),
-            settings=wandb.Settings(console="off"),  # what is printed stays here
+            # What is printed stays here, and so does the address of git's remote, which may hold a token.
+            settings=wandb.Settings(console="off", disable_git=True),
         )
     with opened:
         yield opened.log

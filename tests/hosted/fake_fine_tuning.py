@@ -35,6 +35,7 @@ class FakeFineTuning:
         jobs: the job objects by id.
         events: theirs, the oldest first.
         requests: method and path of each request.
+        headers: the values of theirs.
         before: gives a reply in place of the server's own, by method and path and how often that was asked for, from 0.
         after: gives one after the server has done what was asked: what it did stays.
         end: the status in which jobs end, and the error of one that fails.
@@ -50,6 +51,7 @@ class FakeFineTuning:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.requests: list[tuple[str, str]] = []
+        self.headers: list[list[str]] = []
         self.chats: list[dict[str, Any]] = []
         self.before: Callable[[str, str, int], Reply | None] = lambda method, path, number: None
         self.after: Callable[[str, str, int], Reply | None] = lambda method, path, number: None
@@ -77,6 +79,7 @@ class FakeFineTuning:
         with self.lock:
             number = self.requests.count((method, place))
             self.requests.append((method, place))
+            self.headers.append(headers.values())
             if headers["Authorization"] != f"Bearer {self.key}":
                 return error(401, f"Incorrect API key provided: {headers['Authorization']}", "invalid_api_key")
             if interfering := self.before(method, place, number):

@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 
 from src.errors import UserError
+from src.export.publish import published_files
 from src.files import read_json, read_tsv, write_jsonl
 from src.hosted import following, service
 from src.hosted.__main__ import main as hosted_command
 from src.hosted.training import train_hosted
 from src.params import HostedParams, Params, ServiceParams, params_for_stage
+from src.serving.model import ServedModel
+from src.serving.note import read_note
 from src.stages import export, generate, generate_exports, train
 from tests.hosted.fake_fine_tuning import (
     BASE_MODEL,
@@ -232,6 +235,26 @@ def test_ctrl_c_leaves_the_job_running_and_a_command_cancels_it(
     assert [job["status"] for job in server.created()] == ["cancelled", "succeeded"]
 
 
+def test_a_job_that_the_service_does_not_know_is_told(
+    server: FakeFineTuning, parameters: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = parameters()
+    monkeypatch.setattr("src.hosted.__main__.load_params", lambda: given)
+    monkeypatch.setattr("sys.argv", ["hosted", "cancel", "ftjob-9"])
+    with pytest.raises(SystemExit, match=r"has no job ftjob-9: `python -m src.hosted` lists those"):
+        hosted_command()
+
+
+def test_words_of_the_service_are_shown_without_the_key(
+    server: FakeFineTuning, parameters: Callable[..., Params], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell = server.tell
+    server.tell = lambda identity, message, **data: tell(identity, f"{message} for {KEY}", **data)  # type: ignore
+    train_hosted(parameters())
+    shown = "".join(capsys.readouterr())
+    assert "Fine-tuning job started for …" in shown and KEY not in shown
+
+
 def test_a_stage_that_is_interrupted_ends_with_how_to_go_on_or_cancel(
     server: FakeFineTuning, parameters: Callable[..., Params]
 ) -> None:
@@ -316,6 +339,7 @@ FAILURES: dict[str, tuple[Callable[[FakeFineTuning], None], str]] = {
         refused("POST", JOBS, error(400, f"bad {KEY}\nseed")),
         r"fails to create a job \(.*bad … seed",
     ),
+    "a list that is no JSON": (refused("GET", JOBS, (200, f"<p>{KEY}</p>".encode())), "fails to look for a job"),
     "a broken connection": (refused("GET", "/files", DROP), "cannot be reached"),
 }
 
@@ -359,7 +383,7 @@ def test_a_wrong_key_and_a_missing_one_are_named(
         train_hosted(parameters())
     monkeypatch.delenv("SOME_KEY")
     before = len(server.requests)
-    with pytest.raises(UserError, match=r"train.endpoint: the key of tuned is read from .* SOME_KEY, which is not set"):
+    with pytest.raises(UserError, match=r"train.endpoint: its key is read from .* SOME_KEY, which is not set"):
         train_hosted(parameters())
     assert len(server.requests) == before
 
@@ -417,6 +441,20 @@ def test_base_and_tuned_answer_there_and_nothing_is_exported(
         generate_exports.main(params_for_stage("generate_exports")).line == "nothing was exported, so nothing answers"
     )
     assert not list(Path("data/generations/exports").glob("*.jsonl"))
+
+
+def test_what_needs_an_export_tells_where_the_model_is(
+    server: FakeFineTuning, parameters: Callable[..., Params]
+) -> None:
+    train.main(parameters())
+    export.main(params_for_stage("export"))
+    told = rf"models/export holds no model: ft:.*:ftjob-1 stays with the service .*{server.address}.*MODEL_CARD.md has"
+    with pytest.raises(UserError, match=told):
+        read_note(Path("models/export"))
+    with pytest.raises(UserError, match=told):
+        ServedModel()
+    with pytest.raises(UserError, match=told):
+        published_files(None)
 
 
 def test_answers_of_an_adapter_that_is_not_hosted_are_refused(

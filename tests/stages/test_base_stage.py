@@ -54,3 +54,12 @@ def test_a_model_that_is_not_the_published_one_is_refused(project: Path, change:
     with pytest.raises(UserError, match=r"copy/tokenizer\.json is not the file that copy/SHA256SUMS names: restore"):
         base.main(params(source="local", folder="copy"))
     assert not Path("models/base").exists()
+
+
+def test_a_token_that_no_request_can_hold_is_named_and_not_shown(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secreté")
+    with pytest.raises(UserError, match="token of the hub holds characters that no token has") as refused:
+        base.main(params(source="hub", repository="owner/name", revision="0" * 40))
+    assert "hf_" not in str(refused.value) and not Path("models/base").exists()

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,23 @@ def test_what_is_sent_is_what_was_logged(
     measured = dict(sent("validation_loss"))  # the second round measures its beginning once more
     assert list(measured.items()) == curve(run.validation_loss)
     assert len(sent("learning_rate")) == len(sent("grad_norm")) == 12
+    assert not [path for path in live.LIVE.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+def test_wandb_is_not_told_the_address_of_git(
+    train_params: TrainParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold a token, which W&B would keep where it stands for the user."""
+    pytest.importorskip("wandb", reason="needs `make extra-wandb`")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    for words in ("init -q", f"remote add origin https://{KEY}:x-oauth-basic@github.com/a/b"):
+        subprocess.run(["git", *words.split()], check=True)
+    with live.WRITERS["wandb"]("0f3a", train_params) as write:
+        write({"loss": 1.0}, 1)
+    assert wandb_curve("loss") == [(1, 1.0)]
+    assert not [path for path in live.LIVE.rglob("*") if path.is_file() and b"github.com" in path.read_bytes()]
     assert not [path for path in live.LIVE.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
