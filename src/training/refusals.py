@@ -287,3 +287,21 @@ def machines_that_differ(what: str, rank: int) -> UserError:
         "with the same params.yaml, and run `dvc repro audit` there; `auto` may stand for something else on another "
         "GPU."
     )
+
+
+def refuse_hosted_training(train: TrainParams) -> None:
+    """Refuses to name a GPU where a service trains."""
+    if train.backend == "openai":
+        raise UserError("train.backend is 'openai', which trains at a service: no GPU has to be borrowed.")
+
+
+def refuse_missing_plan(plan: Path) -> None:
+    """Refuses to name a GPU before the audit has estimated its memory."""
+    if not plan.exists():
+        raise UserError(f"{plan} is missing: run `dvc repro audit`, or `dvc pull {plan}` where a remote has it.")
+
+
+def refuse_stale_plan(stale: bool) -> None:
+    """Refuses an estimate for other parameters, code or data than there are now."""
+    if stale:
+        raise UserError("something has changed since the audit estimated the memory: run `dvc repro audit`.")
