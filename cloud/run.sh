@@ -39,9 +39,15 @@ clone() {
     git checkout --quiet --force --detach "$(git rev-parse --quiet --verify "origin/$revision" || echo "$revision")"
 }
 
+# SkyPilot brings uv to each of its machines, and uv a Python where the machine's own is too old.
 set_up_packages() {
-    [ -n "${VENV:-}" ] || make setup
-    [ -z "${EXTRA:-}" ] || make "extra-$EXTRA"
+    local uv=$HOME/.local/bin/uv python=()
+    if [ -z "${VENV:-}" ]; then
+        if [ -x "$uv" ] && "$uv" python install --quiet 3.11; then
+            python=("PYTHON=$("$uv" python find 3.11)")
+        fi
+        make setup ${EXTRA:+"extra-$EXTRA"} "${python[@]}"
+    fi
     export PATH=${VENV:-$PWD/.venv}/bin:$PATH DVC_NO_ANALYTICS=1
 }
 

@@ -14,7 +14,7 @@ import pytest
 
 from src.training.checkpoints import checkpoint_step, newest_checkpoint
 from tests.cloud.git_server import serving
-from tests.scratch import ENVIRONMENT, ROOT, call, copy_project, stages_run
+from tests.scratch import ENVIRONMENT, ROOT, call, copy_project, set_parameters, stages_run
 
 TOKEN = uuid4().hex
 ENDS_WITHIN = 500  # seconds
@@ -117,3 +117,19 @@ def test_a_run_that_is_started_again_trains_nothing_twice(team: Team, tmp_path: 
     experiment = "-n again -S train.lr=4e-3"
     assert "train" in stages_run(Borrowed(tmp_path / "first", team, experiment).wait())
     assert "train" not in stages_run(Borrowed(tmp_path / "second", team, experiment).wait())
+
+
+def test_the_gpu_is_asked_for_by_the_audits_estimate_of_what_is_there_now(team: Team, tmp_path: Path) -> None:
+    call(tmp_path, "git", "clone", "-q", str(team.bare), "clone")
+    clone, command = tmp_path / "clone", [sys.executable, "-m", "src.training.needed_gpu"]
+
+    def refused() -> str:
+        ended = subprocess.run(command, cwd=clone, env=ENVIRONMENT, capture_output=True, text=True)
+        assert ended.returncode == 1 and not ended.stdout, ended
+        return ended.stderr
+
+    assert "training_plan.json is missing: run `dvc repro audit`, or `dvc pull data/training_plan.json`" in refused()
+    call(clone, "dvc", "pull", "data/training_plan.json")
+    assert call(clone, *command) == "2GB+\n"
+    set_parameters(clone, {"train.lora_r": 128})
+    assert "something has changed since the audit estimated the memory" in refused()
