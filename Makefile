@@ -50,7 +50,7 @@ extra-%: setup
 
 # SkyPilot, which borrows GPUs (docs/cloud.md), in an environment of its own: make cloud CLOUDS=aws,kubernetes
 CLOUDS :=
-cloud: setup
+cloud:
 	test -d .venv-cloud || $(PYTHON) -m venv .venv-cloud
 	.venv-cloud/bin/python -m pip install --quiet --disable-pip-version-check -r cloud/requirements.txt
 	$(if $(CLOUDS),.venv-cloud/bin/python -m pip install --quiet --disable-pip-version-check --constraint cloud/requirements.txt "skypilot[$(CLOUDS)]")

@@ -9,8 +9,9 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from src.models.processes import LAUNCHED, launcher_world_size
 from src.params import Params
@@ -34,7 +35,8 @@ PORT, DEFAULT_PORT = "MAIN_PROCESS_PORT", "29500"  # accelerate's
 WAIT, DEFAULT_WAIT = "MACHINES_WAIT_SECONDS", "600"  # for the others, whose earlier stages may take longer
 
 
-class Machine(NamedTuple):
+@dataclass(frozen=True)
+class Machine:
     """One of several machines."""
 
     rank: int

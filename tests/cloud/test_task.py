@@ -20,8 +20,9 @@ TASKS = ("sky", "spot")
 
 # A cloud's table of instances, in SkyPilot's columns: what `sky` downloads, with GPUs of 16, 24 and 80 GB.
 GPUS = {"RTX4000": 16, "A10": 24, "RTX4090": 24, "A100-80GB": 80}
-INSTANCES = {
-    "lambda": [("gpu_1x_a10", "A10", 0.75, "")],
+Instance = tuple[str, str, float, float | None]  # its name, GPU, price an hour, and that of a spot instance
+INSTANCES: dict[str, list[Instance]] = {
+    "lambda": [("gpu_1x_a10", "A10", 0.75, None)],
     "runpod": [
         ("1x_RTX4000", "RTX4000", 0.2, 0.1),
         ("1x_RTX4090", "RTX4090", 0.69, 0.35),
@@ -56,7 +57,7 @@ def write_catalogue(home: Path) -> None:
         ],
     }
     for cloud, rows in INSTANCES.items():
-        lines = [",".join(map(str, row)) for row in rows]
+        lines = [",".join("" if value is None else str(value) for value in row) for row in rows]
         tables[f"{cloud}/vms"] = [COLUMNS + ZONES[cloud], *(f"{line},{REST[cloud]}" for line in lines)]
     for name, lines in tables.items():
         path = home / f".sky/catalogs/v8/{name}.csv"
