@@ -8,7 +8,7 @@ DONE := .venv/.installed-$(REQUIREMENTS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro restore ask app test setup pipeline docs requirements study study-plot study-picture noise
+.PHONY: repro restore ask app test setup cloud pipeline docs requirements study study-plot study-picture noise
 
 repro: setup
 	python -m src.params check
@@ -48,6 +48,13 @@ $(DONE): $(REQUIREMENTS) requirements.txt
 extra-%: setup
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r extras/$*.txt
 
+# SkyPilot, which borrows GPUs (docs/cloud.md), in an environment of its own: make cloud CLOUDS=aws,kubernetes
+CLOUDS :=
+cloud:
+	test -d .venv-cloud || $(PYTHON) -m venv .venv-cloud
+	.venv-cloud/bin/python -m pip install --quiet --disable-pip-version-check -r cloud/requirements.txt
+	$(if $(CLOUDS),.venv-cloud/bin/python -m pip install --quiet --disable-pip-version-check --constraint cloud/requirements.txt "skypilot[$(CLOUDS)]")
+
 # Writes into dvc.yaml which source files each stage depends on.
 pipeline: setup
 	python -m src.pipeline
@@ -84,5 +91,6 @@ requirements: setup
 	$(COMPILE) requirements.in
 	sed -i "s|^torch==\(.*\)+cpu|torch==\1|" requirements.txt  # the CPU build and the CUDA one are the same version
 	for name in $(EXTRAS); do $(COMPILE) --no-annotate --constraint requirements.txt extras/$$name.in || exit 1; done
+	$(COMPILE) --no-annotate cloud/requirements.in
 
 , := ,

@@ -52,10 +52,11 @@ TemplateName = Literal["chat", "alpaca", "plain"]
 Language = Annotated[
     str, Field(pattern=r"^(any|[a-z]{2})$", description="any, or the two small letters of a language, such as en")
 ]
-# Options of accelerate by name, each with its value: another word could be a script to run.
+# Options of accelerate by name, each with its value: another word could be a script to run. Those that differ between
+# machines (--machine_rank, --main_process_ip) are left to src/training/machines.py.
 LAUNCHER_FLAG = r"multi[_-]gpu|use[_-]fsdp|same[_-]network"
 LAUNCHER_OPTION = (
-    r"num[_-]machines|machine[_-]rank|main[_-]process[_-](ip|port)|gpu[_-]ids|mixed[_-]precision|dynamo[_-]backend|"
+    r"num[_-]machines|main[_-]process[_-]port|gpu[_-]ids|mixed[_-]precision|dynamo[_-]backend|"
     r"rdzv[_-]backend|fsdp[_-][a-z_-]+"
 )
 LAUNCHER_WORDS = rf"( --({LAUNCHER_FLAG})| --({LAUNCHER_OPTION})[= ][\w.,]+)*"

@@ -35,6 +35,7 @@ INERT = frozenset(
         "src/stages/__init__.py",
         "src/stages/runner.py",
         "src/training/live.py",
+        "src/training/machines.py",
     }
 )
 REFUSALS = "refusals.py"  # in any room: functions that only refuse or word messages

@@ -263,6 +263,7 @@ def test_a_recipe_keeps_the_comments_of_nested_parameters(project: Path) -> None
         "accelerate launch --multi_gpu script.py --num_processes 2 -m",
         "accelerate launch --no_python --num_processes 2 -m",
         "accelerate launch --config_file other.yaml --num_processes 2 -m",
+        "accelerate launch --num_machines 2 --machine_rank 1 --num_processes 2 -m",  # differs between machines
         "accelerate launch --num_processes 2 -m\\npython",
     ],
 )

@@ -25,6 +25,7 @@ from src.stages.runner import Outcome, run_stage
 from src.training.checkpoints import CHECKPOINTS, training_fingerprint
 from src.training.choices import current_device, estimated_memory, read_plan, settle_params
 from src.training.evidence import device_name, training_evidence, training_throughput
+from src.training.machines import launcher_here
 from src.training.refusals import refuse_missing_packages, refuse_other_steps
 from src.training.rounds import TrainingContext, train_rounds
 from src.training.rows import TrainingRows, make_training_rows
@@ -115,8 +116,8 @@ def write_adapter(model: "PeftModel", tokenizer: "PreTrainedTokenizerBase", para
 
 
 def launch_processes(params: Params) -> None:
-    """Starts as many processes as train.launcher names."""
-    processes.launch(params.train.launcher, "src.stages.train")
+    """Starts as many processes as train.launcher names for this machine."""
+    processes.launch(launcher_here(params), "src.stages.train")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from src.models import processes
 from src.params import Params
 from src.training.refusals import disk_advice
 
-STAGE, CHECKPOINTS = "train", Path(".checkpoints")  # a folder in there for each training, by its fingerprint
+STAGE = "train"
+# A folder in there for each training, by its fingerprint. On a machine that is taken away it lies elsewhere.
+CHECKPOINTS = Path(os.environ.get("SHELFTALK_CHECKPOINTS") or ".checkpoints")
 MANIFEST = "complete.json"  # written last: the size and the SHA-256 of every other file
 # Training may be resumed after these changed.
 WITHOUT_EFFECT = {("train", "launcher"), ("train", "save_steps"), ("train", "report_to")}

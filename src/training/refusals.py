@@ -213,3 +213,95 @@ def explain_wandb() -> Iterator[None]:
             f"train.report_to is 'wandb', and W&B opens no run ({reason}): run `wandb login`, set WANDB_MODE=offline "
             "to keep the curves on this machine, or set train.report_to to none."
         ) from None
+
+
+def unknown_machine(launcher: str, count: int) -> UserError:
+    """Tells how a machine knows which of several it is.
+
+    Args:
+        launcher: train.launcher.
+        count: of the machines.
+    """
+    return UserError(
+        f"train.launcher is {launcher!r}, which trains on {count} machines, and this one does not know which it is: "
+        f"set MACHINE_RANK (0 to {count - 1}; 0 runs `dvc repro`) and MAIN_PROCESS_IP (the address of machine 0) in "
+        "the environment."
+    )
+
+
+def no_stage_of_dvc(rank: int) -> UserError:
+    """Tells how another machine than the first takes part: it has no outputs, which DVC would miss.
+
+    Args:
+        rank: of the machine.
+    """
+    return UserError(
+        f"this is machine {rank}, and machine 0 alone writes results: run `dvc repro audit` here, and then "
+        "`python -m src.stages.train` in place of `dvc repro`."
+    )
+
+
+def unreachable_machine(address: str, port: int, seconds: int, error: Exception) -> UserError:
+    """Tells that machine 0 cannot be reached, or its port not be opened.
+
+    Args:
+        address: of machine 0.
+        port: where it listens.
+        seconds: that were waited.
+        error: torch's.
+    """
+    return UserError(
+        f"the machines could not meet at {address}:{port} within {seconds} seconds ({str(error).splitlines()[0]}): "
+        "start training on machine 0, check MAIN_PROCESS_IP and the firewall, or set MAIN_PROCESS_PORT to a free port."
+    )
+
+
+def machines_that_did_not_come(missing: list[int], seconds: int) -> UserError:
+    """Names the machines that training waited for in vain.
+
+    Args:
+        missing: their ranks.
+        seconds: that were waited.
+    """
+    named = ", ".join(map(str, missing))
+    return UserError(
+        f"machine {named} did not come within {seconds} seconds: run `python -m src.stages.train` on it at the same "
+        "time, or set MACHINES_WAIT_SECONDS higher on all machines."
+    )
+
+
+def machines_that_differ(what: str, rank: int) -> UserError:
+    """Tells what several machines do not agree on.
+
+    Args:
+        what: "training" or "checkpoints".
+        rank: of this machine.
+    """
+    if what == "checkpoints":
+        return UserError(
+            "the machines would go on from different checkpoints: let .checkpoints be a folder that all of them share, "
+            "or remove it on each (`python -m src.training.kept_checkpoints remove --all`)."
+        )
+    return UserError(
+        f"the machines would train different things, and this is machine {rank}: check out the same commit on each, "
+        "with the same params.yaml, and run `dvc repro audit` there; `auto` may stand for something else on another "
+        "GPU."
+    )
+
+
+def refuse_hosted_training(train: TrainParams) -> None:
+    """Refuses to name a GPU where a service trains."""
+    if train.backend == "openai":
+        raise UserError("train.backend is 'openai', which trains at a service: no GPU has to be borrowed.")
+
+
+def refuse_missing_plan(plan: Path) -> None:
+    """Refuses to name a GPU before the audit has estimated its memory."""
+    if not plan.exists():
+        raise UserError(f"{plan} is missing: run `dvc repro audit`, or `dvc pull {plan}` where a remote has it.")
+
+
+def refuse_stale_plan(stale: bool) -> None:
+    """Refuses an estimate for other parameters, code or data than there are now."""
+    if stale:
+        raise UserError("something has changed since the audit estimated the memory: run `dvc repro audit`.")

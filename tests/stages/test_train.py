@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,8 +22,9 @@ from src.files import read_json, write_json, write_jsonl
 from src.models import loading
 from src.params import Params, params_for_stage
 from src.stages import audit, train
-from src.training import checkpoints
+from src.training import checkpoints, machines
 from src.training.checkpoints import checkpoint_step, newest_checkpoint
+from tests.remotes.conftest import free_port
 from tests.training.plans import training_plan
 
 ROOT = Path(__file__).parents[2]
@@ -230,6 +232,104 @@ def test_two_processes_reach_what_one_does(alone: dict[str, Any]) -> None:
     assert read_json("runtime.json")["train"]["processes"] == 2
     assert output.count("step 3 of 3") == 2
     assert "Traceback" not in output and "warn" not in output.lower(), output
+
+
+TWO_MACHINES = (
+    "accelerate launch --multi_gpu --num_machines 2 --num_processes 2 --mixed_precision no --dynamo_backend no -m"
+)
+
+
+def start_machine(rank: int, folder: Path, port: int, **variables: str) -> subprocess.Popen[str]:
+    """A machine's command in its own copy of the project."""
+    named = {"MACHINE_RANK": str(rank), "MAIN_PROCESS_IP": "127.0.0.1", "MAIN_PROCESS_PORT": str(port)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | named | variables
+    command = [sys.executable, "-m", "src.stages.train"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def ends_of(*machines: subprocess.Popen[str]) -> tuple[list[int], list[str]]:
+    """The exit status and the output of each machine; none is left running."""
+    try:
+        outputs = [machine.communicate(timeout=300)[0] for machine in machines]
+    finally:
+        for machine in machines:
+            if machine.poll() is None:
+                os.killpg(machine.pid, signal.SIGKILL)
+    return [machine.returncode for machine in machines], outputs
+
+
+def copy_for_second(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second machine's copy of the project, which shares no folder with the first; both are set to train together."""
+    set_train({"launcher": TWO_MACHINES})
+    return Path(shutil.copytree(".", tmp_path_factory.mktemp("machines") / "second", symlinks=True))
+
+
+@pytest.fixture
+def second(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The second machine's copy, where nothing was trained yet."""
+    return copy_for_second(tmp_path_factory)
+
+
+def test_two_machines_reach_what_one_does(alone: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
+    shutil.rmtree("models/adapter")
+    second = copy_for_second(tmp_path_factory)
+    port = free_port()
+    statuses, outputs = ends_of(start_machine(0, Path(), port), start_machine(1, second, port))
+    assert statuses == [0, 0], outputs
+    check_metrics(alone, rel=1e-5)
+    check_adapter()
+    assert read_json("runtime.json")["train"]["processes"] == 2
+    assert outputs[0].count("step 3 of 3") == 2 and "step 3 of 3" not in outputs[1]
+    assert not (second / "models/adapter").exists()
+    assert not any("Traceback" in output for output in outputs), outputs
+
+
+def test_a_machine_that_does_not_come_is_named(second: Path) -> None:
+    statuses, [output] = ends_of(start_machine(0, Path(), free_port(), MACHINES_WAIT_SECONDS="2"))
+    assert statuses == [1]
+    assert "machine 1 did not come within 2 seconds: run `python -m src.stages.train` on it" in output
+    assert "Traceback" not in output, output
+
+
+def test_a_first_machine_that_is_not_there_is_told(second: Path) -> None:
+    port = free_port()
+    statuses, [output] = ends_of(start_machine(1, second, port, MACHINES_WAIT_SECONDS="2"))
+    assert statuses == [1]
+    assert f"the machines could not meet at 127.0.0.1:{port} within 2 seconds" in output
+    assert "Traceback" not in output, output
+
+
+def test_machines_that_would_train_different_things_are_refused(second: Path) -> None:
+    set_train({"lr": 5e-4})
+    port = free_port()
+    statuses, outputs = ends_of(start_machine(0, Path(), port), start_machine(1, second, port))
+    assert statuses == [1, 1], outputs
+    assert all("the machines would train different things" in output for output in outputs)
+
+
+def test_machines_with_different_checkpoints_are_refused(second: Path) -> None:
+    port, folder = free_port(), Path(".checkpoints") / machines.name_of_training(params_for_stage("train"))
+    (folder / "round-1").mkdir(parents=True)
+    statuses, outputs = ends_of(start_machine(0, Path(), port), start_machine(1, second, port))
+    assert statuses == [1, 1], outputs
+    assert all("let .checkpoints be a folder that all of them share" in output for output in outputs)
+
+
+@pytest.mark.parametrize(
+    ("rank", "address"), [("", "10.0.0.1"), ("2", "10.0.0.1"), ("1", "")], ids=["no rank", "no such rank", "no address"]
+)
+def test_a_machine_that_does_not_know_which_it_is_is_told(rank: str, address: str) -> None:
+    with pytest.raises(UserError, match=r"set MACHINE_RANK .0 to 1; 0 runs .dvc repro.. and MAIN_PROCESS_IP"):
+        machines.this_machine(TWO_MACHINES, 2, {"MACHINE_RANK": rank, "MAIN_PROCESS_IP": address})
+
+
+def test_a_node_of_skypilot_knows_which_machine_it_is() -> None:
+    node = {"SKYPILOT_NODE_RANK": "1", "SKYPILOT_NODE_IPS": "10.0.0.1\n10.0.0.2"}
+    launcher = TWO_MACHINES.replace(" -m", " --main_process_port 4711 -m")
+    assert machines.this_machine(launcher, 2, node) == machines.Machine(1, 2, "10.0.0.1", 4711, 600)
 
 
 SHARDED = two_processes("--use_fsdp", "--fsdp_version", "2")
