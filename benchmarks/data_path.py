@@ -9,7 +9,6 @@ on a slice. The raw file is made by benchmarks/large_file.py. Does not measure D
 
 import argparse
 import shutil
-import subprocess
 import sys
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -21,7 +20,7 @@ from benchmarks import large_file
 from benchmarks.data_path_report import RESULTS, Results, StageUsage, render_table
 from benchmarks.process_usage import ProcessUsage, describe_machine, measure_command
 from src.errors import UserError
-from src.files import atomic_file, read_json, write_json
+from src.files import read_json, write_json
 from src.params import PARAMS, PIPELINE, dump_yaml, read_yaml
 
 STAGES = ("decompress", "clean", "sample", "format")
@@ -102,15 +101,7 @@ def make_raw(folder: Path, records: int) -> Path:
     """
     raw = folder / f"{records}.json.gz"
     if not raw.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        chunks = -(-records // large_file.CHUNK)
-        progress = tqdm(large_file.generate_lines(records), "raw file", total=chunks, unit="chunk")
-        with atomic_file(raw) as partial, partial.open("wb") as file:
-            gzip = subprocess.Popen(["gzip", "-6"], stdin=subprocess.PIPE, stdout=file)
-            assert gzip.stdin
-            gzip.stdin.writelines(progress)
-            gzip.stdin.close()
-            gzip.wait()
+        large_file.write_large_file(raw, records)
     return raw
 
 
