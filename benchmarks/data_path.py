@@ -3,8 +3,8 @@
 Beside them, in the same session, `gzip -dc` of the raw file, and a straightforward pandas program with the same rules
 on a slice. The raw file is made by benchmarks/large_file.py. Does not measure DVC itself, nor the stages after format.
 
-    python -m benchmarks.data_path --records 2248619             # as many lines as the published file has
-    python -m benchmarks.data_path --records 2248619 --twice     # then twice as many, for the memory
+    python -m benchmarks.data_path --records 2200000               # about as many lines as the published file has
+    python -m benchmarks.data_path --records 2200000 --times 10    # then ten times as many: how time and memory grow
 """
 
 import argparse
@@ -33,9 +33,8 @@ def main() -> None:
     try:
         folder = arguments.folder.absolute()
         results = run_benchmark(folder, arguments.records, arguments.sample, arguments.slice)
-        if arguments.twice:
-            stages = run_stages(folder, make_raw(folder, 2 * arguments.records), arguments.sample)
-            results |= {"twice": stages, "memory_growth": memory_growth(results["stages"], stages)}
+        if arguments.times > 1:
+            results["larger"] = run_larger(folder, arguments, results["stages"])
     except UserError as error:
         sys.exit(str(error))
     write_json(arguments.results, results)
@@ -50,7 +49,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=100_000, help="lines of the raw file (default: %(default)s)")
     parser.add_argument("--sample", type=int, default=100_000, help="sample.records, at most (default: %(default)s)")
     parser.add_argument("--slice", type=int, default=20_000, help="lines that pandas reads (default: %(default)s)")
-    parser.add_argument("--twice", action="store_true", help="run the stages on twice the lines as well")
+    parser.add_argument("--times", type=int, default=1, help="run the stages on so many times the lines as well")
     parser.add_argument("--folder", type=Path, default=Path(".bench"), help="for raw files and results of the stages")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the JSON file (default: %(default)s)")
     return parser.parse_args()
@@ -87,6 +86,23 @@ def run_benchmark(folder: Path, records: int, sample: int, slice_lines: int) -> 
             gzip_seconds=(gzip_before.wall_s + gzip_after.wall_s) / 2,
         ),
     }
+
+
+def run_larger(folder: Path, arguments: argparse.Namespace, once: dict[str, StageUsage]) -> Results:
+    """Measures the stages on a larger file.
+
+    Args:
+        folder: for the raw file and the results of the stages.
+        arguments: the command line.
+        once: what each stage used on the smaller one.
+
+    Returns:
+        Times the lines, what each stage used, and by which factor wall time, CPU time and memory grew.
+    """
+    lines = arguments.times * arguments.records
+    stages = run_stages(folder, make_raw(folder, lines), arguments.sample)
+    growth = {name: usage_growth(usage, stages[name]) for name, usage in once.items()}
+    return {"times": arguments.times, "lines": lines, "stages": stages, "growth": growth}
 
 
 def make_raw(folder: Path, records: int) -> Path:
@@ -214,17 +230,14 @@ def compute_ratios(
     }
 
 
-def memory_growth(once: dict[str, StageUsage], twice: dict[str, StageUsage]) -> dict[str, float]:
-    """Compares the stages' peak memory on two files.
+def usage_growth(once: StageUsage, larger: StageUsage) -> dict[str, float]:
+    """The factors by which a stage's wall time, CPU time and peak memory grew.
 
     Args:
-        once: what each stage used.
-        twice: the same on twice the lines.
-
-    Returns:
-        The factor by which each stage's memory grew.
+        once: what it used on one file.
+        larger: the same on a larger one.
     """
-    return {name: round(twice[name]["peak_mb"] / once[name]["peak_mb"], 2) for name in once}
+    return {figure: round(larger[figure] / once[figure], 2) for figure in ("wall_s", "cpu_s", "peak_mb")}
 
 
 if __name__ == "__main__":
