@@ -83,7 +83,7 @@ def run_benchmark(folder: Path, records: int, sample: int, slice_lines: int) -> 
             stages,
             seconds_per_line=pandas.wall_s / slice_lines,
             lines=records,
-            gzip_seconds=(gzip_before.wall_s + gzip_after.wall_s) / 2,
+            gzip={unit: (asdict(gzip_before)[unit] + asdict(gzip_after)[unit]) / 2 for unit in ("wall_s", "cpu_s")},
         ),
     }
 
@@ -135,8 +135,9 @@ def run_stages(folder: Path, raw: Path, sample: int) -> dict[str, StageUsage]:
     project = copy_project(folder / "project", raw, sample)
     commands = {name: read_yaml(PIPELINE)["stages"][name]["cmd"] for name in STAGES}
     measured = {name: asdict(measure_command(command, project)) for name, command in tqdm(commands.items(), "stages")}
-    near = read_json(project / "runtime.json")["clean"]["near_duplicates_seconds"]
-    return measured | {"clean": measured["clean"] | {"near_duplicates_s": near}}
+    spent = read_json(project / "runtime.json")["clean"]
+    near = {"wall_s": spent["near_duplicates_seconds"], "cpu_s": spent["near_duplicates_cpu_seconds"]}
+    return measured | {"clean": measured["clean"] | {f"near_duplicates_{unit}": near[unit] for unit in near}}
 
 
 def copy_project(project: Path, raw: Path, sample: int) -> Path:
@@ -206,25 +207,29 @@ def equal_texts(stages: Path, pandas: Path) -> float:
 
 
 def compute_ratios(
-    stages: dict[str, StageUsage], *, lines: int, gzip_seconds: float, seconds_per_line: float
+    stages: dict[str, StageUsage], *, lines: int, gzip: StageUsage, seconds_per_line: float
 ) -> dict[str, float]:
     """Computes the figures that the goals are about.
 
     Args:
         stages: what each stage used.
         lines: that the stages read.
-        gzip_seconds: that `gzip -dc` takes for the raw file.
+        gzip: what `gzip -dc` takes for the raw file.
         seconds_per_line: that the pandas program takes.
 
     Returns:
         Ratios without a unit, seconds (_s) and GB of 2^30 bytes (_gb).
     """
-    near = stages["clean"]["near_duplicates_s"]
-    cleaned = stages["decompress"]["wall_s"] + stages["clean"]["wall_s"] - near
+    clean = stages["clean"]
+    cleaned = {
+        unit: stages["decompress"][unit] + clean[unit] - clean[f"near_duplicates_{unit}"]
+        for unit in ("wall_s", "cpu_s")
+    }
     return {
-        "decompress_and_clean_to_gzip": round(cleaned / gzip_seconds, 2),
-        "pandas_to_decompress_and_clean": round(seconds_per_line / (cleaned / lines), 1),
-        "near_duplicates_s": near,
+        "decompress_and_clean_to_gzip": round(cleaned["wall_s"] / gzip["wall_s"], 2),
+        "decompress_and_clean_to_gzip_cpu": round(cleaned["cpu_s"] / gzip["cpu_s"], 2),
+        "pandas_to_decompress_and_clean": round(seconds_per_line / (cleaned["wall_s"] / lines), 1),
+        "near_duplicates_s": clean["near_duplicates_wall_s"],
         "sample_and_format_s": round(stages["sample"]["wall_s"] + stages["format"]["wall_s"], 1),
         "peak_gb": round(max(stage["peak_mb"] for stage in stages.values()) / 1024, 2),
     }
