@@ -82,7 +82,9 @@ def executor_options(executor: str, workers: int, partition: str, time: str) -> 
     """
     if executor != "slurm":
         return {"workers": workers} | ({"mem_per_cpu_gb": MEMORY_GB} if executor == "ray" else {})
-    python = f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH=$PWD"  # a job begins where it was submitted
+    python = (
+        f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH=$PWD:$PYTHONPATH"  # begun where it is submitted
+    )
     return {
         "workers": workers,
         "partition": partition,
