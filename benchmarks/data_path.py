@@ -3,13 +3,12 @@
 Beside them, in the same session, `gzip -dc` of the raw file, and a straightforward pandas program with the same rules
 on a slice. The raw file is made by benchmarks/large_file.py. Does not measure DVC itself, nor the stages after format.
 
-    python -m benchmarks.data_path --records 2248619             # as many lines as the published file has
-    python -m benchmarks.data_path --records 2248619 --twice     # then twice as many, for the memory
+    python -m benchmarks.data_path --records 2200000               # about as many lines as the published file has
+    python -m benchmarks.data_path --records 2200000 --times 10    # then ten times as many: how time and memory grow
 """
 
 import argparse
 import shutil
-import subprocess
 import sys
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -21,7 +20,7 @@ from benchmarks import large_file
 from benchmarks.data_path_report import RESULTS, Results, StageUsage, render_table
 from benchmarks.process_usage import ProcessUsage, describe_machine, measure_command
 from src.errors import UserError
-from src.files import atomic_file, read_json, write_json
+from src.files import read_json, write_json
 from src.params import PARAMS, PIPELINE, dump_yaml, read_yaml
 
 STAGES = ("decompress", "clean", "sample", "format")
@@ -34,9 +33,8 @@ def main() -> None:
     try:
         folder = arguments.folder.absolute()
         results = run_benchmark(folder, arguments.records, arguments.sample, arguments.slice)
-        if arguments.twice:
-            stages = run_stages(folder, make_raw(folder, 2 * arguments.records), arguments.sample)
-            results |= {"twice": stages, "memory_growth": memory_growth(results["stages"], stages)}
+        if arguments.times > 1:
+            results["larger"] = run_larger(folder, arguments, results["stages"])
     except UserError as error:
         sys.exit(str(error))
     write_json(arguments.results, results)
@@ -51,7 +49,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=100_000, help="lines of the raw file (default: %(default)s)")
     parser.add_argument("--sample", type=int, default=100_000, help="sample.records, at most (default: %(default)s)")
     parser.add_argument("--slice", type=int, default=20_000, help="lines that pandas reads (default: %(default)s)")
-    parser.add_argument("--twice", action="store_true", help="run the stages on twice the lines as well")
+    parser.add_argument("--times", type=int, default=1, help="run the stages on so many times the lines as well")
     parser.add_argument("--folder", type=Path, default=Path(".bench"), help="for raw files and results of the stages")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the JSON file (default: %(default)s)")
     return parser.parse_args()
@@ -85,9 +83,26 @@ def run_benchmark(folder: Path, records: int, sample: int, slice_lines: int) -> 
             stages,
             seconds_per_line=pandas.wall_s / slice_lines,
             lines=records,
-            gzip_seconds=(gzip_before.wall_s + gzip_after.wall_s) / 2,
+            gzip={unit: (asdict(gzip_before)[unit] + asdict(gzip_after)[unit]) / 2 for unit in ("wall_s", "cpu_s")},
         ),
     }
+
+
+def run_larger(folder: Path, arguments: argparse.Namespace, once: dict[str, StageUsage]) -> Results:
+    """Measures the stages on a larger file.
+
+    Args:
+        folder: for the raw file and the results of the stages.
+        arguments: the command line.
+        once: what each stage used on the smaller one.
+
+    Returns:
+        Times the lines, what each stage used, and by which factor wall time, CPU time and memory grew.
+    """
+    lines = arguments.times * arguments.records
+    stages = run_stages(folder, make_raw(folder, lines), arguments.sample)
+    growth = {name: usage_growth(usage, stages[name]) for name, usage in once.items()}
+    return {"times": arguments.times, "lines": lines, "stages": stages, "growth": growth}
 
 
 def make_raw(folder: Path, records: int) -> Path:
@@ -102,15 +117,7 @@ def make_raw(folder: Path, records: int) -> Path:
     """
     raw = folder / f"{records}.json.gz"
     if not raw.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        chunks = -(-records // large_file.CHUNK)
-        progress = tqdm(large_file.generate_lines(records), "raw file", total=chunks, unit="chunk")
-        with atomic_file(raw) as partial, partial.open("wb") as file:
-            gzip = subprocess.Popen(["gzip", "-6"], stdin=subprocess.PIPE, stdout=file)
-            assert gzip.stdin
-            gzip.stdin.writelines(progress)
-            gzip.stdin.close()
-            gzip.wait()
+        large_file.write_large_file(raw, records)
     return raw
 
 
@@ -128,8 +135,9 @@ def run_stages(folder: Path, raw: Path, sample: int) -> dict[str, StageUsage]:
     project = copy_project(folder / "project", raw, sample)
     commands = {name: read_yaml(PIPELINE)["stages"][name]["cmd"] for name in STAGES}
     measured = {name: asdict(measure_command(command, project)) for name, command in tqdm(commands.items(), "stages")}
-    near = read_json(project / "runtime.json")["clean"]["near_duplicates_seconds"]
-    return measured | {"clean": measured["clean"] | {"near_duplicates_s": near}}
+    spent = read_json(project / "runtime.json")["clean"]
+    near = {"wall_s": spent["near_duplicates_seconds"], "cpu_s": spent["near_duplicates_cpu_seconds"]}
+    return measured | {"clean": measured["clean"] | {f"near_duplicates_{unit}": near[unit] for unit in near}}
 
 
 def copy_project(project: Path, raw: Path, sample: int) -> Path:
@@ -199,41 +207,42 @@ def equal_texts(stages: Path, pandas: Path) -> float:
 
 
 def compute_ratios(
-    stages: dict[str, StageUsage], *, lines: int, gzip_seconds: float, seconds_per_line: float
+    stages: dict[str, StageUsage], *, lines: int, gzip: StageUsage, seconds_per_line: float
 ) -> dict[str, float]:
     """Computes the figures that the goals are about.
 
     Args:
         stages: what each stage used.
         lines: that the stages read.
-        gzip_seconds: that `gzip -dc` takes for the raw file.
+        gzip: what `gzip -dc` takes for the raw file.
         seconds_per_line: that the pandas program takes.
 
     Returns:
         Ratios without a unit, seconds (_s) and GB of 2^30 bytes (_gb).
     """
-    near = stages["clean"]["near_duplicates_s"]
-    cleaned = stages["decompress"]["wall_s"] + stages["clean"]["wall_s"] - near
+    clean = stages["clean"]
+    cleaned = {
+        unit: stages["decompress"][unit] + clean[unit] - clean[f"near_duplicates_{unit}"]
+        for unit in ("wall_s", "cpu_s")
+    }
     return {
-        "decompress_and_clean_to_gzip": round(cleaned / gzip_seconds, 2),
-        "pandas_to_decompress_and_clean": round(seconds_per_line / (cleaned / lines), 1),
-        "near_duplicates_s": near,
+        "decompress_and_clean_to_gzip": round(cleaned["wall_s"] / gzip["wall_s"], 2),
+        "decompress_and_clean_to_gzip_cpu": round(cleaned["cpu_s"] / gzip["cpu_s"], 2),
+        "pandas_to_decompress_and_clean": round(seconds_per_line / (cleaned["wall_s"] / lines), 1),
+        "near_duplicates_s": clean["near_duplicates_wall_s"],
         "sample_and_format_s": round(stages["sample"]["wall_s"] + stages["format"]["wall_s"], 1),
         "peak_gb": round(max(stage["peak_mb"] for stage in stages.values()) / 1024, 2),
     }
 
 
-def memory_growth(once: dict[str, StageUsage], twice: dict[str, StageUsage]) -> dict[str, float]:
-    """Compares the stages' peak memory on two files.
+def usage_growth(once: StageUsage, larger: StageUsage) -> dict[str, float]:
+    """The factors by which a stage's wall time, CPU time and peak memory grew.
 
     Args:
-        once: what each stage used.
-        twice: the same on twice the lines.
-
-    Returns:
-        The factor by which each stage's memory grew.
+        once: what it used on one file.
+        larger: the same on a larger one.
     """
-    return {name: round(twice[name]["peak_mb"] / once[name]["peak_mb"], 2) for name in once}
+    return {figure: round(larger[figure] / once[figure], 2) for figure in ("wall_s", "cpu_s", "peak_mb")}
 
 
 if __name__ == "__main__":

@@ -2,23 +2,35 @@
 
 Covers the published lengths, empty fields, repeats, flaws and malformed lines, in their published shares. Its texts are
 pieces of the invented catalogue put together at random: long and varied enough to be measured on, not to be read.
+A larger file goes on with the same lines in other words (`retell_lines`), which takes an eighth of the time.
 """
 
 import random
+import re
+import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
+from shutil import copyfile
 
 import polars as pl
+from isal import igzip
+from tqdm import tqdm
 
 from benchmarks.published_lengths import CONTENT_CHARS, TITLE_CHARS, draw_lengths
+from src.files import atomic_file
+from src.records.parquet import map_in_order
 from src.records.transliterate import to_ascii
 from src.synthetic.catalogue import Product, generate_products
 from src.synthetic.flaws import Record, inject_flaws
 from src.synthetic.raw_file import LABELS, make_line, mark_malformed, to_raw_record
 
 SEED = 1
+EDITION = 2_200_000  # lines made one by one, about as many as the published file has; all further ones retell these
 CHUNK = 20_000  # records made at once; a record repeats one of its chunk, or one of the popular contents
 CATALOGUE_PRODUCTS = 5_000  # whose texts the pieces are taken from
 PIECE_WORDS = 4
@@ -27,7 +39,66 @@ KINDS = ("book", "other")
 TYPOGRAPHIC_SHARE = 0.13  # of records with characters beyond ASCII, as among old books; entities come on top
 MOST_TARGETS = 43  # published: 22 labels a record on average
 POPULAR_CONTENTS = 50  # contents that come back all over the file, so that some clusters of duplicates are large
+EXCHANGED_WORDS = 1_000  # the most frequent ones of four letters or more: a third of all words
+KEPT_WORDS = {"edition"}  # of the notes on editions, which a rule has to recognise
 REPEATED_TITLE_SHARE, REPEATED_CONTENT_SHARE, NEAR_CONTENT_SHARE, POPULAR_SHARE = 0.03, 0.05, 0.02, 0.01
+
+
+def write_large_file(path: Path, records: int) -> None:
+    """Writes the file, packed by gzip; the same bytes in every run.
+
+    Args:
+        path: the file. One of more than EDITION lines begins with those of a file of EDITION lines beside it.
+        records: its lines, ten times EDITION at most.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as partial:
+        if records <= EDITION:
+            write_first_edition(partial, records)
+            return
+        first = path.with_name(f"{EDITION}.json.gz")
+        if not first.exists():
+            write_large_file(first, EDITION)
+        copyfile(first, partial)
+        with partial.open("ab") as file:
+            file.writelines(map_in_order(pack_retold, retold_chunks(first, records)))
+
+
+def write_first_edition(path: Path, records: int) -> None:
+    """Writes up to EDITION lines.
+
+    Args:
+        path: the file.
+        records: its lines.
+    """
+    progress = tqdm(generate_lines(records), "raw file", total=-(-records // CHUNK), unit="chunk")
+    with path.open("wb") as file:
+        gzip = subprocess.Popen(["gzip", "-6"], stdin=subprocess.PIPE, stdout=file)
+        assert gzip.stdin
+        gzip.stdin.writelines(progress)
+        gzip.stdin.close()
+        gzip.wait()
+
+
+def retold_chunks(first: Path, records: int) -> Iterator[tuple[int, bytes]]:
+    """The lines to be retold, a chunk at a time, each with the number of its edition.
+
+    Args:
+        first: the file of EDITION lines.
+        records: lines of the whole file.
+    """
+    with tqdm(desc="raw file", total=records, initial=EDITION, unit="lines") as progress:
+        for edition, start in enumerate(range(EDITION, records, EDITION), 1):
+            with igzip.open(first) as file:
+                left = islice(file, min(EDITION, records - start))
+                while lines := list(islice(left, CHUNK)):
+                    yield edition, b"".join(lines)
+                    progress.update(len(lines))
+
+
+def pack_retold(chunk: tuple[int, bytes]) -> bytes:
+    """The lines of a chunk in the words of its edition, as a member of gzip."""
+    return igzip.compress(retell_lines(*chunk), mtime=0)
 
 
 def generate_lines(records: int, workers: int = 2) -> Iterator[bytes]:
@@ -55,6 +126,32 @@ def generate_chunk(chunk: tuple[int, int]) -> bytes:
     numbered = enumerate(records, number * CHUNK)
     raw = ((to_raw_record(f"{number:010}", record, draw_targets(rng)), record) for number, record in numbered)
     return b"".join(make_line(line, record) + b"\n" for line, record in raw)
+
+
+def retell_lines(edition: int, lines: bytes) -> bytes:
+    """The lines with other uids and with every frequent word exchanged for another one.
+
+    So no text is near one of another edition, while repeats within the edition stay repeats, and flaws stay flaws.
+
+    Args:
+        edition: 1 to 9; each exchanges the words in another way.
+        lines: of the first edition.
+    """
+    words = frequent_words()
+    others = words[edition:] + words[:edition]
+    text = lines.decode("latin-1").replace('{"uid": "0', f'{{"uid": "{edition}')  # latin-1 keeps malformed bytes
+    spaced = ([f" {word} " for word in some] for some in (words, others))
+    return str(pl.Series(text.split("\n")).str.replace_many(*spaced).str.join("\n").item()).encode("latin-1")
+
+
+@cache
+def frequent_words() -> list[str]:
+    """The words that are exchanged; neighbours are about equally long, so that texts stay so, too."""
+    counts = Counter(
+        word for piece in text_pieces(True)[1] for word in piece.split() if re.fullmatch("[a-z]{4,}", word)
+    )
+    words = [word for word, _ in counts.most_common() if word not in KEPT_WORDS][:EXCHANGED_WORDS]
+    return sorted(words, key=lambda word: (len(word), word))
 
 
 def draw_targets(rng: random.Random) -> list[int]:

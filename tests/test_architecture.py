@@ -16,6 +16,7 @@ BENCHMARKS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("ben
 # Which rooms each room imports, beside the modules at the top of src/. Stages import every room.
 ROOMS: dict[str, set[str]] = {
     "records": set(),
+    "cluster": {"records"},
     "prompts": set(),
     "scoring": set(),
     "models": {"prompts"},
@@ -28,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "synthetic": {"records", "prompts", "models"},
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "unsloth", "bitsandbytes", "sklearn", "xllamacpp"}
-HEAVY |= {"openai", "choix", "gradio", "fastapi", "uvicorn"}
+HEAVY |= {"datatrove", "openai", "choix", "gradio", "fastapi", "uvicorn"}
 LONGEST_FUNCTION, LONGEST_MAIN = 40, 60  # lines
 ONLY_REFUSES = {
     "None",

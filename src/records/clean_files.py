@@ -39,7 +39,7 @@ def clean_texts(
     """
     # An empty frame first, so that the index has its columns where no record is left.
     index = [pl.DataFrame(schema=dict.fromkeys(("title_key", "content_key", "uid_key"), pl.UInt64()))]
-    with parquet_writer(candidates) as append:
+    with parquet_writer(candidates, compression="none") as append:  # read three times, then deleted
         for cleaned in map_in_order(partial(clean_batch, params=params), read_batches(source, label="Cleaning")):
             on_batch(cleaned)
             kept = kept_records(cleaned.after)

@@ -233,7 +233,9 @@ def line_blocks(pieces: Iterable[bytes], path: Path) -> Iterator[Block]:
         for piece in pieces:
             held += piece
             while size := block_size(held):
-                yield Block(bytes(held[:size]).removeprefix(mark))
+                with memoryview(held) as view:
+                    text = bytes(view[:size])
+                yield Block(text.removeprefix(mark))
                 del held[:size]
                 mark = b""
             if len(held) > LONGEST_LINE_BYTES:

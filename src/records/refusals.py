@@ -53,6 +53,15 @@ def check_raw_records(counts: Mapping[str, int], filters: Sequence[Filter], data
         )
 
 
+def no_shards(folder: Path) -> UserError:
+    """A folder of shards holds no file.
+
+    Args:
+        folder: data.raw, or what stands for it.
+    """
+    return UserError(f"{folder} is no folder with files in it: name a folder of shards in JSON Lines, CSV or Parquet.")
+
+
 def missing_columns(path: Path, columns: Mapping[str, str], found: Sequence[str]) -> UserError:
     """A file lacks a column that data.columns names.
 

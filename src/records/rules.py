@@ -37,6 +37,7 @@ from operator import or_
 import ftfy
 import numpy as np
 import polars as pl
+from ftfy.badness import is_bad
 from ftfy.fixes import fix_c1_controls
 
 from src.params import CleanParams
@@ -199,9 +200,30 @@ def decode_entity_column(texts: pl.Series) -> pl.Series:
     )
 
 
+LONG_ASCII = re.compile(r"[\x00-\x7f]{7,}")
+
+
 def repair_mojibake(text: str) -> str:
-    """The text with UTF-8 that was read as another encoding repaired."""
+    """The text with UTF-8 that was read as another encoding repaired, as ftfy does it.
+
+    Nearly all such texts are UTF-8 read as Windows-1252 and nothing else; ftfy, which tries ten encodings and searches
+    the whole text for signs of each, takes ten times as long to find that.
+    """
+    try:
+        decoded = text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return fix_c1_controls(ftfy.fix_encoding(text))
+    if looks_wrong(text) and not looks_wrong(decoded):
+        return decoded
     return fix_c1_controls(ftfy.fix_encoding(text))
+
+
+def looks_wrong(text: str) -> bool:
+    """Whether ftfy finds mojibake in a text.
+
+    Its signs are characters beyond ASCII and at most two others on either side: the middle of ASCII does not matter.
+    """
+    return is_bad(LONG_ASCII.sub(lambda run: run[0][:3] + run[0][-3:], text))
 
 
 EDITION_NOTE = (

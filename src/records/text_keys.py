@@ -23,9 +23,8 @@ def text_keys(texts: pl.Series) -> pl.Series:
     equal those that are not. Of a text without letters and digits all signs count.
     """
     foreign = texts.str.len_bytes() != texts.str.len_chars()
-    found = text_digests(texts)
-    found[foreign.to_numpy()] = text_digests(fold_texts(texts.filter(foreign)))
-    return pl.Series(found)
+    folded = fold_texts(texts.filter(foreign))
+    return pl.Series(text_digests(texts.clone().scatter(foreign.arg_true(), folded)))
 
 
 def uid_keys(uids: pl.Series) -> pl.Series:

@@ -29,7 +29,7 @@ def test_the_pandas_program_has_the_same_rules() -> None:
 
 
 def test_all_programs_are_measured_and_printed(tmp_path: Path) -> None:
-    sizes = ["--records", "3000", "--sample", "500", "--slice", "1000", "--twice"]
+    sizes = ["--records", "3000", "--sample", "500", "--slice", "1000", "--times", "2"]
     places = ["--folder", str(tmp_path), "--results", str(tmp_path / "data.json")]
     command = [sys.executable, "-m", "benchmarks.data_path", *sizes, *places]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -38,7 +38,8 @@ def test_all_programs_are_measured_and_printed(tmp_path: Path) -> None:
     assert list(results["stages"]) == list(data_path.STAGES)
     assert results["pandas"]["equal_texts"] == 1
     assert all(run["wall_s"] > 0 and run["peak_mb"] > 50 for run in results["stages"].values())
-    assert set(results["memory_growth"]) == set(data_path.STAGES)
+    assert set(results["larger"]["growth"]) == set(data_path.STAGES)
+    assert results["larger"]["lines"] == 6000
     assert done.stdout.strip() == data_path_report.render_table(results)
 
 

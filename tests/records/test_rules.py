@@ -4,14 +4,16 @@ import html
 import re
 import unicodedata
 
+import ftfy
 import polars as pl
 import pytest
+from ftfy.fixes import fix_c1_controls
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.params import CleanParams
 from src.records.addresses import LEADING
-from src.records.rules import MAX_PASSES, Rule, apply_until_stable, enabled_rules
+from src.records.rules import MAX_PASSES, Rule, apply_until_stable, enabled_rules, repair_mojibake
 from src.records.rules import RULES as ASCII_RULES
 
 NAMES = tuple(rule.name for rule in ASCII_RULES if rule.name != "no_ascii")
@@ -286,6 +288,24 @@ def test_a_text_is_cleaned_as_if_it_were_alone(batch: list[str], rules: tuple[Ru
         assert together.texts[position] == alone.texts[0]
         assert together.unstable[position] == alone.unstable[0]
         assert all(together.changed[name][position] == alone.changed[name][0] for name in alone.changed)
+
+
+def misread(text: str, encoding: str) -> str:
+    """The text's UTF-8 read as another encoding; what that has no character for is left out."""
+    return text.encode().decode(encoding, "ignore")
+
+
+signs = st.sampled_from(
+    [*"éÉàñßœ’“”–…™€£°½ ²×Øяα√�Âﬁ", "Ã©", "â€™", "Ã ", "\x92", "ASCII of 7+ signs", "of ", "A", "."]
+)
+some_signs = st.lists(signs, max_size=8).map("".join)
+misreadings = st.builds(misread, some_signs, st.sampled_from(["cp1252", "latin-1", "cp1251", "mac-roman"]))
+
+
+@given(st.lists(some_signs | misreadings | misreadings.map(lambda text: misread(text, "cp1252")), max_size=3))
+def test_mojibake_is_repaired_as_ftfy_does_it(parts: list[str]) -> None:
+    for text in ("".join(parts), " a longer text between ".join(parts)):
+        assert repair_mojibake(text) == fix_c1_controls(ftfy.fix_encoding(text))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cn"])))
