@@ -13,6 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 repro: setup
 	python -m src.params check
 	dvc repro
+	@python -m src.certificate write
 	@python -m src.summary
 
 # The last results again, after a stage that failed or was killed: DVC removes a stage's outputs before it runs.

@@ -15,17 +15,26 @@ CPU_SETTINGS = {
     # busy machine, where a spinning thread takes the other one's core. With many more it is half as fast there.
     "GOMP_SPINCOUNT": "2000",
     "MKL_DYNAMIC": "FALSE",  # else MKL takes fewer threads where it sees fewer cores
-    "MKL_CBWR": "AVX2",  # the same kernels on every processor with AVX2
+    "MKL_CBWR": "AVX2",  # the same kernels on every Intel processor with AVX2; AMD's take their own, whatever is set
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",  # NumPy's and SciPy's products: the kernels for AVX2
+    "OPENBLAS_NUM_THREADS": "1",  # which takes fewer threads where it sees fewer cores, as no setting forbids
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # NumPy's logarithm by AVX-512 rounds otherwise
     "TOKENIZERS_PARALLELISM": "false",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
 
+EQUAL_KERNELS = "COMPATIBLE"  # MKL's kernels that are the same on Intel's processors and AMD's, and slower
+
 
 def fix_cpu() -> None:
-    """Sets what the numeric libraries read when they load; call it before torch is imported."""
-    os.environ.update(CPU_SETTINGS)
+    """Sets what the numeric libraries read when they load; call it before torch is imported.
+
+    A user may set MKL_CBWR=COMPATIBLE, to compare runs of processors of two makers.
+    """
+    kernels = {"MKL_CBWR": EQUAL_KERNELS} if os.environ.get("MKL_CBWR") == EQUAL_KERNELS else {}
+    os.environ.update(CPU_SETTINGS | kernels)
 
 
 def seed_everything(seed: int) -> None:

@@ -327,12 +327,24 @@ def params_for_stage(stage: str) -> Params:
 
 def declared_params(stage: str) -> list[tuple[str, str]]:
     """The (section, key) pairs that `stage` declares in dvc.yaml; a section without a key means all its keys."""
+    entries = [entry.partition(".") for entry in stage_definition(stage).get("params", [])]
+    return [(section, key) for section, _, name in entries for key in ([name] if name else section_keys(section))]
+
+
+def stage_outputs(stage: str) -> list[str]:
+    """The files and folders that `stage` declares as outputs in dvc.yaml, with `${key}` where a variant's name goes."""
+    definition = stage_definition(stage)
+    entries = [*definition.get("outs", []), *definition.get("metrics", []), *definition.get("plots", [])]
+    return [str(next(iter(entry)) if isinstance(entry, dict) else entry) for entry in entries]
+
+
+def stage_definition(stage: str) -> dict[str, Any]:
+    """What dvc.yaml says of `stage`, of a `foreach` what it repeats."""
     try:
         definition = read_yaml(PIPELINE)["stages"][stage]
     except (KeyError, TypeError):
         raise UserError(f"{PIPELINE} has no stage {stage}: restore it (`git checkout {PIPELINE}`).") from None
-    entries = [entry.partition(".") for entry in definition.get("do", definition).get("params", [])]
-    return [(section, key) for section, _, name in entries for key in ([name] if name else section_keys(section))]
+    return dict(definition.get("do", definition))
 
 
 def section_keys(section: str) -> list[str]:

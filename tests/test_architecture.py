@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "serving": {"prompts", "models", "inference", "scoring", "export"},
     "hosted": {"prompts", "scoring", "inference", "training"},
     "review": {"scoring"},
+    "certificate": {"training", "review"},
     "synthetic": {"records", "prompts", "models"},
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "unsloth", "bitsandbytes", "sklearn", "xllamacpp"}

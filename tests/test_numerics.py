@@ -45,3 +45,30 @@ def test_threads_and_kernels_do_not_depend_on_the_environment() -> None:
     if gpu == "True":
         pytest.skip("on a GPU the CPU's threads are left as they are")
     assert (threads, capability) == (str(numerics.THREADS), "AVX2")
+
+
+@pytest.mark.parametrize(
+    ("asked", "fixed"), [("COMPATIBLE", "COMPATIBLE"), ("AVX512", "AVX2"), (None, "AVX2")], ids=str
+)
+def test_of_mkls_kernels_only_those_for_all_makers_can_be_chosen(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, fixed: str
+) -> None:
+    monkeypatch.setattr(os, "environ", {"MKL_CBWR": asked} if asked else {})
+    numerics.fix_cpu()
+    assert os.environ["MKL_CBWR"] == fixed
+
+
+def test_numpy_computes_by_the_instructions_and_threads_that_are_fixed() -> None:
+    code = (
+        "from src import numerics; numerics.fix_cpu()\n"
+        "import scipy.linalg\n"
+        "from threadpoolctl import threadpool_info\n"
+        "from numpy._core._multiarray_umath import __cpu_features__ as features\n"
+        "pools = [pool for pool in threadpool_info() if pool['internal_api'] == 'openblas']\n"
+        "print(len(pools), {(pool['architecture'], pool['num_threads']) for pool in pools}, features['X86_V4'])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "2"}
+    words = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "2 {('Haswell', 1)} False\n"
+    assert done.stderr == ""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from src import numerics, params
+from src.certificate.environment import record_environment
 from src.errors import DamagedFileError, UserError, is_damaged_weights, is_out_of_memory
 from src.files import read_json, write_json
 from src.progress import describe_seconds, library_settings
@@ -72,6 +73,9 @@ def run_stage(
         outcome = main(given, *variant)
         name, seconds = "@".join([arguments.stage, *variant]), time.perf_counter() - start
         record_runtime(name, seconds, outcome.measured)
+        record_environment(
+            name, [out.replace("${key}", "".join(variant)) for out in params.stage_outputs(arguments.stage)]
+        )
         print(f"{name}: {outcome.line} ({describe_seconds(seconds)})")
 
 

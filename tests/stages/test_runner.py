@@ -206,3 +206,17 @@ def test_help_loads_no_model_library(stage: str) -> None:
     imported = {line.rpartition("|")[2].strip() for line in helped.stderr.splitlines()}
     assert "src.stages.runner" in imported
     assert not imported & {"torch", "transformers", "peft", "trl", "datasets"}
+
+
+def test_where_a_stage_was_computed_is_kept_with_what_it_wrote(project: Path) -> None:
+    body = "Path('out.tuned.txt').write_text('a'); return Outcome('done')"
+    demo(project, body, "tuned", variants=", variants=['base', 'tuned']")
+    record = json.loads((project / ".certificate/demo@tuned.json").read_text())
+    assert (record["outputs"], record["environment"]["deterministic"]) == ({}, True)
+    outs = "    outs: ['out.${key}.txt']\n    metrics: [{out.tuned.txt: {cache: false}}]\n"
+    with (project / "dvc.yaml").open("a") as file:
+        file.write(outs)
+    again = [sys.executable, "demo.py", "tuned"]
+    subprocess.run(again, cwd=project, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    record = json.loads((project / ".certificate/demo@tuned.json").read_text())
+    assert record["outputs"] == {"out.tuned.txt": "0cc175b9c0f1b6a831c399e269772661"}
