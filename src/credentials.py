@@ -20,15 +20,9 @@ CREDENTIAL = re.compile(f"{ADDRESS}|{KEY}", re.ASCII)
 # Options of DVC's remotes that hold one; identities, such as user or access_key_id, may be told to the team.
 SECRET_OPTIONS = frozenset(
     {
-        *("password", "passphrase", "secret_access_key", "session_token", "account_key", "sas_token"),
-        *(
-            "connection_string",
-            "client_secret",
-            "gdrive_client_secret",
-            "oss_key_secret",
-            "token",
-            "custom_auth_header",
-        ),
+        *("password", "passphrase", "secret_access_key", "session_token", "sse_customer_key", "account_key"),
+        *("sas_token", "connection_string", "client_secret", "gdrive_client_secret", "oss_key_secret"),
+        *("token", "custom_auth_header"),
     }
 )
 

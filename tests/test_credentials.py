@@ -1,11 +1,12 @@
 """Keys and passwords typed where none belong: found and refused in a sentence that does not show them."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from src import params
-from src.credentials import holds_credential, remote_credentials
+from src.credentials import SECRET_OPTIONS, holds_credential, remote_credentials
 from src.errors import UserError
 from tests.scratch import set_parameters
 
@@ -85,6 +86,14 @@ def test_a_password_of_a_remote_in_git_is_told_and_not_shown(
     with pytest.raises(SystemExit, match=rf"\.dvc/config: {option} of team .*`dvc remote modify --local team") as told:
         params.main()
     assert SECRET not in str(told.value)
+
+
+def test_every_option_of_dvc_that_holds_a_secret_is_known() -> None:
+    from dvc.config_schema import REMOTE_SCHEMAS
+
+    options = {str(option) for schema in REMOTE_SCHEMAS.values() for option in schema}
+    secret = re.compile(r"(?!ask_).*(password$|passphrase$|secret|token$|_key$|connection_string|auth_header)")
+    assert set(filter(secret.match, options)) == SECRET_OPTIONS
 
 
 def test_a_remote_without_a_password_is_fine(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

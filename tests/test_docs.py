@@ -88,7 +88,8 @@ def test_blocks_hold_every_stage_and_parameter() -> None:
     assert all(f"| `{stage}` |" in shown for stage in read_yaml(stages.PIPELINE)["stages"])
     assert "| `train.lr` |" in listed
     sections = read_yaml(PARAMS).values()
-    groups = [value for section in sections for value in section.values() if isinstance(value, dict)]
+    values = [value for section in sections for value in section.values() if isinstance(value, dict)]
+    groups = [value for value in values if not value.fa.flow_style()]  # data.columns is one line
     assert listed.count("\n| `") == sum(map(len, [*sections, *groups]))
     assert "| `train.endpoint.model` | `''` |" in listed
 

@@ -157,7 +157,10 @@ def failed_request(endpoint: ServiceParams, key: str, doing: str, error: Excepti
         held = f"the key in {endpoint.key_variable}" if endpoint.key_variable else "a request without a key"
         return UserError(f"{place} refuses {held} (HTTP 401): export the right one.")
     if status == 404 and job:
-        return UserError(f"{place} has no job {job}: `python -m src.hosted` lists those that were started from here.")
+        return UserError(
+            f"{place} has no job {job} for this key: correct the id (.hosted/journal.jsonl has those of jobs that were "
+            "started from here), or take the key of the account that started it."
+        )
     if about_the_model(error):
         return UserError(f"{place} cannot train {endpoint.model!r} ({said}): correct {WHERE}.model.")
     if status in CLOSED and re.search("fine[-_ ]?tun", str(error), re.IGNORECASE):

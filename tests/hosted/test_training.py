@@ -241,7 +241,7 @@ def test_a_job_that_the_service_does_not_know_is_told(
     given = parameters()
     monkeypatch.setattr("src.hosted.__main__.load_params", lambda: given)
     monkeypatch.setattr("sys.argv", ["hosted", "cancel", "ftjob-9"])
-    with pytest.raises(SystemExit, match=r"has no job ftjob-9: `python -m src.hosted` lists those"):
+    with pytest.raises(SystemExit, match=r"has no job ftjob-9 for this key: correct the id \(.hosted/journal"):
         hosted_command()
 
 
