@@ -55,9 +55,9 @@ set_up_packages() {
 run_experiment() {
     git reset --quiet --hard
     if [ "$rank" = 0 ]; then
-        dvc exp run "$@" && dvc exp push --force --run-cache origin
+        dvc exp run --pull "$@" && dvc exp push --force --run-cache origin
     else
-        dvc exp run "$@" audit && python -m src.stages.train
+        dvc exp run --pull "$@" audit && python -m src.stages.train
     fi
 }
 

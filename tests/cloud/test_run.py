@@ -1,5 +1,6 @@
 """cloud/run.sh in scratch clones: it clones, pulls, runs, pushes, and goes on where a machine was taken away."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,9 +15,13 @@ import pytest
 
 from src.training.checkpoints import checkpoint_step, newest_checkpoint
 from tests.cloud.git_server import serving
+from tests.remotes.conftest import free_port
 from tests.scratch import ENVIRONMENT, ROOT, call, copy_project, set_parameters, stages_run
 
 TOKEN = uuid4().hex
+TWO_MACHINES = (
+    "accelerate launch --multi_gpu --num_machines 2 --num_processes 2 --mixed_precision no --dynamo_backend no -m"
+)
 ENDS_WITHIN = 500  # seconds
 
 
@@ -110,13 +115,21 @@ def test_a_machine_that_is_taken_away_is_followed_by_one_that_goes_on(team: Team
     output = Borrowed(tmp_path / "second", team, experiment, **variables).wait()
     assert f"Going on from step {checkpoint_step(reached)}" in output
     assert list(bucket.iterdir()) == []
+    again = Borrowed(tmp_path / "third", team, experiment, **variables).wait()
+    assert not {"train", "export"} & set(stages_run(again)), again  # the DVC remote has what they made
     assert stages_run(call(pulled(team, tmp_path / "mate", "resumed"), "dvc", "repro")) == []
 
 
-def test_a_run_that_is_started_again_trains_nothing_twice(team: Team, tmp_path: Path) -> None:
-    experiment = "-n again -S train.lr=4e-3"
-    assert "train" in stages_run(Borrowed(tmp_path / "first", team, experiment).wait())
-    assert "train" not in stages_run(Borrowed(tmp_path / "second", team, experiment).wait())
+def test_two_nodes_train_together_and_the_first_one_pushes(team: Team, tmp_path: Path) -> None:
+    experiment = f"-n together -S \"train.launcher='{TWO_MACHINES}'\""
+    nodes = {"SKYPILOT_NODE_IPS": "127.0.0.1\n127.0.0.1", "MAIN_PROCESS_PORT": str(free_port())}
+    first, second = (
+        Borrowed(tmp_path / rank, team, experiment, SKYPILOT_NODE_RANK=rank, **nodes) for rank in ("0", "1")
+    )
+    output = first.wait()
+    assert "train" in stages_run(output) and "Pushed experiment together" in output
+    assert "train" not in stages_run(second.wait()) and "Pushed" not in second.log.read_text()
+    assert json.loads((first.clone / "runtime.json").read_text())["train"]["processes"] == 2
 
 
 def test_the_gpu_is_asked_for_by_the_audits_estimate_of_what_is_there_now(team: Team, tmp_path: Path) -> None:
