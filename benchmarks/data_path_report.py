@@ -83,6 +83,7 @@ def goals_table(results: Results) -> str:
     rows += [
         f"| {name} | {ratios[key]} {unit} | {wanted if wanted == '–' else f'{wanted} {unit}'} |"
         for name, key, wanted, unit in GOALS
+        if key in ratios
     ]
     if larger := results.get("larger"):
         grown = max(factor for growth in larger["growth"].values() for factor in growth.values())

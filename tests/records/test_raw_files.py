@@ -161,3 +161,27 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_any_texts_go_through_csv_and_parquet(rows: list[tuple[str, ...]], tmp_path: Path) -> None:
     assert records(write(tmp_path / "a.csv", as_csv(rows))) == rows
     assert records(as_parquet(tmp_path / "a.parquet", rows)) == rows
+
+
+def test_a_folder_of_shards_is_read_as_one_file(tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    as_parquet(tmp_path / "shards/00000.parquet", ROWS[:1])
+    write(tmp_path / "shards/00001.csv", as_csv([*ROWS[1:2], ("", "No uid", "")]))
+    as_parquet(tmp_path / "shards/00002.parquet", [*ROWS[2:], (None, "None either", "")])
+    write(tmp_path / "shards/.gitignore", b"*")
+    assert records(tmp_path / "shards") == ROWS
+    missing = "uid is missing"
+    assert rejected(tmp_path / "shards")[-1] == (1 + 2 + 2, missing) and len(rejected(tmp_path / "shards")) == 2
+    assert [records(tmp_path / "shards", lines=lines) for lines in (1, 2, 3, 4)] == [ROWS[:1], ROWS[:2], ROWS[:2], ROWS]
+
+
+def test_records_are_numbered_over_all_shards(tmp_path: Path) -> None:
+    for number, row in enumerate(ROWS):
+        as_parquet(tmp_path / f"{number}.parquet", [row])
+    found = records(tmp_path, columns=NAMES | {"uid": ""})
+    assert [uid for uid, *_ in found] == ["0000000001", "0000000002", "0000000003"]
+
+
+def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no folder with files in it"):
+        records(tmp_path)
