@@ -170,6 +170,13 @@ def describe_comparison(comparison: Comparison) -> Iterator[str]:
     following = [one.stage for one in comparison.of_kind("follows")]
     if following:
         yield f"These only follow: {', '.join(following)}."
+    yield from (describe_uncertified(run) for run in (comparison.old, comparison.new) if run.uncertified)
+
+
+def describe_uncertified(run: Run) -> str:
+    """That dvc.lock is ahead of the certificate beside it."""
+    names = "any stage" if len(run.uncertified) == len(run.stages) else ", ".join(run.uncertified)
+    return f"{run.name}'s certificate is not of its results in {names}: `python -m src.certificate write` renews it."
 
 
 def described(parted: Difference) -> Iterator[str]:

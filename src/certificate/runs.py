@@ -12,7 +12,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from src.certificate.environment import Environment
+from src.certificate.environment import Environment, recorded_environment
 from src.certificate.refusals import no_certificate, no_lock, no_such_run
 from src.files import read_json
 from src.review.changes import covers, hashes, locked_params
@@ -61,10 +61,17 @@ class StageRun:
 
 @dataclass(frozen=True)
 class Run:
-    """All stages of a run by name, each after those whose results it read."""
+    """A run that can be compared.
+
+    Attributes:
+        name: as the user gave it.
+        stages: by name, each after those whose results it read.
+        uncertified: those whose results are not those of the certificate that lies beside dvc.lock.
+    """
 
     name: str
     stages: dict[str, StageRun]
+    uncertified: tuple[str, ...] = ()
 
 
 def read_run(name: str) -> Run:
@@ -80,7 +87,7 @@ def read_run(name: str) -> Run:
         return Run(name, in_order(read_file(name)))
     if name.endswith(FILES):
         raise no_such_run(name)
-    return Run(name, in_order(read_results(Results(open_revision(name)))))
+    return read_results(Results(open_revision(name)))
 
 
 def read_file(name: str) -> dict[str, StageRun]:
@@ -97,26 +104,24 @@ def read_file(name: str) -> dict[str, StageRun]:
         raise no_certificate(name) from None
 
 
-def read_results(results: Results) -> dict[str, StageRun]:
-    """The stages of a revision's dvc.lock, each with the environment that its certificate tells.
+def read_results(results: Results) -> Run:
+    """The run of a revision's dvc.lock, with the environments that its certificate tells.
 
     Raises:
         UserError: if the revision has no results.
     """
     if not results.lock:
         raise no_lock(results.name)
+    locked = in_order(read_lock(results.lock))
     certified = read_certificate(results.read_json(CERTIFICATE), f"{results.name}:{CERTIFICATE}")
-    return {name: with_environment(stage, certified.get(name)) for name, stage in read_lock(results.lock).items()}
-
-
-def with_environment(stage: StageRun, certified: StageRun | None) -> StageRun:
-    """A locked stage with the environment of its certificate, unless that is of other results.
-
-    Args:
-        stage: as dvc.lock has it.
-        certified: as the certificate has it, None where it lacks the stage.
-    """
-    return replace(stage, environment=certified.environment) if certified and stage.same_hashes(certified) else stage
+    known = {
+        name: certified[name].environment for name, stage in locked.items() if stage.same_hashes(certified.get(name))
+    }
+    uncertified = tuple(name for name in locked if name not in known)
+    if results.revision.commit is None:
+        known |= {name: recorded_environment(name, locked[name].outputs) for name in uncertified}
+    stages = {name: replace(stage, environment=known.get(name)) for name, stage in locked.items()}
+    return Run(results.name, stages, uncertified)
 
 
 def read_certificate(document: Any, name: str) -> dict[str, StageRun]:

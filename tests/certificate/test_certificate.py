@@ -118,11 +118,15 @@ def test_a_run_that_parts_is_named_and_certified_anew(project: Project) -> None:
     status, output = run(project, "compare")
     assert status == 4
     assert output.startswith("HEAD and workspace part in double: the same inputs, code and parameters gave other ")
-    assert "  other results: out/twice\n  where workspace computed it is not known\n" in output  # not certified yet
+    assert "  other results: out/twice\n  computed in equal environments" in output
+    assert output.endswith(  # by a user who ran `dvc repro` alone
+        "workspace's certificate is not of its results in any stage: `python -m src.certificate write` renews it.\n"
+    )
     assert run(project, "write") == (0, "certificate: metrics/certificate.json is new for all stages.\n")
     status, output = run(project, "compare", "HEAD")
     assert status == 4
     assert "computed in equal environments, as far as they are recorded" in output
+    assert "certificate" not in output
 
 
 def test_results_that_dvc_brought_back_are_not_certified_as_computed_here(project: Project) -> None:
