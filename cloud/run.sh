@@ -10,8 +10,8 @@
 #   FOLDER        of the clone, ~/shelftalk without it
 #   VENV          an environment that is set up already; without it `make setup` makes one
 #
-# An experiment that was interrupted and is started again, here or elsewhere, goes on from SHELFTALK_CHECKPOINTS, and
-# takes finished stages from the DVC remote.
+# An experiment that was interrupted and is started again, here or elsewhere, goes on from SHELFTALK_CHECKPOINTS; one that
+# was pushed under its name from this commit is left alone.
 set -euo pipefail
 
 : "${REPOSITORY:?where to clone from}" "${EXPERIMENTS:?an experiment a line, as options of dvc exp run}"
@@ -51,11 +51,25 @@ set_up_packages() {
     export PATH=${VENV:-$PWD/.venv}/bin:$PATH DVC_NO_ANALYTICS=1
 }
 
+# The name that an experiment's options give it.
+name_of() {
+    while [ $# -gt 1 ]; do
+        case $1 in -n | --name) echo "$2" && return ;; esac
+        shift
+    done
+}
+
+is_pushed() {
+    local names
+    names=$(dvc exp list --name-only origin)
+    [ -n "$1" ] && grep --quiet --line-regexp --fixed-strings -- "$1" <<< "$names"
+}
+
 # Runs an experiment from the commit; a machine that is not the first only trains with the others.
 run_experiment() {
     git reset --quiet --hard
     if [ "$rank" = 0 ]; then
-        dvc exp run --pull "$@" && dvc exp push --force --run-cache origin
+        dvc exp run --pull "$@" && dvc exp push --run-cache origin
     else
         dvc exp run --pull "$@" audit && python -m src.stages.train
     fi
@@ -71,6 +85,10 @@ while IFS= read -r line <&3; do
     mapfile -d '' -t words < <(xargs -r printf '%s\0' <<< "$line")  # quotes as in a shell, but no commands
     [ ${#words[@]} -gt 0 ] || continue
     echo "Experiment: $line"
+    if is_pushed "$(name_of "${words[@]}")"; then
+        echo "It has run from this commit and is pushed: remove it there, or choose another name, for another run."
+        continue
+    fi
     run_experiment "${words[@]}" || { echo "Failed: $line" >&2; failed=1; }
 done 3<<< "$EXPERIMENTS"
 exit $failed
