@@ -141,6 +141,8 @@ class CompletionTrainer(SFTTrainer):
         self.started, history = time.perf_counter(), cast(list[dict[str, Any]], self.state.log_history)
         for before in [entry["progress"] for entry in history if "progress" in entry][-1:]:
             self.seconds = before["seconds"]
+            self._tr_loss += before["loss_since_log"]
+            self._globalstep_last_logged = before["last_log"]
             if processes.is_main():  # the counts are of all processes
                 self.counts += torch.tensor([before[name] for name in COUNTS], device=self.counts.device)
 
@@ -151,7 +153,9 @@ class CompletionTrainer(SFTTrainer):
             UserError: if it cannot be written; the one before is left.
         """
         history = cast(list[dict[str, Any]], self.state.log_history)
-        history.append({"step": self.state.global_step, "progress": self.progress()})
+        loss = self.accelerator.reduce(self._tr_loss.clone(), "mean").item()  # which the next point is the mean of
+        since = {"loss_since_log": loss, "last_log": self._globalstep_last_logged}
+        history.append({"step": self.state.global_step, "progress": self.progress() | since})
         checkpoint = Path(str(self.args.output_dir), f"checkpoint-{self.state.global_step}")
         with checkpoints.guarded_write(checkpoint, checkpoint.parent):
             Trainer._save_checkpoint(self, model, trial)  # trl would add a model card
