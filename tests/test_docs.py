@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml.comments import CommentedMap
 
 from docs import build, example, picture, stages
 from src.errors import UserError
@@ -88,7 +89,7 @@ def test_blocks_hold_every_stage_and_parameter() -> None:
     assert all(f"| `{stage}` |" in shown for stage in read_yaml(stages.PIPELINE)["stages"])
     assert "| `train.lr` |" in listed
     sections = read_yaml(PARAMS).values()
-    values = [value for section in sections for value in section.values() if isinstance(value, dict)]
+    values = [value for section in sections for value in section.values() if isinstance(value, CommentedMap)]
     groups = [value for value in values if not value.fa.flow_style()]  # data.columns is one line
     assert listed.count("\n| `") == sum(map(len, [*sections, *groups]))
     assert "| `train.endpoint.model` | `''` |" in listed
