@@ -76,6 +76,6 @@ def shingles(record: dict) -> set[tuple[str, ...]]:
 def test_a_larger_file_goes_on_with_the_first_edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_file, "EDITION", 40)
     large_file.write_large_file(tmp_path / "large.json.gz", 100)
-    first, large = (gzip.open(tmp_path / name).read() for name in ("40.json.gz", "large.json.gz"))
+    first, large = (gzip.decompress((tmp_path / name).read_bytes()) for name in ("40.json.gz", "large.json.gz"))
     assert large.startswith(first) and large.count(b"\n") == 100
     assert len({line[:20] for line in large.splitlines() if line.startswith(b'{"uid"')}) > 95
