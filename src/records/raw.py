@@ -233,9 +233,7 @@ def line_blocks(pieces: Iterable[bytes], path: Path) -> Iterator[Block]:
         for piece in pieces:
             held += piece
             while size := block_size(held):
-                with memoryview(held) as view:
-                    text = bytes(view[:size])
-                yield Block(text.removeprefix(mark))
+                yield Block(bytes(held[:size]).removeprefix(mark))
                 del held[:size]
                 mark = b""
             if len(held) > LONGEST_LINE_BYTES:

@@ -1,6 +1,8 @@
 """The benchmark's raw file: published lengths and shares, and the same lines in every run."""
 
+import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,3 +45,37 @@ def test_the_same_lines_come_again() -> None:
     assert (
         large_file.generate_chunk((0, 50)) == large_file.generate_chunk((0, 50)) != large_file.generate_chunk((1, 50))
     )
+
+
+def test_lines_are_retold_in_other_words() -> None:
+    lines = large_file.generate_chunk((0, 300))
+    editions = [lines, large_file.retell_lines(1, lines), large_file.retell_lines(2, lines)]
+    told = [[parse_line(line) for line in edition.split(b"\n")] for edition in editions]
+    assert [len(records) for records in told] == [301] * 3
+    for first, *others in zip(*told, strict=True):
+        assert [other is None for other in others] == [first is None] * 2  # what is malformed stays malformed
+        for edition, other in enumerate(others, 1):
+            if first and other and len(first.get("content") or "") > 300:
+                assert other["uid"] == f"{edition}{first['uid'][1:]}"
+                assert len(shingles(first) & shingles(other)) < 0.5 * len(shingles(first) | shingles(other))
+
+
+def parse_line(line: bytes) -> dict | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("uid"), str) else None
+
+
+def shingles(record: dict) -> set[tuple[str, ...]]:
+    words = record["content"].split()
+    return set(zip(words, words[1:], words[2:], strict=False))
+
+
+def test_a_larger_file_goes_on_with_the_first_edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_file, "EDITION", 40)
+    large_file.write_large_file(tmp_path / "large.json.gz", 100)
+    first, large = (gzip.decompress((tmp_path / name).read_bytes()) for name in ("40.json.gz", "large.json.gz"))
+    assert large.startswith(first) and large.count(b"\n") == 100
+    assert len({line[:20] for line in large.splitlines() if line.startswith(b'{"uid"')}) > 95

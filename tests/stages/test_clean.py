@@ -68,7 +68,7 @@ def run(rows: list[tuple[str, str, str]], **changed: Any) -> list[str]:
     with parquet.parquet_writer(clean.RECORDS) as append:
         append(pl.DataFrame(rows, schema=list(parquet.FIELDS), orient="row"))
     outcome = clean.main(Params.model_construct(data=data, clean=CleanParams.model_validate(DEFAULTS | changed)))
-    assert list(outcome.measured) == ["near_duplicates_seconds"]
+    assert list(outcome.measured) == ["near_duplicates_seconds", "near_duplicates_cpu_seconds"]
     return pl.read_parquet(clean.CLEAN)["uid"].to_list()
 
 
