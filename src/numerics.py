@@ -25,7 +25,7 @@ CPU_SETTINGS = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
 
-EQUAL_KERNELS = "COMPATIBLE"  # MKL's kernels that are the same on Intel's processors and AMD's, and slower
+EQUAL_KERNELS = "COMPATIBLE"  # MKL's kernels for all processors: the same products on Intel's and AMD's, slower
 
 
 def fix_cpu() -> None:
