@@ -457,13 +457,28 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...
     """Where single values are fine and together make no sense, as location and sentence."""
     sections = (values.get(section) for section in ("data", "base", "sample", "format", "train"))
     data, base, sample, prompt, train = (section if isinstance(section, dict) else {} for section in sections)
-    columns = data.get("columns")
+    yield from column_conflicts(data.get("columns"))
+    yield from base_conflicts(base)
+    yield from prompt_conflicts(prompt)
+    yield from endpoint_conflicts(values.get("evaluate"))
+    yield from format_conflicts(values.get("export"))
+    if train.get("backend") == "unsloth":
+        yield from unsloth_conflicts(train)
+    yield from hosted_conflicts(train)
+    yield from sample_conflicts(sample)
+
+
+def column_conflicts(columns: Any) -> Iterator[tuple[tuple[str, str], str]]:
+    """One column as the source of two, as location and sentence."""
     if isinstance(columns, dict) and len({*map(str, columns.values())}) < len(columns):
         yield (
             ("data", "columns"),
             f"data.columns is {shown_value(columns)}: name a column of its own for each of uid, title and content.",
         )
-    yield from base_conflicts(base)
+
+
+def prompt_conflicts(prompt: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+    """A question without the title, and texts that no Modelfile can hold, as location and sentence."""
     if str(prompt.get("question", "{title}")).count("{title}") != 1:
         yield (
             ("format", "question"),
@@ -476,11 +491,10 @@ def find_contradictions(values: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...
             f"format.instruction has {lost}, which Ollama does not read from a Modelfile, so that it would ask "
             "otherwise than training did: leave it out, or write it otherwise.",
         )
-    yield from endpoint_conflicts(values.get("evaluate"))
-    yield from format_conflicts(values.get("export"))
-    if train.get("backend") == "unsloth":
-        yield from unsloth_conflicts(train)
-    yield from hosted_conflicts(train)
+
+
+def sample_conflicts(sample: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Parts, pools and shares that leave nothing to draw, as location and sentence."""
     part, parts, pool, records = (sample.get(key) for key in ("part", "parts", "pool", "records"))
     if isinstance(part, int) and isinstance(parts, int) and part > parts:
         yield ("sample", "part"), f"sample.part is {part} of sample.parts {parts}: set it to {parts} or less."
