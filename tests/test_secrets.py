@@ -7,6 +7,7 @@ which refuse, fail and drop connections too.
 
 import base64
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,9 @@ COMMANDS = [
     dvc("exp pull origin tried", "Pulled experiment"),
     module("src.restore", ""),
     module("src.review HEAD tried", "review.md tells the rest"),
+    module("src.certificate write", "metrics/certificate.json is new"),
+    module("src.certificate compare HEAD tried", "decompress"),
+    module("src.training.needed_gpu", "GB+"),
     module("src.params recipe best", "Laid recipes/best.yaml"),
     Command(("git", "checkout", "params.yaml"), ""),
 ]
@@ -345,7 +349,15 @@ def test_a_push_to_s3_leaves_no_secret(workplace: Workplace, tmp_path: Path) -> 
         workplace.run(dvc("push --remote bucket score_cleaning --verbose", "up to date"))
 
 
+def test_cleaning_on_many_machines_leaves_no_secret(workplace: Workplace) -> None:
+    pytest.importorskip("datatrove", reason="needs `make extra-datatrove`")
+    (workplace.project / "shards").mkdir()
+    shutil.copy(workplace.project / "data/sample/trn.json.gz", workplace.project / "shards/1.json.gz")
+    workplace.run(module("src.cluster shards cleaned --executor local", "Clean shards: cleaned"))
+
+
 ALONE: dict[str, object] = {
+    "src.cluster": test_cleaning_on_many_machines_leaves_no_secret,
     "src.serving.api": test_the_api_leaves_no_secret,
     "src.serving.app": test_the_page_leaves_no_secret,
 }
