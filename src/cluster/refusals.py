@@ -15,9 +15,9 @@ def check_packages(executor: str) -> None:
         UserError: naming how to install them.
     """
     if find_spec("datatrove") is None:
-        raise UserError("datatrove is not installed: run `pip install -r extras/datatrove.txt`.")
+        raise UserError("datatrove is not installed: run `make extra-datatrove`.")
     if executor == "ray" and find_spec("ray") is None:
-        raise UserError("--executor is ray, and Ray is not installed: run `pip install ray` on every machine.")
+        raise UserError("--executor is ray, and Ray is not installed: run `make extra-ray` on every machine.")
 
 
 def check_shards(shards: Sequence[str], params: Params, output: Path) -> None:

@@ -1,5 +1,6 @@
 """Cleaning over shards by the real datatrove: the records of the stage, on one shard, on several, by Slurm's jobs."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ CHANGED_WORDS = (0, 1, 2, 3, 4, 5, 6, 8, 12)  # of 90, in a row: similarities fr
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose raw records, in a file and in shards, are the sample and altered copies of long descriptions."""
-    pytest.importorskip("datatrove", reason="needs `pip install -r extras/datatrove.txt`")
+    pytest.importorskip("datatrove", reason="needs `make extra-datatrove`")
     folder = tmp_path_factory.mktemp("project")
     (folder / "src").symlink_to(ROOT / "src")
     shutil.copy(ROOT / "params.yaml", folder)
@@ -185,6 +186,15 @@ def test_slurm_gets_jobs_that_wait_for_each_other(
     )
 
 
+def test_ray_gives_the_same_records(
+    project: Path, of_one_shard: pl.DataFrame, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    pytest.importorskip("ray", reason="needs `make extra-ray`")
+    done = run("several", "from-ray", "--executor", "ray", "--workers", "2", RAY_USAGE_STATS_ENABLED="0")
+    assert done.returncode == 0, done.stderr
+    assert read_folder(project / "from-ray").equals(of_one_shard)
+
+
 def test_what_cannot_begin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = load_params()
     with pytest.raises(UserError, match="slurm, which needs --partition"):
@@ -197,11 +207,13 @@ def test_what_cannot_begin_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UserError, match="name a column of uids"):
         check_shards(["a"], numbered, tmp_path / "new")
     monkeypatch.setattr("src.cluster.refusals.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install -r extras/datatrove.txt"):
+    with pytest.raises(UserError, match="make extra-datatrove"):
         check_packages("local")
 
 
-def test_ray_is_refused_where_it_is_missing() -> None:
-    pytest.importorskip("datatrove", reason="needs `pip install -r extras/datatrove.txt`")
-    with pytest.raises(UserError, match="pip install ray"):
+def test_ray_is_refused_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datatrove", reason="needs `make extra-datatrove`")
+    found = importlib.util.find_spec
+    monkeypatch.setattr("src.cluster.refusals.find_spec", lambda name: None if name == "ray" else found(name))
+    with pytest.raises(UserError, match="make extra-ray"):
         check_packages("ray")
