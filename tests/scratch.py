@@ -86,7 +86,8 @@ def make_project(folder: Path) -> None:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    (folder / "dvc.lock").unlink(missing_ok=True)
+    for name in ("dvc.lock", "metrics/certificate.json"):
+        (folder / name).unlink(missing_ok=True)
     call(folder, "git", "init", "-q")
     set_parameters(folder, SMALL)
     call(folder, "git", "add", "-A")

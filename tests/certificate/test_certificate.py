@@ -244,6 +244,7 @@ def test_a_service_makes_a_stage_doubtful(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_gpu_that_was_used_is_described(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
 
+    monkeypatch.delitem(sys.modules, "openai", raising=False)  # which another test may have loaded
     driver = tmp_path / "version"
     driver.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu Jan 1 2026\nGCC version: 12\n")
     monkeypatch.setattr("src.certificate.environment.DRIVER", driver)
