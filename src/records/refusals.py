@@ -59,7 +59,10 @@ def no_shards(folder: Path) -> UserError:
     Args:
         folder: data.raw, or what stands for it.
     """
-    return UserError(f"{folder} is no folder with files in it: name a folder of shards in JSON Lines, CSV or Parquet.")
+    return UserError(
+        f"{folder} is no folder, or has no files: name a folder of shards in JSON Lines, CSV or Parquet, or set data.raw "
+        "to a file."
+    )
 
 
 def missing_columns(path: Path, columns: Mapping[str, str], found: Sequence[str]) -> UserError:

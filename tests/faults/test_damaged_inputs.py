@@ -72,7 +72,7 @@ RAW = [
     Fault(
         "missing", lambda: set_param("data.raw", "no/such.zip"), "data.raw is no/such.zip, and there is no such file"
     ),
-    Fault("folder", raw_folder, "data.raw is folder, and there is no such file"),
+    Fault("folder", raw_folder, "folder is no folder, or has no files"),
     Fault("zero-in-its-name", lambda: set_param("data.raw", '"a\\0b"'), "and there is no such file"),
     Fault("long-name", lambda: set_param("data.raw", "a" * 300), "File name too long"),
     Fault("empty", raw("raw.gz", b""), "raw.gz is empty: set a file of JSON Lines"),
