@@ -183,5 +183,5 @@ def test_records_are_numbered_over_all_shards(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no folder with files in it"):
+    with pytest.raises(UserError, match="is no folder, or has no files"):
         records(tmp_path)
