@@ -114,7 +114,7 @@ def wandb_writer(run: str, train: TrainParams) -> Iterator[Write]:
             id=run,
             name=shown_name(run),
             resume="allow",
-            dir=LIVE,
+            dir=LIVE.absolute(),  # W&B's own process may have been started in another folder
             config=train.model_dump(),
             # What is printed stays here, and so does the address of git's remote, which may hold a token.
             settings=wandb.Settings(console="off", disable_git=True),
