@@ -60,8 +60,8 @@ def no_shards(folder: Path) -> UserError:
         folder: data.raw, or what stands for it.
     """
     return UserError(
-        f"{folder} is no folder, or has no files: name a folder of shards in JSON Lines, CSV or Parquet, or set data.raw "
-        "to a file."
+        f"{folder} is no folder, or has no files: name a folder of shards in JSON Lines, CSV or Parquet, or set "
+        "data.raw to a file."
     )
 
 
