@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from ruamel.yaml.comments import CommentedMap
 
-from docs import build, example, picture, stages
+from benchmarks.workload import SHAPES
+from docs import build, example, needs, picture, stages
 from src.errors import UserError
 from src.files import read_json, read_tsv, write_tsv
 from src.params import PARAMS, read_yaml
 from src.scoring.scores import Score
+from src.training.memory import BITS_16, BITS_32, GIGABYTE, base_bytes
 
 ROOT = Path(__file__).parents[1]
 TEXTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(path.relative_to(ROOT) for path in ROOT.glob("docs/*.md"))]
@@ -93,6 +95,20 @@ def test_blocks_hold_every_stage_and_parameter() -> None:
     groups = [value for value in values if not value.fa.flow_style()]  # data.columns is one line
     assert listed.count("\n| `") == sum(map(len, [*sections, *groups]))
     assert "| `train.endpoint.model` | `''` |" in listed
+
+
+@pytest.mark.parametrize(
+    ("shape", "weights"),
+    [("Llama-3.2-1B", 1_235_814_400), ("Llama-3-8B", 8_030_261_248), ("TinyLlama-1.1B", 1_100_048_384)],
+)
+def test_what_recipes_need_is_of_models_as_large_as_published(shape: str, weights: int) -> None:
+    assert base_bytes(SHAPES[shape], four_bit=False) == weights * BITS_16
+    recipes = needs.hub_recipes()[shape]
+    for params in recipes.values():
+        disk, memory, gpu = needs.recipe_needs(params)
+        assert disk > 2 * weights * BITS_16 / GIGABYTE and memory > weights * BITS_32 / GIGABYTE
+        assert gpu >= base_bytes(SHAPES[shape], four_bit=params.train.four_bit) / GIGABYTE
+    assert all(f"| `{name}` |" in needs.needs_table() for name in recipes)
 
 
 def test_results_of_another_model_are_refused(project: Path) -> None:

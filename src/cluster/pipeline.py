@@ -82,9 +82,8 @@ def executor_options(executor: str, workers: int, partition: str, time: str) -> 
     """
     if executor != "slurm":
         return {"workers": workers} | ({"mem_per_cpu_gb": MEMORY_GB} if executor == "ray" else {})
-    python = (
-        f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH=$PWD:$PYTHONPATH"  # begun where it is submitted
-    )
+    # A job begins in the folder that it was submitted from.
+    python = f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH=$PWD:$PYTHONPATH"
     return {
         "workers": workers,
         "partition": partition,

@@ -7,7 +7,7 @@ import json
 from typing import Any, cast
 
 from src.export.card_code import quoted
-from src.export.model_card import EXAMPLE_TITLE, ModelFacts, evaluation_section, limits_section
+from src.export.model_card import EXAMPLE_TITLE, SYNTHETIC_NOTE, ModelFacts, evaluation_section, limits_section
 from src.inference.endpoint import as_turns, sampling_options
 from src.params import TemplateName
 from src.prompts.rendering import prompt_and_completion, prompt_turns
@@ -49,11 +49,7 @@ def heading_section(facts: ModelFacts, train: dict[str, Any]) -> str:
         facts: from the parameters.
         train: metrics of the train stage.
     """
-    notes = []
-    if facts.synthetic_data:
-        notes.append(
-            "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products."
-        )
+    notes = [SYNTHETIC_NOTE] if facts.synthetic_data else []
     made_from = (
         f"- Model: `{train['fine_tuned_model']}`, hosted\n- Tuned from: `{train['base']}`\n- Data: {facts.data}\n"
         f"- Template: {facts.template}\n- Method: supervised fine-tuning by a service"

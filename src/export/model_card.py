@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EMBEDDED_BASE = "models/embedded"  # base.folder of the model that comes with the project
 EXPORTED_ADAPTER = "models/export/adapter"
 EXAMPLE_TITLE = "Tumblewright Bamboo Desk Lamp, Olive, 45 cm high"
+SYNTHETIC_NOTE = "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products."
 
 # What an adapter has learnt is the difference from these weights, by how they were loaded.
 LOADED = {
@@ -84,9 +85,7 @@ def heading_section(facts: ModelFacts) -> str:
     if facts.embedded_base:
         notes.append("**The base is Shelftalk's embedded model**, so small that the pipeline runs anywhere.")
     if facts.synthetic_data:
-        notes.append(
-            "**The data is synthetic**: an invented catalogue. The figures below say nothing about real products."
-        )
+        notes.append(SYNTHETIC_NOTE)
     made_from = (
         f"- Base model: {describe_base(facts)}\n- Data: {facts.data}\n- Template: {facts.template}\n"
         f"- Method: {'LoRA' if facts.base['quantisation'] == 'none' else 'QLoRA, the base in 4-bit NF4'}"

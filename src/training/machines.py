@@ -59,9 +59,8 @@ def launcher_here(params: Params) -> str:
     """
     launcher = params.train.launcher
     count = machine_count(launcher)
-    if (
-        count == 1 or {"LOCAL_RANK", LAUNCHED} & os.environ.keys()
-    ):  # this process was started by one that met the others
+    met_already = {"LOCAL_RANK", LAUNCHED} & os.environ.keys()  # by the process that started this one
+    if count == 1 or met_already:
         return launcher
     here = this_machine(launcher, count, os.environ)
     if here.rank > 0 and "DVC_STAGE" in os.environ:
