@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -19,7 +20,8 @@ from src.certificate.environment import (
     record_environment,
     recorded_environment,
 )
-from src.certificate.runs import CERTIFICATE
+from src.certificate.runs import CERTIFICATE, StageRun
+from src.certificate.writing import certified_stage
 from tests.dvc_project import ROOT, Project
 
 PIPELINE = """\
@@ -142,6 +144,16 @@ def test_results_that_dvc_brought_back_are_not_certified_as_computed_here(projec
     assert status == 0
     assert "is new for all stages. Not known is where double" in output
     assert certificate(project)["double"]["environment"] is None
+
+
+def test_other_results_do_not_inherit_where_the_certified_ones_were_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no stage has left a record
+    certified = StageRun({"data.txt": "1"}, "code", {}, {"out.txt": "2"}, {"deterministic": True})
+    other = replace(certified, outputs={"out.txt": "3"}, environment=None)
+    assert certified_stage("double", other, certified, anew=False).environment is None
+    assert certified_stage("double", replace(certified, environment=None), certified, anew=False) == certified
 
 
 def test_where_it_ran_last_can_be_certified_anew(project: Project) -> None:

@@ -173,6 +173,7 @@ def test_a_folder_of_shards_is_read_as_one_file(tmp_path: Path) -> None:
     missing = "uid is missing"
     assert rejected(tmp_path / "shards")[-1] == (1 + 2 + 2, missing) and len(rejected(tmp_path / "shards")) == 2
     assert [records(tmp_path / "shards", lines=lines) for lines in (1, 2, 3, 4)] == [ROWS[:1], ROWS[:2], ROWS[:2], ROWS]
+    assert [len(rejected(tmp_path / "shards", lines=lines)) for lines in (2, 3, 5)] == [0, 1, 2]
 
 
 def test_records_are_numbered_over_all_shards(tmp_path: Path) -> None:
