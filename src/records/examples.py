@@ -5,6 +5,7 @@ each time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -166,12 +167,13 @@ def first_changes(rule: Rule, texts: pl.Series, rules: Sequence[Rule]) -> list[t
         rules: in their order; they are applied again and again, as in cleaning.
     """
     found: dict[int, tuple[str, str]] = {}
-    for _ in range(MAX_PASSES):
-        for each in rules:
-            after, hit = apply_rule(each, texts)
-            for position in hit.tolist() if each is rule else ():
-                found.setdefault(position, (texts[position], after[position]))
-            texts = after
+    for each in islice(cycle(rules), MAX_PASSES * len(rules)):
+        after, hit = apply_rule(each, texts)
+        for position in hit.tolist() if each is rule else ():
+            found.setdefault(position, (texts[position], after[position]))
+        texts = after
+        if len(found) == len(texts):  # nearly always in the first pass
+            break
     return [found[position] for position in range(len(texts))]
 
 

@@ -45,13 +45,28 @@ def parquet_writer(
         compression: as pyarrow names it.
     """
     arrow = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    waiting: deque[Future[None]] = deque()
 
     def append(frame: pl.DataFrame) -> None:
         if frame.height:
-            writer.write_table(frame.select(*schema).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(arrow))
+            if waiting:
+                waiting.popleft().result()
+            waiting.append(thread.submit(write, frame.select(*schema)))
 
-    with atomic_file(path) as partial, pq.ParquetWriter(partial, arrow, compression=compression) as writer:
+    def write(frame: pl.DataFrame) -> None:
+        writer.write_table(frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(arrow))
+
+    with (
+        atomic_file(path) as partial,
+        # Neither a dictionary nor the least and greatest value is of use with texts, and both take time.
+        pq.ParquetWriter(
+            partial, arrow, compression=compression, use_dictionary=False, write_statistics=False
+        ) as writer,
+        ThreadPoolExecutor(1) as thread,  # so that packing goes on beside the work on the next batch
+    ):
         yield append
+        if waiting:
+            waiting.popleft().result()
 
 
 def count_rows(path: str | Path) -> int:

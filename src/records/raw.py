@@ -31,6 +31,7 @@ BLOCK_BYTES = 8 * 2**20  # large enough to keep a thread busy, small enough for 
 PIECE_BYTES = 256 * 2**10  # of gzip: inflates to 264 MB at most, at deflate's greatest ratio of 1032
 LONGEST_LINE_BYTES = 64 * 2**20  # beyond that it is a file of another kind, which would fill the memory
 SHOWN_CHARS = 200  # of a malformed line
+ONE_BY_ONE = 100  # lines that Python decodes one by one, where one of them is invalid UTF-8
 MEMBERS = ("trn.json.gz", "trn.json")
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 # Of the ways to pack a member, those that can be unpacked bit by bit; bzip2's blocks grow to gigabytes at once.
@@ -292,15 +293,18 @@ def parse_block(block: Block, columns: Mapping[str, str] = AS_PUBLISHED) -> Pars
 
 def unpublished_lines(lines: list[bytes]) -> pl.Series:
     """Which lines are not of the PUBLISHED form."""
-    return (~decode_lines(lines).str.contains(PUBLISHED).fill_null(False)).arg_true()
+    return (~decode_lines(pl.Series(lines, dtype=pl.Binary)).str.contains(PUBLISHED).fill_null(False)).arg_true()
 
 
-def decode_lines(lines: list[bytes]) -> pl.Series:
+def decode_lines(lines: pl.Series) -> pl.Series:
     """The lines decoded, null where one is invalid UTF-8."""
     try:
-        return pl.Series(lines, dtype=pl.Binary).cast(pl.String)
-    except pl.exceptions.ComputeError:
-        return pl.Series([decode_line(line) for line in lines], dtype=pl.String)
+        return lines.cast(pl.String)
+    except pl.exceptions.ComputeError:  # which does not name the line: it is in one of the halves
+        if len(lines) <= ONE_BY_ONE:
+            return pl.Series([decode_line(line) for line in lines], dtype=pl.String)
+    middle = len(lines) // 2
+    return pl.concat([decode_lines(lines[:middle]), decode_lines(lines[middle:])], rechunk=False)
 
 
 def decode_line(line: bytes) -> str | None:

@@ -30,7 +30,7 @@ import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from html.entities import html5
 from operator import or_
 
@@ -134,15 +134,25 @@ def contains_any(*patterns: str) -> TextPredicate:
     return lambda texts: reduce(or_, (texts.str.contains(pattern) for pattern in patterns))
 
 
-def contains_beyond_ascii(pattern: str) -> TextPredicate:
-    """Whether an expression is found in a text that is not ASCII; most texts are, and need no look at it."""
+def both(first: TextPredicate, second: TextPredicate) -> TextPredicate:
+    """Whether both tests hold; the second one, which may be slow, only sees texts of which the first one holds."""
 
     def test(texts: pl.Series) -> pl.Series:
-        beyond = texts.str.len_bytes() != texts.str.len_chars()
-        where = beyond.arg_true()
-        return beyond.scatter(where, texts.gather(where).str.contains(pattern))
+        found = first(texts)
+        where = found.arg_true()
+        return found.scatter(where, second(texts.gather(where)))
 
     return test
+
+
+def is_beyond_ascii(texts: pl.Series) -> pl.Series:
+    """Whether each text has a character that is not ASCII; most have none."""
+    return texts.str.len_bytes() != texts.str.len_chars()
+
+
+def contains_beyond_ascii(pattern: str) -> TextPredicate:
+    """Whether an expression is found in a text that is not ASCII."""
+    return both(is_beyond_ascii, contains_any(pattern))
 
 
 def any_of(*tests: TextPredicate) -> TextPredicate:
@@ -188,6 +198,7 @@ def code_page_850_letter(number: str) -> str:
     return bytes([int("0" + number, 16) if number[0] in "xX" else int(number)]).decode("cp850")
 
 
+@lru_cache(maxsize=1024)
 def entity_character(entity: str) -> str:
     """The character of an entity, written without its ampersand; an unknown name stays as it is."""
     return html.unescape("&" + entity) if entity[0] == "#" else html5.get(entity.rstrip(";") + ";", "&" + entity)
@@ -282,7 +293,11 @@ MAYBE_NOT_NFC = r"[\x{300}-\x{2001}\x{20d0}-\x{10ffff}]"
 NOT_ASCII = r"[^\x00-\x7f]"
 
 # Has a name, since a filter decodes titles with it, too.
-ENTITIES = Rule("entities", contains_any("&[#A-Za-z]", "amp;[#A-Za-z]", "& +[#a-z]+;"), decode_entity_column)
+ENTITIES = Rule(
+    "entities",
+    both(contains_any("[&;]"), contains_any("&[#A-Za-z]", "amp;[#A-Za-z]", "& +[#a-z]+;")),
+    decode_entity_column,
+)
 RULES = (
     ENTITIES,
     Rule("mojibake", contains_beyond_ascii(MOJIBAKE), map_texts(repair_mojibake)),
@@ -292,10 +307,13 @@ RULES = (
         replace_all(*LOST_CHARACTER, (INVISIBLE, "")),
     ),
     Rule("unicode", contains_beyond_ascii(MAYBE_NOT_NFC), lambda texts: texts.str.normalize("NFC")),
-    Rule("markup", contains_any(*markup.SUSPECT), replace_all(*markup.REMOVED)),
+    Rule("markup", both(contains_any(markup.SIGNS), contains_any(*markup.SUSPECT)), replace_all(*markup.REMOVED)),
     Rule(
         "urls",
-        contains_any("://", r"(?i-u:www\.)", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)"),
+        any_of(
+            contains_any(r"(?i-u:www\.)"),
+            both(contains_any("/"), contains_any("://", r"(?i-u:\.(?:com|org|net|edu|gov|uk|de)/)")),
+        ),
         replace_all(*addresses.URLS),
     ),
     Rule("emails", contains_any("@"), replace_all(*addresses.EMAILS)),
@@ -309,7 +327,7 @@ RULES = (
     Rule("no_ascii", contains_beyond_ascii(NOT_ASCII), replace_all((NOT_ASCII, "")), shared_switch="ascii"),
     Rule(
         "spaces",
-        any_of(contains_any("  ", r"[\t-\r]", r"^\s", r"\s$"), contains_beyond_ascii(SPACES)),
+        any_of(contains_any("  ", r"[\t-\r]", r"\A\s", r"\s\z"), contains_beyond_ascii(SPACES)),
         lambda texts: texts.str.replace_all(rf"\s\s+|{SPACES}", " ").str.strip_chars(),
     ),
 )

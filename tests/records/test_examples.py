@@ -16,7 +16,7 @@ from src.records.examples import (
     first_changes,
 )
 from src.records.rules import RULES as TABLE
-from src.records.rules import enabled_rules
+from src.records.rules import Rule, enabled_rules
 from src.records.text_keys import uid_keys
 
 RULES = tuple(rule for rule in TABLE if rule.switch != "ascii")
@@ -103,6 +103,15 @@ def test_of_two_changes_the_first_is_shown() -> None:
     texts = pl.Series(["Owls &#38; bats &<b></b>amp; barns"])
     after = "Owls & bats &<b></b>amp; barns"
     assert first_changes(BY_NAME["entities"], texts, RULES) == [(texts[0], after)]
+
+
+def test_no_rule_is_applied_once_all_changes_are_found() -> None:
+    texts = pl.Series(["Owls &amp; barns", "Bats &amp; barns"])
+    never = Rule(
+        "never", suspect=lambda _: pytest.fail("The changes were found before."), transform=lambda found: found
+    )
+    entities = BY_NAME["entities"]
+    assert [after for _, after in first_changes(entities, texts, (entities, never))] == ["Owls & barns", "Bats & barns"]
 
 
 def test_a_window_surrounds_the_first_change_and_shows_where_a_text_ends() -> None:

@@ -271,6 +271,12 @@ switches = st.fixed_dictionaries({name: st.booleans() for name in NAMES})
 rule_sets = st.sampled_from([RULES, ASCII_RULES]) | switches.map(switched)
 
 
+@given(texts, st.sampled_from(ASCII_RULES))
+def test_no_rule_overlooks_a_text_that_it_would_change(text: str, rule: Rule) -> None:
+    alone = pl.Series([text])
+    assert rule.suspect(alone).item() or rule.transform(alone).item() == text
+
+
 @given(texts, rule_sets)
 def test_cleaning_twice_is_cleaning_once(text: str, rules: tuple[Rule, ...]) -> None:
     once = apply_until_stable(pl.Series([text]), rules)
