@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks import large_file
-from benchmarks.data_path_report import RESULTS, Results, StageUsage, render_table
+from benchmarks.data_path_report import GZIP, RESULTS, Results, StageUsage, render_table
 from benchmarks.process_usage import ProcessUsage, describe_machine, measure_command
 from src.errors import UserError
 from src.files import read_json, write_json
@@ -34,7 +34,7 @@ def main() -> None:
         folder = arguments.folder.absolute()
         results = run_benchmark(folder, arguments.records, arguments.sample, arguments.slice)
         if arguments.times > 1:
-            results["larger"] = run_larger(folder, arguments, results["stages"])
+            results["larger"] = run_larger(folder, arguments, results)
     except UserError as error:
         sys.exit(str(error))
     write_json(arguments.results, results)
@@ -88,21 +88,24 @@ def run_benchmark(folder: Path, records: int, sample: int, slice_lines: int) -> 
     }
 
 
-def run_larger(folder: Path, arguments: argparse.Namespace, once: dict[str, StageUsage]) -> Results:
-    """Measures the stages on a larger file.
+def run_larger(folder: Path, arguments: argparse.Namespace, once: Results) -> Results:
+    """Measures gzip and the stages on a larger file.
 
     Args:
         folder: for the raw file and the results of the stages.
         arguments: the command line.
-        once: what each stage used on the smaller one.
+        once: what was measured of the smaller one.
 
     Returns:
-        Times the lines, what each stage used, and by which factor wall time, CPU time and memory grew.
+        Times the lines, what each used, and by which factor wall time, CPU time and memory grew. That of gzip tells how
+        much more there is to unpack, as lines retold in other words pack less well.
     """
     lines = arguments.times * arguments.records
-    stages = run_stages(folder, make_raw(folder, lines), arguments.sample)
-    growth = {name: usage_growth(usage, stages[name]) for name, usage in once.items()}
-    return {"times": arguments.times, "lines": lines, "stages": stages, "growth": growth}
+    raw = make_raw(folder, lines)
+    used = {GZIP: asdict(measure_command(f"gzip -dc {raw}", folder)), **run_stages(folder, raw, arguments.sample)}
+    before = {GZIP: once["gzip"][0], **once["stages"]}
+    growth = {name: usage_growth(usage, used[name]) for name, usage in before.items()}
+    return {"times": arguments.times, "lines": lines, "used": used, "growth": growth}
 
 
 def make_raw(folder: Path, records: int) -> Path:

@@ -317,8 +317,9 @@ def decode_line(line: bytes) -> str | None:
 
 def read_columns(lines: list[bytes]) -> pl.DataFrame:
     """The records of lines of the PUBLISHED form; the targets are removed first, which takes a third of the time."""
-    heads = [line.rsplit(TARGETS, 1)[0].rstrip(b"}\r\n") + b"}\n" for line in lines if line]
-    return pl.read_ndjson(b"".join(heads), schema=RECORDS).with_columns(pl.col("title", "content").fill_null(""))
+    heads = [line.rpartition(TARGETS)[0] or line.rstrip(b"}\r\n") for line in lines if line]
+    texts = pl.read_ndjson(b"}\n".join([*heads, b""]), schema=RECORDS)
+    return texts.with_columns(pl.col("title", "content").fill_null(""))
 
 
 def normalise_line(line: bytes, unfinished: str, columns: Mapping[str, str] = AS_PUBLISHED) -> bytes:

@@ -32,6 +32,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from html.entities import html5
+from itertools import cycle, islice
 from operator import or_
 
 import ftfy
@@ -87,26 +88,28 @@ class StableTexts:
 
 
 def apply_until_stable(texts: pl.Series, rules: Sequence[Rule]) -> StableTexts:
-    """Applies the rules in order, to the texts that changed again and again, at most MAX_PASSES times.
+    """Applies the rules in order, again and again, to each text until all of them in a row leave it as it is.
+
+    At most MAX_PASSES times. A text that a rule changed needs those before it again, but not those after it once more.
 
     Args:
         texts: titles or contents.
         rules: in the order in which they are applied.
     """
     changed = {rule.name: np.zeros(len(texts), bool) for rule in rules}
-    moving, texts = np.arange(len(texts)), texts.clone()  # scatter below would write into the caller's texts
-    for _ in range(MAX_PASSES):
-        before = after = texts.gather(moving)
-        for rule in rules:
-            after, hit = apply_rule(rule, after)
-            changed[rule.name][moving[hit]] = True
-        texts = texts.scatter(moving, after)
-        moving = moving[(before != after).to_numpy()]
+    left_alone = np.zeros(len(texts), int)  # rules in a row that left each text as it was
+    texts = texts.clone()  # scatter below would write into the caller's texts
+    for rule in islice(cycle(rules), MAX_PASSES * len(rules)):
+        moving = np.flatnonzero(left_alone < len(rules))
         if not moving.size:
             break
-    unstable = np.zeros(len(texts), bool)
-    unstable[moving] = True
-    return StableTexts(texts, changed, unstable)
+        where, after = find_changes(rule, texts if moving.size == len(texts) else texts.gather(moving))
+        hit = moving[where]
+        texts = texts.scatter(hit, after)
+        changed[rule.name][hit] = True
+        left_alone += 1
+        left_alone[hit] = 0
+    return StableTexts(texts, changed, left_alone < len(rules))
 
 
 def apply_rule(rule: Rule, texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
@@ -116,14 +119,22 @@ def apply_rule(rule: Rule, texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
         rule: one of RULES.
         texts: titles or contents.
     """
+    changed, after = find_changes(rule, texts)
+    return texts.clone().scatter(changed, after), changed
+
+
+def find_changes(rule: Rule, texts: pl.Series) -> tuple[np.ndarray, pl.Series]:
+    """The positions of the texts that a rule changes, and what it makes of them.
+
+    Args:
+        rule: one of RULES.
+        texts: titles or contents.
+    """
     suspects = rule.suspect(texts).arg_true()
-    if not len(suspects):
-        return texts, suspects.to_numpy()
     before = texts.gather(suspects)
-    after = rule.transform(before)
+    after = rule.transform(before) if len(suspects) else before
     hit = before != after
-    changed = suspects.filter(hit)
-    return texts.clone().scatter(changed, after.filter(hit)), changed.to_numpy()
+    return suspects.filter(hit).to_numpy(), after.filter(hit)
 
 
 def contains_any(*patterns: str) -> TextPredicate:
