@@ -133,6 +133,17 @@ def test_running_it_again_sends_and_pays_nothing(server: FakeFineTuning, paramet
     assert server.count("POST", "/files") == 2 and server.count("POST", JOBS) == 1
 
 
+def test_what_happened_before_is_shown_in_its_order(
+    server: FakeFineTuning, parameters: Callable[..., Params], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_hosted(parameters())
+    capsys.readouterr()
+    train_hosted(parameters())
+    shown = capsys.readouterr().out
+    places = [shown.index(words) for words in ("Created fine-tuning", "job started", "The job has succeeded")]
+    assert places == sorted(places)
+
+
 def test_another_seed_or_hyperparameter_is_another_job_with_the_same_files(
     server: FakeFineTuning, parameters: Callable[..., Params]
 ) -> None:
