@@ -16,7 +16,7 @@ import pytest
 
 from src.errors import UserError
 from src.export.publish import published_files
-from src.files import read_json, read_tsv, write_jsonl
+from src.files import read_json, read_jsonl, read_tsv, write_jsonl
 from src.hosted import following, service
 from src.hosted.__main__ import main as hosted_command
 from src.hosted.training import train_hosted
@@ -153,6 +153,16 @@ def test_another_seed_or_hyperparameter_is_another_job_with_the_same_files(
     assert len(server.jobs) == 3 and server.count("POST", "/files") == 2
     assert server.created()[2]["method"]["supervised"]["hyperparameters"]["n_epochs"] == 3  # the service's choice
     assert server.created()[2]["user_provided_suffix"] is None
+
+
+def test_other_examples_are_another_job(server: FakeFineTuning, parameters: Callable[..., Params]) -> None:
+    train_hosted(parameters())
+    write_jsonl("data/prompts/train.jsonl", read_jsonl("data/prompts/train.jsonl")[1:])
+    train_hosted(parameters())
+    first, second = server.created()
+    assert first["training_file"] != second["training_file"]
+    assert first["validation_file"] == second["validation_file"]
+    assert server.count("POST", "/files") == 3
 
 
 def test_a_second_round_starts_from_the_firsts_model(
@@ -384,6 +394,27 @@ def test_a_failed_job_is_followed_by_another_once_its_cause_is_gone(
     server.after = lambda method, path, number: DROP if (method, path, number) == ("POST", JOBS, 1) else None
     train_hosted(parameters())  # the creation of the other one is not told either
     assert [job["status"] for job in server.created()] == ["failed", "succeeded"]
+
+
+def test_the_journal_knows_the_last_job_of_several(server: FakeFineTuning, parameters: Callable[..., Params]) -> None:
+    server.keeps_metadata = False  # so that the journal alone can tell
+    server.end = "failed", {"code": "server_error", "message": "later", "param": None}
+    with pytest.raises(UserError):
+        train_hosted(parameters())
+    server.end = "succeeded", None
+    train_hosted(parameters())
+    train_hosted(parameters())
+    assert [job["status"] for job in server.created()] == ["failed", "succeeded"]
+
+
+def test_a_file_with_a_fault_is_sent_again(server: FakeFineTuning, parameters: Callable[..., Params]) -> None:
+    bad_files(server)
+    with pytest.raises(UserError, match="finds fault with a file"):
+        train_hosted(parameters())
+    server.new_file_status = ["processed"]
+    train_hosted(parameters())
+    assert server.count("POST", "/files") == 3
+    assert [job["training_file"] for job in server.created()] == ["file-2"]
 
 
 def test_a_wrong_key_and_a_missing_one_are_named(
