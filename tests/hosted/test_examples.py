@@ -87,7 +87,7 @@ def test_tokens_are_counted_with_those_around_each_turn(chat_tokenizer: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("records", "epochs"), [(10, 10), (2, 25), (33, 3), (34, 3), (8000, 3), (20_000, 1), (9000, 2)]
+    ("records", "epochs"), [(10, 10), (2, 25), (33, 3), (34, 3), (8000, 3), (20_000, 1), (30_000, 1), (9000, 2)]
 )
 def test_passes_that_are_left_to_the_service_follow_its_rule(records: int, epochs: int) -> None:
     assert chosen_epochs(records) == epochs

@@ -155,6 +155,14 @@ def test_another_seed_or_hyperparameter_is_another_job_with_the_same_files(
     assert server.created()[2]["user_provided_suffix"] is None
 
 
+def test_no_more_validation_records_are_sent_than_asked_for(
+    server: FakeFineTuning, parameters: Callable[..., Params]
+) -> None:
+    train_hosted(parameters(eval_records=2))
+    [job] = server.created()
+    assert len(lines(server.files[job["validation_file"]])) == 2
+
+
 def test_other_examples_are_another_job(server: FakeFineTuning, parameters: Callable[..., Params]) -> None:
     train_hosted(parameters())
     write_jsonl("data/prompts/train.jsonl", read_jsonl("data/prompts/train.jsonl")[1:])
