@@ -115,6 +115,7 @@ def test_a_job_is_created_followed_and_recorded(
     shown = capsys.readouterr().out
     for words in ("tokens over all passes", "of 1.00 allowed", "Job ftjob-1: queued.", "Job ftjob-1: succeeded."):
         assert words in shown
+    assert shown.count("Fine-tuning job started") == 1  # though it is asked for its events again and again
 
 
 def test_running_it_again_sends_and_pays_nothing(server: FakeFineTuning, parameters: Callable[..., Params]) -> None:
