@@ -40,6 +40,8 @@ def test_all_programs_are_measured_and_printed(tmp_path: Path) -> None:
     assert all(run["wall_s"] > 0 and run["peak_mb"] > 50 for run in results["stages"].values())
     assert list(results["larger"]["growth"]) == [data_path_report.GZIP, *data_path.STAGES]
     assert results["larger"]["lines"] == 6000
+    grown = max(factor for stage in data_path.STAGES for factor in results["larger"]["growth"][stage].values())
+    assert f"of any stage at 2 times the lines | at most {grown} × |" in done.stdout
     assert done.stdout.strip() == data_path_report.render_table(results)
 
 

@@ -99,6 +99,11 @@ def test_a_change_in_a_later_pass_is_found() -> None:
     assert first_changes(BY_NAME["entities"], texts, RULES) == [("Owls &amp; barns", "Owls & barns")]
 
 
+def test_changes_of_several_texts_are_found_in_several_passes() -> None:
+    texts = pl.Series(["Owls &amp; bats", "Owls &<b></b>amp; barns"])
+    assert [after for _, after in first_changes(BY_NAME["entities"], texts, RULES)] == ["Owls & bats", "Owls & barns"]
+
+
 def test_of_two_changes_the_first_is_shown() -> None:
     texts = pl.Series(["Owls &#38; bats &<b></b>amp; barns"])
     after = "Owls & bats &<b></b>amp; barns"
