@@ -91,6 +91,14 @@ def recipes_by_records() -> list[list[str]]:
     return sorted(groups, key=len, reverse=True)
 
 
+# A test that goes on from what another one has changed, also where it is run without that one.
+FOLLOWS = {
+    "test_an_earlier_learning_rate_is_restored_without_a_run": (
+        "test_a_new_learning_rate_reruns_what_follows_training_and_is_read_at_a_glance"
+    )
+}
+
+
 def changes_by_test() -> list[dict[str, Change]]:
     """The changes that tests ask for, by the tests' names, in groups: first those of the project as it was made."""
     changes: dict[str, Change] = {

@@ -18,7 +18,7 @@ from src import numerics, params
 from src.params import TemplateName
 from src.prompts.rendering import prompt_and_completion, prompt_turns
 from tests.browser import browser, open_page  # noqa: F401  # fixtures
-from tests.changes import changes_by_test
+from tests.changes import FOLLOWS, changes_by_test
 from tests.scratch import Background, ProjectWorker, Reproduction, make_project, reproduce_project, submit_groups
 from tests.tiny_bases import FAMILIES
 
@@ -85,6 +85,7 @@ def outcomes(
 ) -> Iterator[dict[str, Future[Reproduction]]]:
     """What the change of each test that is to run will have done, by the test's name."""
     folder, names = tmp_path_factory.mktemp("workers"), {item.name for item in request.session.items}
+    names |= {FOLLOWS[name] for name in names if name in FOLLOWS}
     workers = [
         ProjectWorker(scratch_project, reproducing, folder / str(number)) for number in range(os.cpu_count() or 1)
     ]
