@@ -25,9 +25,9 @@ def main(params: Params) -> Outcome:
     """Reads `data.raw`; lines = rejected + those of each drop reason + kept; blank lines are apart."""
     data, counts, reasons, first_rejected = params.data, Counter[str](), Counter[str](), None
     with (
-        parquet_writer(RECORDS) as append,
         atomic_file(REJECTED) as partial,
         partial.open("w", encoding="utf-8", newline="\n") as aside,
+        parquet_writer(RECORDS) as append,  # the last to begin and first to end: if it fails then, neither file is left
     ):
         for block in read_records(data):
             drop_reasons = find_raw_drop_reasons(block.records, params)

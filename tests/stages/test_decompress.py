@@ -11,7 +11,7 @@ import pytest
 
 from src.errors import UserError
 from src.params import ColumnParams, DataParams, Params
-from src.records import raw
+from src.records import parquet, raw
 from src.records.raw_files import REASONS
 from src.stages import decompress
 
@@ -125,3 +125,15 @@ def test_refusals_leave_the_last_good_result(data: bytes, message: str, monkeypa
         run(data)
     assert written() == good
     assert not list(Path().rglob("*.partial"))
+
+
+def test_a_full_disk_leaves_the_last_good_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    run(line("owl"))
+    good = written()
+    monkeypatch.setattr(parquet.pq.ParquetWriter, "write_table", write)  # of the last batch, so that none follows it
+    with pytest.raises(OSError, match="No space left"):
+        run(line("tawny owl") + b"no JSON\n")
+    assert written() == good
