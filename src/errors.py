@@ -1,7 +1,7 @@
 """The one exception for what a user can fix: a bad file, a bad parameter, a missing GPU.
 
-Covers the exception, with a damaged file as its special case, and the tests of full memory and of damaged weights;
-src/stages/runner.py turns all into one sentence and exit status 1.
+Covers the exception, with a damaged file as its special case, and the tests of full memory, of damaged weights and
+of kernels without an order; src/stages/runner.py turns all into one sentence and exit status 1.
 """
 
 
@@ -35,3 +35,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device, or the machine, has no memory left; torch's own types are known by name, without torch."""
     named = type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError)
     return named or "can't allocate memory" in str(error)  # what torch raises on a CPU is a plain RuntimeError
+
+
+def unordered_kernel(error: BaseException) -> str | None:
+    """The kernel that torch refuses as its sums have no fixed order, by its first words; None for other errors."""
+    kernel, refused, _ = str(error).partition(" does not have a deterministic implementation")
+    return kernel if refused else None

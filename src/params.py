@@ -220,6 +220,7 @@ class TrainParams(Section):
     packing: bool
     attention: Literal["auto", "sdpa", "eager", "varlen", "flash_attention_2", "flex_attention"]
     compile: Annotated[Literal["auto", True, False], Field(description="auto, true or false")]
+    deterministic: bool
     rounds: Annotated[int, Field(ge=1, le=1000)]
     epochs: Annotated[float, Field(gt=0, le=1000)]
     max_steps: CountOrAll

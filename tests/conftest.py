@@ -194,6 +194,7 @@ def train_params() -> params.TrainParams:
         packing=True,
         attention="auto",
         compile=False,
+        deterministic=False,
         rounds=1,
         epochs=2,
         max_steps=0,

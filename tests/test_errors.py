@@ -1,9 +1,9 @@
-"""Full memory is distinguished from other errors, in any library that raises it."""
+"""Full memory, and kernels without an order, are distinguished from other errors."""
 
 import pytest
 import torch
 
-from src.errors import is_out_of_memory
+from src.errors import is_out_of_memory, unordered_kernel
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
@@ -18,5 +18,6 @@ def test_a_full_memory_is_known_by_torchs_message_on_a_cpu() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("size mismatch"), OSError("disk full"), KeyboardInterrupt()])
-def test_other_errors_are_not_of_memory(error: BaseException) -> None:
+def test_other_errors_are_neither(error: BaseException) -> None:
     assert not is_out_of_memory(error)
+    assert unordered_kernel(error) is None

@@ -32,6 +32,21 @@ def test_the_same_seed_draws_the_same_numbers() -> None:
     assert not set(draw()) & set(first)
 
 
+def test_a_gpus_kernels_add_in_a_fixed_order_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    before = torch.are_deterministic_algorithms_enabled()
+    try:
+        torch.use_deterministic_algorithms(False)
+        numerics.seed_everything(0)
+        assert not torch.are_deterministic_algorithms_enabled()
+        numerics.seed_everything(0, deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def test_threads_and_kernels_do_not_depend_on_the_environment() -> None:
     code = (
         "from src import numerics; numerics.fix_cpu(); numerics.seed_everything(0)\n"

@@ -56,7 +56,7 @@ def main(params: Params) -> Outcome:
     steps = planned_steps(rows, train, attention)
     checkpoints = CHECKPOINTS / training_fingerprint(params)
 
-    seed_everything(train.seed)
+    seed_everything(train.seed, train.deterministic)
     model = backend.load_trainable(BASE, train, attention.implementation)
     context = TrainingContext(tokenizer, rows.validation, rows.names, train, attention)
     run = train_rounds(model, context, rows.rounds, checkpoints)

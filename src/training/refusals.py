@@ -148,6 +148,14 @@ def memory_advice(train: TrainParams) -> str:
     return f"set train.max_length to {train.max_length // 2} (now {train.max_length}), or take a smaller base model."
 
 
+def unordered_kernel_advice(kernel: str) -> str:
+    """What to do about a kernel that cannot add in a fixed order, by torch's name for it."""
+    return (
+        f"train.deterministic is true, and {kernel} adds in no fixed order on a GPU: set train.attention or "
+        "train.backend to another one that is here, or train.deterministic to false: two runs then differ by rounding."
+    )
+
+
 def disk_advice(target: Path, error: BaseException, resume_step: int) -> str:
     """What to do about a file or folder that could not be written.
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import UserError, is_out_of_memory
+from src.errors import UserError, is_out_of_memory, unordered_kernel
 from src.files import atomic_folder, read_json, write_json
 from src.models import processes
 from src.models.adapter import copy_trained_weights, restore_trained_weights, trained_weights
@@ -19,7 +19,7 @@ from src.params import TrainParams
 from src.training import checkpoints
 from src.training.arguments import training_arguments
 from src.training.history import TrainingRun, collect_run
-from src.training.refusals import interruption_advice, memory_advice
+from src.training.refusals import interruption_advice, memory_advice, unordered_kernel_advice
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -131,7 +131,7 @@ def train_round(
 
 @contextmanager
 def explain_failures(trainer: "CompletionTrainer", train: TrainParams, folder: Path) -> Iterator[None]:
-    """Tells what to do where training is interrupted or its memory is full.
+    """Tells what to do where training is interrupted, its memory is full, or a kernel adds in no fixed order.
 
     Args:
         trainer: what is training.
@@ -147,6 +147,8 @@ def explain_failures(trainer: "CompletionTrainer", train: TrainParams, folder: P
         step, steps = trainer.state.global_step, trainer.state.max_steps
         raise UserError(interruption_advice(step, steps, checkpoints.resume_step(folder))) from None
     except (RuntimeError, MemoryError) as error:
+        if kernel := unordered_kernel(error):
+            raise UserError(unordered_kernel_advice(kernel)) from None
         if not is_out_of_memory(error):
             raise
         raise UserError(f"the memory is full at step {trainer.state.global_step + 1}: {memory_advice(train)}") from None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -393,3 +393,10 @@ def test_full_memory_is_distinguished_from_other_errors(
         torch.empty(2**60, dtype=torch.uint8)  # more than the machine can address
     with pytest.raises(RuntimeError, match="size mismatch"), explain_failures(trainer, train, tmp_path):
         raise RuntimeError("size mismatch")
+
+
+def test_a_kernel_without_an_order_is_named(train: TrainParams, tmp_path: Path) -> None:
+    seed_everything(0, deterministic=True)
+    message = r"train\.deterministic is true, and put_ adds in no fixed order .* train\.deterministic to false"
+    with pytest.raises(UserError, match=message), explain_failures(cast(Any, None), train, tmp_path):
+        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))  # which torch refuses on a CPU, too
