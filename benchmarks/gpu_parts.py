@@ -10,8 +10,11 @@ from typing import Any
 
 from benchmarks.backend_agreement import AgreementTask
 from benchmarks.generation_speed import GenerationTask
+from benchmarks.repeated_training import RepeatTask
 from benchmarks.training_speed import TrainingTask
 from src.params import DEFAULTS, Params, lay_recipe, plain_values, read_yaml
+
+Settings = dict[str, Any]  # parameters of training, by name
 
 BACKENDS = ("transformers", "unsloth")
 VARIANTS: dict[str, dict[str, bool]] = {  # of the settings, in which the backends are compared
@@ -19,11 +22,33 @@ VARIANTS: dict[str, dict[str, bool]] = {  # of the settings, in which the backen
     "16-bit": {"four_bit": False},
     "4-bit, packed": {"four_bit": True, "packing": True},
 }
+# Every way at once that leaves the training as it is: each record has the same part in a step.
+ALL_AT_ONCE: Settings = {"compile": True, "gradient_checkpointing": False, "optimizer": "adamw_torch"}
+SMALL_WAYS: dict[str, Settings] = {  # of training Llama-3.2-1B, beside the recipe's own
+    "by unsloth": {"backend": "unsloth"},
+    "in a fixed order": {"deterministic": True},
+    "without checkpointing": {"gradient_checkpointing": False},
+    "every second layer": {"gradient_checkpointing": "alternate"},
+    "padded": {"packing": False},
+    "compiled": {"compile": True},
+    "32-bit optimiser": {"optimizer": "adamw_torch"},
+}
+LARGE_WAYS: dict[str, Settings] = {  # of training Llama-3-8B, whose recipe takes records one by one, two at once
+    "packed": {"packing": True, "batch_size": 1, "accumulation": 8},
+    # By the estimate 59 GB: more rows at once do not fit into 80 GB without checkpointing.
+    "packed, all at once": ALL_AT_ONCE | {"packing": True, "batch_size": 4, "accumulation": 2},
+}
+REPEATED_WAYS: dict[str, Settings] = {
+    "as it is": {},
+    "in a fixed order": {"deterministic": True},
+    "in a fixed order, all at once": ALL_AT_ONCE | {"deterministic": True},
+    "in a fixed order, by unsloth": {"backend": "unsloth", "deterministic": True},
+}
 SMALL_RECIPE, LARGE_RECIPE = "llama-3.2-1b-chat", "llama-3-8b"
 SMALL_SECONDS, LARGE_SECONDS = 15, 60  # of training: a step of the large shape takes several
 LARGE_STEPS = 20  # at most
-
-Settings = dict[str, Any]  # parameters of training, by name
+REPEATED_STEPS, REPEATED_RECORDS = 8, 600
+NEVER = 1000  # steps between two evaluations or checkpoints, where only the training itself counts
 
 
 @dataclass(frozen=True)
@@ -39,12 +64,12 @@ class Part:
 
     name: str
     command: str
-    task: AgreementTask | GenerationTask | TrainingTask
+    task: AgreementTask | GenerationTask | RepeatTask | TrainingTask
     unsloth: bool = False
 
     @property
     def kind(self) -> str:
-        """agreement, reload, speed or answering."""
+        """agreement, reload, speed, repeat or answering."""
         return self.name.partition("/")[0]
 
 
@@ -62,14 +87,18 @@ def all_parts(folder: Path, on_gpu: bool) -> list[Part]:
     if not on_gpu:
         short = small | {"max_length": 256, "batch_size": 2, "accumulation": 1}
         speeds = speed_parts(folder, "small", short, seconds=2, records=300)
-        return [*agreement_parts(folder, on_gpu), *speeds, *answering_parts(folder, on_gpu)]
+        repeats = repeat_parts(folder, "small", short, {"as it is": {}})
+        return [*agreement_parts(folder, on_gpu), *speeds, *answering_parts(folder, on_gpu), *repeats]
     large = recipe_settings(LARGE_RECIPE) | {"max_steps": LARGE_STEPS}
     return [
         *agreement_parts(folder, on_gpu),
         *speed_parts(folder, "Llama-3.2-1B", small, seconds=SMALL_SECONDS, records=20_000),
+        *way_parts(folder, "Llama-3.2-1B", small, SMALL_SECONDS, {"all at once": ALL_AT_ONCE}),
+        *repeat_parts(folder, "Llama-3.2-1B", small | {"batch_size": 4, "accumulation": 1}, REPEATED_WAYS),
         *answering_parts(folder, on_gpu),
         *speed_parts(folder, "Llama-3-8B", large, seconds=LARGE_SECONDS, records=400),
-        *ablation_parts(folder, small),
+        *way_parts(folder, "Llama-3-8B", large, LARGE_SECONDS, LARGE_WAYS),
+        *way_parts(folder, "Llama-3.2-1B", small, SMALL_SECONDS, SMALL_WAYS),
     ]
 
 
@@ -134,39 +163,56 @@ def speed_parts(folder: Path, shape: str, train: Settings, seconds: float, recor
     ]
 
 
-def ablation_parts(folder: Path, train: Settings) -> list[Part]:
-    """Lists ours with one setting of the recipe changed each.
+def way_parts(folder: Path, shape: str, train: Settings, seconds: float, ways: dict[str, Settings]) -> list[Part]:
+    """Lists ours with some settings of the recipe changed.
 
     Args:
         folder: for models.
+        shape: a key of workload.SHAPES.
         train: the recipe's parameters of training.
+        seconds: of training to measure.
+        ways: what is changed, by the name of the way.
 
     Returns:
         The parts.
     """
-    changes: dict[str, Settings] = {
-        "by unsloth": {"backend": "unsloth"},
-        # 8 rows at once instead of 16, which fit 80 GB; as many a step.
-        "without checkpointing": {"gradient_checkpointing": False, "batch_size": 8, "accumulation": 4},
-        "every second layer": {"gradient_checkpointing": "alternate"},
-        "padded": {"packing": False},
-        "compiled": {"compile": True},
-        "32-bit optimiser": {"optimizer": "adamw_torch"},
-    }
-    base = str(folder / "Llama-3.2-1B")
     return [
         Part(
-            f"speed/Llama-3.2-1B/ours {name}",
+            f"speed/{shape}/ours {name}",
             "benchmarks.training_speed",
-            TrainingTask("ours", base, train | change, SMALL_SECONDS, records=20_000),
+            TrainingTask("ours", str(folder / shape), train | change, seconds, records=20_000),
             unsloth=name == "by unsloth",
         )
-        for name, change in changes.items()
+        for name, change in ways.items()
+    ]
+
+
+def repeat_parts(folder: Path, shape: str, train: Settings, ways: dict[str, Settings]) -> list[Part]:
+    """Lists short trainings that run twice, to see whether they give the same adapter.
+
+    Args:
+        folder: for models.
+        shape: a key of workload.SHAPES.
+        train: the parameters of training.
+        ways: what of them is changed, by the name of the way.
+
+    Returns:
+        The parts.
+    """
+    once = {"eval_steps": NEVER, "save_steps": NEVER, "max_steps": REPEATED_STEPS}
+    return [
+        Part(
+            f"repeat/{name}",
+            "benchmarks.repeated_training",
+            RepeatTask(str(folder / shape), train | once | change, REPEATED_RECORDS),
+            unsloth="unsloth" in name,
+        )
+        for name, change in ways.items()
     ]
 
 
 def answering_parts(folder: Path, on_gpu: bool) -> list[Part]:
-    """Lists the generate stage's answers by a base in 4 and in 16 bits.
+    """Lists the generate stage's answers by a base in 4 and in 16 bits, and in 4 bits one prompt after the other.
 
     Args:
         folder: for models.
@@ -175,14 +221,16 @@ def answering_parts(folder: Path, on_gpu: bool) -> list[Part]:
     Returns:
         The parts.
     """
-    shape, sizes = ("Llama-3.2-1B", (128, 64, 256)) if on_gpu else ("small", (8, 4, 16))
+    shape = "Llama-3.2-1B" if on_gpu else "small"
+    together, singly = ((128, 64, 256), (4, 1, 256)) if on_gpu else ((8, 4, 16), (2, 1, 16))
+    ways = {"4-bit": (True, *together), "16-bit": (False, *together), "4-bit, one by one": (True, *singly)}
     return [
         Part(
-            f"answering/{precision}",
+            f"answering/{name}",
             "benchmarks.generation_speed",
-            GenerationTask(str(folder / shape), four_bit, *sizes),
+            GenerationTask(str(folder / shape), *sizes),
         )
-        for precision, four_bit in {"4-bit": True, "16-bit": False}.items()
+        for name, sizes in ways.items()
     ]
 
 

@@ -64,7 +64,7 @@ def measure_training(task: TrainingTask) -> dict[str, Any]:
     train, base = task.params(), Path(task.base)
     if task.trainer == "notebook" or train.backend == "unsloth":
         import unsloth  # noqa: F401  patches transformers and trl, so it comes before them
-    numerics.seed_everything(train.seed)
+    numerics.seed_everything(train.seed, train.deterministic)
     tokenizer = load_tokenizer(base, "chat")
     encoded = load_records(task, tokenizer, train.max_length)
     trainer, attention = TRAINERS[task.trainer](base, train, tokenizer, encoded)

@@ -210,9 +210,14 @@ def serving_part(part: str, render: Callable[[dict[str, Any]], str]) -> str:
 
 def gpu_bench() -> str:
     """What the GPU check found, by its committed results."""
-    if not gpu_report.RESULTS.exists():
-        return "No results yet: this check has not been run on a GPU. The tests run those parts of it that need none."
-    return gpu_report.render_table(read_json(gpu_report.RESULTS))
+    renderers = {
+        gpu_report.RESULTS: gpu_report.render_table,
+        gpu_report.PIPELINE_RESULTS: gpu_report.render_pipeline,
+    }
+    found = [render(read_json(path)) for path, render in renderers.items() if path.exists()]
+    return "\n\n".join(found) or (
+        "No results yet: this check has not been run on a GPU. The tests run those parts of it that need none."
+    )
 
 
 def significance_bench() -> str:

@@ -12,6 +12,7 @@ import torch
 
 from benchmarks import backend_agreement, gpu, gpu_parts, workload
 from benchmarks.meter import count_records
+from benchmarks.repeated_training import compare_weights
 from src.models.collation import collate_flat, collate_padded
 from src.prompts.encoding import IGNORE_INDEX, EncodedRecord
 
@@ -60,7 +61,15 @@ def test_speeds_are_of_the_steps_after_the_warm_up(cpu_check: tuple[dict[str, An
         assert measured["steps"] > 0 and 0 < measured["trained_tokens"] < measured["tokens"] <= measured["places"]
         assert measured["tokens_per_second"] == pytest.approx(measured["tokens"] / measured["seconds"], rel=0.01)
         assert measured["useful_tflops"] < results["device"]["matrix_tflops"]
-    assert results["answering/4-bit"]["tokens"] > 0
+    assert results["answering/4-bit"]["tokens"] > results["answering/4-bit, one by one"]["tokens"] > 0
+
+
+@on_a_cpu
+def test_two_trainings_on_a_cpu_give_the_same_adapter(cpu_check: tuple[dict[str, Any], str]) -> None:
+    results, printed = cpu_check
+    repeated = results["repeat/as it is"]
+    assert repeated["matrices"] == 28 and repeated["differing"] == 0  # A and B on 7 maps in 2 layers
+    assert "| as it is | 0 of 28 | 0 |" in printed
 
 
 def test_a_gpu_would_run_every_part_that_is_asked_for(tmp_path: Path) -> None:
@@ -71,12 +80,15 @@ def test_a_gpu_would_run_every_part_that_is_asked_for(tmp_path: Path) -> None:
     assert {
         f"agreement/{backend}/{variant}" for backend in gpu_parts.BACKENDS for variant in gpu_parts.VARIANTS
     } <= set(names)
-    task: Any = next(
-        part.task for part in gpu_parts.all_parts(tmp_path, True) if part.name == "speed/Llama-3.2-1B/ours"
-    )
+    tasks: dict[str, Any] = {part.name: part.task for part in gpu_parts.all_parts(tmp_path, True)}
+    task = tasks["speed/Llama-3.2-1B/ours"]
     assert (task.train["batch_size"], task.train["accumulation"], task.train["lora_r"]) == (16, 2, 32)
-    task = next(part.task for part in gpu_parts.all_parts(tmp_path, True) if part.name == "speed/Llama-3-8B/ours")
-    assert task.params().max_steps == 20
+    assert tasks["speed/Llama-3-8B/ours"].params().max_steps == 20
+    fastest = tasks["speed/Llama-3.2-1B/ours all at once"].params()
+    assert (fastest.compile, fastest.gradient_checkpointing, fastest.deterministic) == (True, False, False)
+    assert fastest.batch_size * fastest.accumulation == 32
+    assert not tasks["repeat/as it is"].train["deterministic"]
+    assert tasks["repeat/in a fixed order"].train["deterministic"]
 
 
 def test_a_part_that_fails_gives_the_reason_and_others_go_on(
@@ -219,3 +231,22 @@ def test_random_records_have_the_published_lengths() -> None:
         pairs = zip(record.input_ids, record.labels, strict=True)
         assert all(label in (IGNORE_INDEX, token) for token, label in pairs)
     assert min(token for record in records for token in record.input_ids) >= 6
+
+
+def test_adapters_are_compared_bit_by_bit() -> None:
+    first = {"b": torch.tensor([1.0, 2.0]), "a": torch.tensor([3.0]), "c": torch.tensor([0.5])}
+    second = {"b": torch.tensor([1.0, 2.25]), "a": torch.tensor([3.0 + 2**-22]), "c": torch.tensor([0.5])}
+    assert compare_weights(first, second) == {
+        "matrices": 3,
+        "differing": 2,
+        "first_differing": "a",
+        "largest_difference": 0.25,
+    }
+    assert compare_weights(first, first)["differing"] == 0
+
+
+def test_a_training_that_fails_is_why_it_was_not_repeated(tmp_path: Path) -> None:
+    part = next(part for part in gpu_parts.all_parts(tmp_path, False) if part.name == "repeat/as it is")
+    (tmp_path / "small").mkdir()
+    outcome = gpu.run_part(tmp_path, part, False, time.monotonic() + 60)
+    assert "tokenizer" in outcome["failed"] and "CalledProcessError" not in outcome["failed"]

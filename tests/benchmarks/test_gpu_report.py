@@ -26,11 +26,19 @@ RESULTS: dict[str, Any] = {
     "agreement/transformers/4-bit, packed": losses(8.0, 4.0) | {"packed_loss": 4.04, "single_loss": 4.0},
     "agreement/unsloth/16-bit": {"failed": "Traceback\nValueError: no such kernel"},
     "reload/transformers/4-bit": {"validation_loss": 4.0001},
-    "speed/Llama-3.2-1B/ours": speed(484.0),
+    "speed/Llama-3.2-1B/ours": speed(242.0, tokens_per_second=4.5e4, useful_tflops=200.0),
+    "speed/Llama-3.2-1B/ours all at once": speed(484.0),
+    "speed/Llama-3.2-1B/ours in a fixed order": speed(200.0, tokens_per_second=4e4),
+    "speed/Llama-3.2-1B/ours compiled": {"failed": "CUDA out of memory"},
     "speed/Llama-3.2-1B/notebook": speed(220.0),
     "speed/Llama-3.2-1B/plain": {"not_run": "the time was over"},
-    "speed/Llama-3-8B/ours": speed(9.0),
+    "speed/Llama-3-8B/ours": speed(9.0, tokens_per_second=2e3),
+    "speed/Llama-3-8B/ours packed": speed(60.0, tokens_per_second=12_345.0, peak_reserved_gb=60.0),
     "answering/4-bit": {"answers": 8, "answers_per_second": 2.5, "tokens_per_second": 640.0},
+    "answering/4-bit, one by one": {"answers": 2, "answers_per_second": 0.2, "tokens_per_second": 51.0},
+    "repeat/as it is": {"matrices": 28, "differing": 3, "first_differing": "a", "largest_difference": 0.00012},
+    "repeat/in a fixed order": {"matrices": 28, "differing": 0, "first_differing": "", "largest_difference": 0.0},
+    "repeat/in a fixed order, by unsloth": {"not_run": "Unsloth is not installed"},
     "seconds": 500,
 }
 
@@ -41,7 +49,11 @@ def test_goals_are_computed_from_the_parts() -> None:
     assert values["Llama-3.2-1B to Unsloth's notebook"] == 2.2
     assert values["Llama-3.2-1B to plain trl"] is None
     assert values["Llama-3.2-1B's utilisation"] == 0.5
-    assert values["Llama-3-8B's memory"] == 7.5
+    assert values["Llama-3-8B's memory by its recipe"] == 7.5
+    assert values["Llama-3-8B, tokens/s"] == 12_345.0
+    assert values["answers in batches to one by one"] == 12.5
+    assert values["matrices that differ of two trainings in a fixed order"] == 0
+    assert values["a fixed order's price in time"] == 1.21
     assert round(values["largest difference of losses, packed to single"] or 0, 6) == 0.01
 
 
@@ -52,7 +64,11 @@ def test_backends_differ_by_their_largest_difference() -> None:
 
 def test_the_table_names_figures_and_reasons() -> None:
     text = render_table(RESULTS)
-    assert "| ours | 484.0 | 90,000 | 60,000 | 1% | 400 | 50% | 7.5 GB |" in text
+    assert "| ours all at once | 484.0 | 90,000 | 60,000 | 1% | 400 | 50% | 7.5 GB |" in text
+    assert "| ours compiled | failed: CUDA out of memory | | | | | | |" in text
+    assert "| as it is | 3 of 28 | 0.00012 |" in text and "| in a fixed order | 0 of 28 | 0 |" in text
+    assert "| in a fixed order, by unsloth | Unsloth is not installed | |" in text
+    assert "| matrices that differ of two trainings in a fixed order | 0 | 0 |" in text
     assert "| trl, peft and bitsandbytes | the time was over | | | | | | |" in text
     assert "| unsloth, 16-bit | failed: ValueError: no such kernel | | | | |" in text
     assert "| transformers, 4-bit | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | 4.0001 | – |" in text
@@ -64,7 +80,7 @@ def test_without_the_rate_of_the_device_the_rest_is_shown() -> None:
     text = render_table(RESULTS | {"device": {"failed": "Traceback\ntorch.OutOfMemoryError: CUDA out of memory"}})
     assert text.startswith("The device's own rate is not known")
     assert "(failed: torch.OutOfMemoryError: CUDA out of memory)" in text.splitlines()[0]
-    assert "| ours | 484.0 | 90,000 | 60,000 | 1% | 400 | – | 7.5 GB |" in text
+    assert "| ours all at once | 484.0 | 90,000 | 60,000 | 1% | 400 | – | 7.5 GB |" in text
     assert "| Llama-3.2-1B's utilisation | not measured | at least 40% |" in text
 
 
