@@ -53,6 +53,7 @@ DVC_CONFIG = """\
 """
 LOG = "dvc.log"  # in a copy: what its last `dvc repro` has printed
 POLL_SECONDS, TAIL_LINES = 0.1, 15
+AROUND_A_FAILURE = ("DVC's cache keeps", "ERROR: failed to reproduce")  # lines after the stage's own, which tells why
 ADAPTER = Path("models/adapter/adapter_model.safetensors")
 
 LARGE_RECIPE = Path("recipes/llama-3.2-1b-chat.yaml")
@@ -134,7 +135,8 @@ def run_part(part: Callable[[], Outcome]) -> Outcome:
     try:
         outcome = part()
     except subprocess.CalledProcessError as error:
-        outcome = {"failed": "\n".join(error.output.splitlines()[-TAIL_LINES:])}
+        printed = [line for line in error.output.splitlines() if not line.startswith(AROUND_A_FAILURE)]
+        outcome = {"failed": "\n".join(printed[-TAIL_LINES:])}
     return outcome | {"seconds": round(time.monotonic() - start)}
 
 
