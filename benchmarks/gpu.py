@@ -2,11 +2,11 @@
 
 Covers, on an NVIDIA GPU, both backends against each other (losses, labels, the adapter in plain peft), ours against
 plain trl and Unsloth's notebooks at the shapes of Llama-3.2-1B and Llama-3-8B with random weights, whether a training
-gives the same adapter again, and the generate stage. Each part runs in a process of its own, the most important first,
-and its results are written at once; one that fails or has no time left is named as such, and its output is in the
-folder's tasks/. Nine minutes do not suffice for all parts: a second call goes on where the first one ended. Without a
-GPU the same parts run at a small shape, except those that need Unsloth. Needs no network. gpu_pipeline.py runs the
-pipeline itself.
+gives the same adapter again, what takes its time, and the generate stage. Each part runs in a process of its own, the
+most important first, and its results are written at once; one that fails or has no time left is named as such, and its
+output is in the folder's tasks/. Nine minutes do not suffice for all parts: a second call goes on where the first one
+ended. Without a GPU the same parts run at a small shape, except those that need Unsloth. Needs no network.
+gpu_pipeline.py runs the pipeline itself.
 
     python -m benchmarks.gpu                                   # at most nine minutes
     python -m benchmarks.gpu --go-on                           # what they did not suffice for, or what failed
@@ -44,13 +44,8 @@ from src.files import read_json, write_json
 CPU_RESULTS = Path(".bench/gpu-check-on-cpu.json")
 MINUTES = 9.0  # for all parts together
 MIN_SECONDS = 20  # that a part needs to start and load; with less left it is not started
-LIMITS = {
-    "agreement": 150,
-    "reload": 90,
-    "speed": 120,
-    "repeat": 200,
-    "answering": 90,
-}  # seconds a part may take, by its kind
+# Seconds a part may take, by its kind.
+LIMITS = {"agreement": 150, "reload": 90, "speed": 120, "profile": 120, "repeat": 200, "answering": 90}
 LARGE_LIMIT = 180  # seconds for a part of the large shape, whose model is 16 GB
 ERROR_LINES = 12  # kept in the results of the output of a part that failed
 EVERYTHING = ["*"]

@@ -31,6 +31,7 @@ SMALL_WAYS: dict[str, Settings] = {  # of training Llama-3.2-1B, beside the reci
     "every second layer": {"gradient_checkpointing": "alternate"},
     "padded": {"packing": False},
     "compiled": {"compile": True},
+    "all at once, every second layer": ALL_AT_ONCE | {"gradient_checkpointing": "alternate"},
     "32-bit optimiser": {"optimizer": "adamw_torch"},
 }
 LARGE_WAYS: dict[str, Settings] = {  # of training Llama-3-8B, whose recipe takes records one by one, two at once
@@ -48,6 +49,7 @@ SMALL_RECIPE, LARGE_RECIPE = "llama-3.2-1b-chat", "llama-3-8b"
 SMALL_SECONDS, LARGE_SECONDS = 15, 60  # of training: a step of the large shape takes several
 LARGE_STEPS = 20  # at most
 REPEATED_STEPS, REPEATED_RECORDS = 8, 600
+PROFILED_RECORDS = 4000  # more than the profiled steps take
 NEVER = 1000  # steps between two evaluations or checkpoints, where only the training itself counts
 
 
@@ -69,7 +71,7 @@ class Part:
 
     @property
     def kind(self) -> str:
-        """agreement, reload, speed, repeat or answering."""
+        """agreement, reload, speed, profile, repeat or answering."""
         return self.name.partition("/")[0]
 
 
@@ -88,7 +90,8 @@ def all_parts(folder: Path, on_gpu: bool) -> list[Part]:
         short = small | {"max_length": 256, "batch_size": 2, "accumulation": 1}
         speeds = speed_parts(folder, "small", short, seconds=2, records=300)
         repeats = repeat_parts(folder, "small", short, {"as it is": {}})
-        return [*agreement_parts(folder, on_gpu), *speeds, *answering_parts(folder, on_gpu), *repeats]
+        profiles = profile_parts(folder, "small", short, {"as it is": {}})
+        return [*agreement_parts(folder, on_gpu), *speeds, *answering_parts(folder, on_gpu), *repeats, *profiles]
     large = recipe_settings(LARGE_RECIPE) | {"max_steps": LARGE_STEPS}
     return [
         *agreement_parts(folder, on_gpu),
@@ -99,6 +102,7 @@ def all_parts(folder: Path, on_gpu: bool) -> list[Part]:
         *speed_parts(folder, "Llama-3-8B", large, seconds=LARGE_SECONDS, records=400),
         *way_parts(folder, "Llama-3-8B", large, LARGE_SECONDS, LARGE_WAYS),
         *way_parts(folder, "Llama-3.2-1B", small, SMALL_SECONDS, SMALL_WAYS),
+        *profile_parts(folder, "Llama-3.2-1B", small, {"as it is": {}, "all at once": ALL_AT_ONCE}),
     ]
 
 
@@ -206,6 +210,28 @@ def repeat_parts(folder: Path, shape: str, train: Settings, ways: dict[str, Sett
             "benchmarks.repeated_training",
             RepeatTask(str(folder / shape), train | once | change, REPEATED_RECORDS),
             unsloth="unsloth" in name,
+        )
+        for name, change in ways.items()
+    ]
+
+
+def profile_parts(folder: Path, shape: str, train: Settings, ways: dict[str, Settings]) -> list[Part]:
+    """Lists trainings of a few steps in which the time of each kernel is taken.
+
+    Args:
+        folder: for models.
+        shape: a key of workload.SHAPES.
+        train: the recipe's parameters of training.
+        ways: what of them is changed, by the name of the way.
+
+    Returns:
+        The parts.
+    """
+    return [
+        Part(
+            f"profile/{name}",
+            "benchmarks.training_profile",
+            TrainingTask("ours", str(folder / shape), train | change, seconds=0, records=PROFILED_RECORDS),
         )
         for name, change in ways.items()
     ]

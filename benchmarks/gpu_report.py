@@ -14,6 +14,7 @@ PIPELINE_RESULTS = Path("benchmarks/results/gpu_pipeline.json")
 TRAINER_NAMES = {"plain": "trl, peft and bitsandbytes", "notebook": "Unsloth's notebook"}
 CURVES = ("training_loss", "validation_loss")
 TIMES = "{:.2f} ×"
+SHOWN_KERNELS, NAME_CHARS = 12, 60
 PUBLISHED_RATE = 24.171  # records a second, experiment A on an A100
 
 Results = dict[str, Any]  # figures by name: of one part, or of all parts by theirs
@@ -37,6 +38,7 @@ def render_table(results: Results) -> str:
         repeat_table(results),
         answering_table(results),
         goals_table(results),
+        *(profile_table(way, outcome) for way, outcome in parts_named(results, "profile/")),
     ]
     return "\n\n".join(paragraphs)
 
@@ -191,6 +193,22 @@ def goals_table(results: Results) -> str:
     for goal in measure_goals(results):
         measured = "not measured" if goal.value is None else goal.form.format(goal.value)
         rows.append(f"| {goal.name} | {measured} | {goal.wanted} |")
+    return "\n".join(rows)
+
+
+def profile_table(way: str, outcome: Results) -> str:
+    """A row for each of the kernels that take most of a training's time, or why they are not known.
+
+    Args:
+        way: of training.
+        outcome: of its part.
+    """
+    if "kernels" not in outcome:
+        return f"What takes the time, {way}: {missing_reason(outcome)}."
+    rows = [f"| what takes the time, {way}: {outcome['busy']:.0%} | share | calls a step |", "|---|---:|---:|"]
+    for kernel in outcome["kernels"][:SHOWN_KERNELS]:
+        name = kernel["name"].replace("|", " ")
+        rows.append(f"| `{name[:NAME_CHARS]}` | {kernel['share']:.1%} | {kernel['calls_per_step']:,g} |")
     return "\n".join(rows)
 
 

@@ -1,7 +1,6 @@
-"""Measures any transformers Trainer: seconds, steps, tokens, records, memory.
+"""Measures any transformers Trainer: seconds, steps, tokens, records, memory; or profiles some of its steps.
 
-Covers the steps after a warm-up, for a number of seconds. Import it late: it imports transformers, and unsloth has to
-be imported before that.
+Covers the steps after a warm-up. Import it late: it imports transformers, and unsloth has to be imported before that.
 """
 
 import gc
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from benchmarks.flops import synchronize
@@ -82,6 +82,40 @@ class Meter(TrainerCallback):
         (start, before), (end, after) = self.marks[WARM_UP - 1], self.marks[-1]
         counts = dict(zip(COUNTS, (after - before).tolist(), strict=True))
         return {"steps": len(self.marks) - WARM_UP, "seconds": round(end - start, 3), **counts, **memory_figures()}
+
+
+class StepProfiler(TrainerCallback):
+    """Profiles some steps after the warm-up, and stops the trainer then.
+
+    Args:
+        trainer: what trains.
+        steps: to profile.
+    """
+
+    def __init__(self, trainer: Trainer, steps: int) -> None:
+        self.steps, self.start, self.seconds = steps, 0.0, 0.0
+        self.on_gpu = torch.cuda.is_available()
+        self.profile = profile(activities=[ProfilerActivity.CUDA if self.on_gpu else ProfilerActivity.CPU])
+        trainer.callback_handler.callbacks.insert(0, self)  # before others, whose own work is not to be profiled
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
+        """Starts the profiler after the warm-up, and ends it and the training after its steps.
+
+        Args:
+            args: not used.
+            state: tells the step.
+            control: told to stop.
+            given: not used.
+        """
+        if state.global_step == WARM_UP:
+            synchronize()
+            self.profile.start()
+            self.start = time.perf_counter()
+        elif state.global_step == WARM_UP + self.steps:
+            synchronize()
+            self.seconds = time.perf_counter() - self.start
+            self.profile.stop()
+            control.should_training_stop = True
 
 
 def count_records(batch: dict[str, Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import flops, workload
-from benchmarks.trainers import NEVER, TRAINERS
+from benchmarks.trainers import NEVER, TRAINERS, BuiltTrainer
 from src import numerics
 from src.files import read_json, read_jsonl, write_json
 from src.params import TrainParams
@@ -61,19 +61,24 @@ def main() -> None:
 
 def measure_training(task: TrainingTask) -> dict[str, Any]:
     """What training took, and how much of it was useful."""
+    (trainer, attention), pad_id, encoded = prepare_training(task)
+
+    from benchmarks.meter import Meter
+
+    meter = Meter(trainer, pad_id, task.seconds)
+    trainer.train()
+    return {"attention": attention} | add_rates(meter.measured(), task, encoded)
+
+
+def prepare_training(task: TrainingTask) -> tuple[BuiltTrainer, int, list[EncodedRecord]]:
+    """The trainer of a task, its padding's token id, and its records."""
     train, base = task.params(), Path(task.base)
     if task.trainer == "notebook" or train.backend == "unsloth":
         import unsloth  # noqa: F401  patches transformers and trl, so it comes before them
     numerics.seed_everything(train.seed, train.deterministic)
     tokenizer = load_tokenizer(base, "chat")
     encoded = load_records(task, tokenizer, train.max_length)
-    trainer, attention = TRAINERS[task.trainer](base, train, tokenizer, encoded)
-
-    from benchmarks.meter import Meter
-
-    meter = Meter(trainer, tokenizer.pad_token_id, task.seconds)
-    trainer.train()
-    return {"attention": attention} | add_rates(meter.measured(), task, encoded)
+    return TRAINERS[task.trainer](base, train, tokenizer, encoded), tokenizer.pad_token_id, encoded
 
 
 def load_records(task: TrainingTask, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[EncodedRecord]:

@@ -72,6 +72,16 @@ def test_two_trainings_on_a_cpu_give_the_same_adapter(cpu_check: tuple[dict[str,
     assert "| as it is | 0 of 28 | 0 |" in printed
 
 
+@on_a_cpu
+def test_the_profile_tells_what_takes_the_time(cpu_check: tuple[dict[str, Any], str]) -> None:
+    results, printed = cpu_check
+    profiled = results["profile/as it is"]
+    shares = [kernel["share"] for kernel in profiled["kernels"]]
+    assert shares == sorted(shares, reverse=True) and 0.3 < sum(shares) <= profiled["busy"] + 0.01
+    assert "aten::mm" in {kernel["name"] for kernel in profiled["kernels"]} and "`aten::mm`" in printed
+    assert profiled["steps"] == 3 and profiled["seconds"] > 0
+
+
 def test_a_gpu_would_run_every_part_that_is_asked_for(tmp_path: Path) -> None:
     names = [part.name for part in gpu_parts.all_parts(tmp_path, on_gpu=True)]
     assert len(names) == len(set(names))

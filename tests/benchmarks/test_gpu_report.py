@@ -39,6 +39,8 @@ RESULTS: dict[str, Any] = {
     "repeat/as it is": {"matrices": 28, "differing": 3, "first_differing": "a", "largest_difference": 0.00012},
     "repeat/in a fixed order": {"matrices": 28, "differing": 0, "first_differing": "", "largest_difference": 0.0},
     "repeat/in a fixed order, by unsloth": {"not_run": "Unsloth is not installed"},
+    "profile/as it is": {"busy": 0.9, "kernels": [{"name": "a|b" + 99 * "x", "share": 0.25, "calls_per_step": 1e5}]},
+    "profile/all at once": {"not_run": "the time was over"},
     "seconds": 500,
 }
 
@@ -69,6 +71,9 @@ def test_the_table_names_figures_and_reasons() -> None:
     assert "| as it is | 3 of 28 | 0.00012 |" in text and "| in a fixed order | 0 of 28 | 0 |" in text
     assert "| in a fixed order, by unsloth | Unsloth is not installed | |" in text
     assert "| matrices that differ of two trainings in a fixed order | 0 | 0 |" in text
+    assert "| what takes the time, as it is: 90% | share | calls a step |" in text
+    assert f"| `a b{57 * 'x'}` | 25.0% | 100,000 |" in text
+    assert "What takes the time, all at once: the time was over." in text
     assert "| trl, peft and bitsandbytes | the time was over | | | | | | |" in text
     assert "| unsloth, 16-bit | failed: ValueError: no such kernel | | | | |" in text
     assert "| transformers, 4-bit | yes | 8.000 to 7.0000 | 8.000 to 4.0000 | 4.0001 | – |" in text
