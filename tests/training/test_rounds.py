@@ -18,7 +18,7 @@ from src.numerics import seed_everything
 from src.params import TrainParams
 from src.prompts.encoding import encode_record
 from src.prompts.packing import make_rows
-from src.training import rounds, trainer, validation
+from src.training import arguments, rounds, trainer, validation
 from src.training.evidence import training_evidence
 from src.training.history import TrainingRun, loss_curve
 from src.training.refusals import memory_advice
@@ -362,6 +362,18 @@ def test_a_curve_keeps_the_points_of_its_key() -> None:
     ]
     assert loss_curve(history, "loss") == [{"step": 5, "epoch": 0.3333, "loss": 2.123457}]
     assert loss_curve(history, "validation_loss") == [{"step": 0, "epoch": 0.0, "loss": 3.0}]
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_a_process_that_makes_the_batches_changes_no_weight(
+    run: Callable[..., Any], train: TrainParams, monkeypatch: pytest.MonkeyPatch, packing: bool
+) -> None:
+    train = train.model_copy(update={"packing": packing, "accumulation": 2, "max_length": 256})
+    one, weights = run(train)
+    monkeypatch.setattr(arguments, "collating_workers", lambda on_gpu: 1)  # as on a GPU
+    other, same = run(train, "others")
+    assert equal(weights, same)
+    assert (one.training_loss, one.tokens) == (other.training_loss, other.tokens)
 
 
 @pytest.mark.parametrize(
