@@ -108,6 +108,20 @@ def test_a_training_whose_curves_cannot_be_written_is_not_done_again(params: Par
     assert not kept.exists()
 
 
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_order_of_sums_is_fixed_before_the_model_is_loaded(
+    params: Params, monkeypatch: pytest.MonkeyPatch, deterministic: bool
+) -> None:
+    asked: list[tuple[int, bool]] = []
+    monkeypatch.setattr(train, "seed_everything", lambda *given: asked.append(given))
+    monkeypatch.setattr(
+        loading, "load_base", lambda *given, **named: pytest.fail(str(asked))
+    )  # as far as is of interest
+    with pytest.raises(pytest.fail.Exception, match="far enough"):
+        train.main(set_train({"deterministic": deterministic}))
+    assert asked == [(params.train.seed, deterministic)]
+
+
 def test_another_prediction_is_refused(params: Params) -> None:
     plan_steps(STEPS + 1)
     with pytest.raises(UserError, match="plans 13 steps, and the prompts make 12: run the audit again"):
