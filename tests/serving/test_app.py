@@ -4,13 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import chdir
+from contextlib import chdir, closing
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.request import Request, urlopen
 
 import httpx
@@ -20,6 +20,7 @@ from playwright.sync_api import Page, expect
 
 from src.files import read_jsonl
 from src.inference.engine import Sampling
+from src.inference.llama_cpp import Piece
 from src.journal import Journal
 from src.serving import app
 from src.serving.app_guard import HEADERS
@@ -115,7 +116,21 @@ def set_control(page: Page, label: str, value: str) -> None:
     control.press("Tab")
 
 
-def test_a_visitor_types_reads_changes_the_temperature_votes_and_reloads(open_page: OpenPage, served: Served) -> None:
+def slowly(stream: Callable[..., Iterator[Piece]]) -> Callable[..., Iterator[Piece]]:
+    """The same pieces, at the speed of a larger model: a busy machine's browser shows this one's all at once."""
+
+    def pieces(*given: Any) -> Iterator[Piece]:
+        with closing(cast(Generator[Piece], stream(*given))) as answer:
+            for piece in answer:
+                sleep(0.03)
+                yield piece
+
+    return pieces
+
+
+def test_a_visitor_types_reads_changes_the_temperature_votes_and_reloads(
+    open_page: OpenPage, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = open_page(served.address)
     page = opened.page
     expect(page.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE * 1000)
@@ -128,7 +143,10 @@ def test_a_visitor_types_reads_changes_the_temperature_votes_and_reloads(open_pa
     set_control(page, "number input for Temperature", "1.5")
     set_control(page, "number input for Longest answer", "150")
     page.evaluate(LENGTHS)
-    drawn = describe(page, TITLES[0])
+    assert served.desk.model
+    with monkeypatch.context() as slow:
+        slow.setattr(served.desk.model, "stream", slowly(served.desk.model.stream))
+        drawn = describe(page, TITLES[0])
     assert page.evaluate("window.lengths.size") >= 4  # the text grew before its end
     assert drawn != greedy
     assert describe(page, TITLES[0]) == drawn  # of the same seed
