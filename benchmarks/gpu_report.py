@@ -3,7 +3,7 @@
 Covers the results that gpu.py and gpu_pipeline.py write, complete or with parts missing. Does not measure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,32 +159,38 @@ def packing_difference(outcome: Results) -> float | None:
 
 def repeat_table(results: Results) -> str:
     """A row for each way of training that ran twice."""
-    rows = ["| the same training twice | matrices that differ | largest difference |", "|---|---:|---:|"]
-    for way, outcome in parts_named(results, "repeat/"):
-        rows.append(f"| {way} | {repeat_cells(outcome)} |")
-    return "\n".join(rows)
+    return parts_table(results, "repeat/", "the same training twice | matrices that differ | largest difference", twice)
 
 
-def repeat_cells(outcome: Results) -> str:
-    """How far two adapters differ in two cells, or why that is not known."""
-    if "matrices" not in outcome:
-        return f"{missing_reason(outcome)} |"
+def twice(outcome: Results) -> str:
+    """How far the adapters of two trainings differ, in two cells."""
     return f"{outcome['differing']} of {outcome['matrices']} | {outcome['largest_difference']:.2g}"
 
 
 def answering_table(results: Results) -> str:
     """A row for each way in which the base answers."""
-    rows = ["| answering | answers/s | tokens/s |", "|---|---:|---:|"]
-    for way, outcome in parts_named(results, "answering/"):
-        rows.append(f"| base in {way} | {answering_cells(outcome)} |")
-    return "\n".join(rows)
+    return parts_table(results, "answering/", "the base answers | answers/s | tokens/s", answer_rates)
 
 
-def answering_cells(outcome: Results) -> str:
-    """The figures of one way in two cells, or why there are none."""
-    if "answers" not in outcome:
-        return f"{missing_reason(outcome)} |"
+def answer_rates(outcome: Results) -> str:
+    """How fast it answers, in two cells."""
     return f"{outcome['answers_per_second']:,} | {outcome['tokens_per_second']:,}"
+
+
+def parts_table(results: Results, prefix: str, head: str, cells: Callable[[Results], str]) -> str:
+    """Renders a row of three cells for each part of a kind: its name and two figures, or why there are none.
+
+    Args:
+        results: of all parts.
+        prefix: that the parts' names begin with.
+        head: the three columns.
+        cells: what makes the two figures of an outcome.
+    """
+    rows = [f"| {head} |", "|---|---:|---:|"]
+    for name, outcome in parts_named(results, prefix):
+        reason = missing_reason(outcome)
+        rows.append(f"| {name} | {f'{reason} |' if reason else cells(outcome)} |")
+    return "\n".join(rows)
 
 
 def goals_table(results: Results) -> str:

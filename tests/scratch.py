@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 
+from benchmarks.gpu_pipeline import SMALL_FIRST
 from tests.planted import PLANTED
 
 Result = TypeVar("Result")
@@ -35,15 +36,7 @@ ENVIRONMENT = (
         "GIT_COMMITTER_EMAIL": "test@localhost",
     }
 )
-SMALL: dict[str, object] = {
-    "sample.records": 300,
-    "train.max_steps": 3,
-    "train.eval_records": 4,
-    "generate.records": 6,
-    "generate.max_new_tokens": 12,
-    "export.check_prompts": 2,
-    "export.check_tokens": 6,
-}
+SMALL: dict[str, object] = SMALL_FIRST  # a run of the whole pipeline within a minute
 
 
 def call(folder: Path, *words: str) -> str:
