@@ -21,6 +21,7 @@ from src.training.evidence import processor_name
 
 RECORDS = Path(".certificate")  # a file for each stage; git ignores the folder
 DRIVER = Path("/proc/driver/nvidia/version")
+OWN_KERNELS = ("bitsandbytes", "unsloth", "xformers")  # which torch.use_deterministic_algorithms does not ask
 SERVICE = "openai"  # the client that is loaded where a service is asked, and nowhere else
 
 # The libraries that compute, by the module's name: the package's.
@@ -89,6 +90,8 @@ def doubts(on_gpu: bool) -> Iterator[str]:
     torch = sys.modules.get("torch")
     if on_gpu and torch is not None and not torch.are_deterministic_algorithms_enabled():
         yield "some kernels of a GPU add in no fixed order"
+    elif on_gpu and (others := [name for name in OWN_KERNELS if name in sys.modules]):
+        yield f"kernels of a GPU that are not PyTorch's ({', '.join(others)}) may add in no fixed order"
     if SERVICE in sys.modules:
         yield "a service answered"
 

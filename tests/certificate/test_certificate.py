@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from src.certificate.environment import (
     RECORDS,
     describe_environment,
+    doubts,
     driver_version,
     hash_path,
     record_environment,
@@ -290,3 +291,18 @@ def test_a_record_that_cannot_be_kept_fails_no_stage(
     break_it(tmp_path)
     record_environment("train", ["missing.txt"])
     assert capfd.readouterr().err.startswith("train: where it was computed is not recorded (")
+
+
+@pytest.mark.parametrize("library", ["bitsandbytes", "unsloth", "xformers"])
+def test_kernels_that_are_not_asked_for_an_order_are_doubted(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    import torch
+
+    for name in ("bitsandbytes", "unsloth", "xformers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    assert list(doubts(on_gpu=True)) == []
+    monkeypatch.setitem(sys.modules, library, torch)  # as if it were loaded
+    assert list(doubts(on_gpu=True)) == [
+        f"kernels of a GPU that are not PyTorch's ({library}) may add in no fixed order"
+    ]
+    assert list(doubts(on_gpu=False)) == []
