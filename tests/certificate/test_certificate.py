@@ -13,7 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from src.certificate.environment import (
+    OWN_KERNELS,
     RECORDS,
+    SERVICE,
     describe_environment,
     doubts,
     driver_version,
@@ -246,18 +248,25 @@ def test_only_libraries_that_are_loaded_are_named() -> None:
     assert "polars" in named[1]
 
 
+@pytest.fixture
+def nothing_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgets the libraries that make a stage doubtful, which other tests may have loaded into this process."""
+    for name in (*OWN_KERNELS, SERVICE):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+@pytest.mark.usefixtures("nothing_doubtful")
 def test_a_service_makes_a_stage_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "openai", raising=False)
     assert "because" not in describe_environment()
-    monkeypatch.setitem(sys.modules, "openai", sys)
+    monkeypatch.setitem(sys.modules, SERVICE, sys)
     described = describe_environment()
     assert (described["deterministic"], described["because"]) == (False, "a service answered")
 
 
+@pytest.mark.usefixtures("nothing_doubtful")
 def test_a_gpu_that_was_used_is_described(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
 
-    monkeypatch.delitem(sys.modules, "openai", raising=False)  # which another test may have loaded
     driver = tmp_path / "version"
     driver.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu Jan 1 2026\nGCC version: 12\n")
     monkeypatch.setattr("src.certificate.environment.DRIVER", driver)
@@ -293,12 +302,11 @@ def test_a_record_that_cannot_be_kept_fails_no_stage(
     assert capfd.readouterr().err.startswith("train: where it was computed is not recorded (")
 
 
+@pytest.mark.usefixtures("nothing_doubtful")
 @pytest.mark.parametrize("library", ["bitsandbytes", "unsloth", "xformers"])
 def test_kernels_that_are_not_asked_for_an_order_are_doubted(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     import torch
 
-    for name in ("bitsandbytes", "unsloth", "xformers"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
     assert list(doubts(on_gpu=True)) == []
     monkeypatch.setitem(sys.modules, library, torch)  # as if it were loaded

@@ -221,7 +221,7 @@ def test_differences_are_marked(open_page: OpenPage, address: str) -> None:
     tuned = page.locator(".record .text.tuned")
     assert (tuned.locator("ins").all_text_contents(), tuned.locator("del").count()) == (["wide"], 0)
     page.get_by_label("show missing words too").check()
-    assert tuned.locator(".body").inner_text() == "This lamp of brass is 48 cm wide high."
+    expect(tuned.locator(".body")).to_have_text("This lamp of brass is 48 cm wide high.")
     assert tuned.locator("del").all_text_contents() == ["high"]
     choose(page, mark="words not in the compared answer")
     assert tuned.locator("ins").all_text_contents() == ["This", "of brass is 48", "wide"]
@@ -231,7 +231,7 @@ def test_differences_are_marked(open_page: OpenPage, address: str) -> None:
     assert tuned.locator("mark.stated").all_text_contents() == ["lamp", "brass", "48"]
     choose(page, mark="nothing")
     assert page.locator(".record ins, .record mark").count() == 0
-    assert tuned.locator(".body").inner_text() == "This lamp of brass is 48 cm wide."
+    expect(tuned.locator(".body")).to_have_text("This lamp of brass is 48 cm wide.")
 
 
 def test_twenty_records_are_on_a_page(open_page: OpenPage, address: str) -> None:
