@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 COMMANDS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 60  # seconds to wait for what has to come true; the machine may be busy
+expect.set_options(timeout=PATIENCE * 1000)
 
 # The lowest contrast between a text and its ground among all texts that are seen, and that text (WCAG 2.2, 1.4.3).
 LOWEST_CONTRAST = """() => {

@@ -26,11 +26,10 @@ from src.serving import app
 from src.serving.app_guard import HEADERS
 from src.serving.app_session import SIDES, Desk, Shown, visible_text
 from src.serving.index import write_index
-from tests.browser import LOWEST_CONTRAST, OpenPage
+from tests.browser import LOWEST_CONTRAST, PATIENCE, OpenPage
 from tests.serving.conftest import PRODUCTS, TITLES
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60  # seconds; the machine may be busy
 HOSTILE = {
     "<script>document.title = 'taken over'</script> lamp": "<img src='https://example.com/a.png' onerror='alert(1)'>",
     "${document.title = 1} {{7 * 7}} {% raw %} kettle": "**bold** [link](https://example.com) ${1 + 1} {{7 * 7}}",
@@ -95,7 +94,7 @@ def served(export_folder: Path, hostile_index: Path, tmp_path_factory: pytest.Te
 def open_ready(open_page: OpenPage, served: Served, **options: Any) -> Page:
     """The page once it can be used."""
     page: Page = open_page(served.address, **options).page
-    expect(page.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
     return page
 
 
@@ -104,7 +103,7 @@ def describe(page: Page, title: str) -> list[str]:
     page.get_by_label("Product title").fill(title)
     page.evaluate("document.querySelectorAll('.answer').forEach(old => old.classList.add('old'))")
     page.get_by_label("Product title").press("Enter")
-    expect(page.locator(".answer[aria-busy=false]:not(.old)")).to_have_count(2, timeout=PATIENCE * 1000)
+    expect(page.locator(".answer[aria-busy=false]:not(.old)")).to_have_count(2)
     expect(page.get_by_text("Both descriptions are complete.")).to_be_visible()
     return page.locator(".answer .text").all_inner_texts()
 
@@ -133,7 +132,7 @@ def test_a_visitor_types_reads_changes_the_temperature_votes_and_reloads(
 ) -> None:
     opened = open_page(served.address)
     page = opened.page
-    expect(page.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
     greedy = describe(page, TITLES[0])
     assert all(greedy) and greedy[0] != greedy[1]
     expect(page.locator(".record")).to_contain_text(PRODUCTS[TITLES[0]])
@@ -161,7 +160,7 @@ def test_a_visitor_types_reads_changes_the_temperature_votes_and_reloads(
     expect(page.get_by_role("button", name="B is better")).to_be_hidden()
 
     page.reload()
-    expect(page.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
     assert describe(page, TITLES[0]) == greedy
     assert {request.split("/")[2] for request in opened.requests if not request.startswith("data:")} == {
         served.address.removeprefix("http://")
@@ -216,7 +215,7 @@ def test_all_fits_and_can_be_read(open_page: OpenPage, served: Served, theme: An
     page = open_ready(open_page, served, viewport=size, color_scheme=theme)
     page.get_by_role("button", name="How the words are drawn").click()
     describe(page, TITLES[2])
-    expect(page.get_by_text("The adapter is at work")).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.get_by_text("The adapter is at work")).to_be_visible()
     expect(page.get_by_text("The tuned model beats the base model")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     contrast, text = page.evaluate(LOWEST_CONTRAST)
@@ -385,10 +384,10 @@ def test_a_missing_export_is_told_on_the_page(open_page: OpenPage, tmp_path: Pat
     desk = Desk(tmp_path / "export", hostile_index, Journal(tmp_path / "votes.jsonl"))
     for served in serve(desk):
         page = open_page(served.address).page
-        expect(page.get_by_text("Loading the model")).to_be_visible(timeout=PATIENCE * 1000)
+        expect(page.get_by_text("Loading the model")).to_be_visible()
         expect(page.get_by_role("button", name="Describe")).to_be_disabled()
         desk.start_loading()
-        expect(page.get_by_text("serving.json is missing: run `make repro`")).to_be_visible(timeout=PATIENCE * 1000)
+        expect(page.get_by_text("serving.json is missing: run `make repro`")).to_be_visible()
         expect(page.get_by_role("button", name="Describe")).to_be_disabled()
 
 
