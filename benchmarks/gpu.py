@@ -22,32 +22,31 @@ typing_inspection and ruamel.yaml; and xformers, as Unsloth without it attends r
 import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
-from typing import IO
 
 from benchmarks.gpu_parts import VARIANTS, Part, all_parts
 from benchmarks.gpu_report import RESULTS, Results, missing_reason, render_table
+from benchmarks.process_groups import CommandError, run_in_time
 from src.files import read_json, write_json
 
 CPU_RESULTS = Path(".bench/gpu-check-on-cpu.json")
 MINUTES = 9.0  # for all parts together
-MIN_SECONDS = 20  # that a part needs to start and load; with less left it is not started
-# Seconds a part may take, by its kind.
-LIMITS = {"agreement": 150, "reload": 90, "speed": 120, "profile": 120, "repeat": 200, "answering": 90}
-LARGE_LIMIT = 180  # seconds for a part of the large shape, whose model is 16 GB
-ERROR_LINES = 12  # kept in the results of the output of a part that failed
+LARGE_SHAPE = "Llama-3-8B"
+# Seconds that a part needs at least, by its model; with less left it is not started.
+LEAST_SECONDS = {"small": 20, "Llama-3.2-1B": 60, LARGE_SHAPE: 120}
+# Seconds a part may take, by its kind: twice what it should need, compiling for half a minute among it.
+LIMITS = {"agreement": 240, "reload": 120, "speed": 240, "profile": 240, "repeat": 300, "answering": 120}
+LARGE_LIMIT = 360  # seconds for a part of the large shape, whose model is 16 GB
 EVERYTHING = ["*"]
 SAME_FILE = Path("-")  # of --go-on without a path: what this call writes
 UNTIMED = ("agreement", "reload", "repeat")  # kinds whose parts may run side by side, since their speed is not measured
@@ -133,11 +132,15 @@ def run_benchmark(
     """
     start = time.monotonic()
     device = call_process("benchmarks.flops", [folder / "device.json"], deadline - start)
+    refuse_other_device(kept.get("device", {}), device)
     results = kept | ({"device": device} if "name" in device or "device" not in kept else {})
     write_json(target, results)
 
     def run_and_keep(part: Part) -> None:
-        outcome = run_part(folder, part, on_gpu, deadline)
+        try:
+            outcome = run_part(folder, part, on_gpu, deadline)
+        except Exception as error:  # such as of a full disk: it must not end the parts that follow
+            outcome = {"failed": f"{type(error).__name__}: {error}"}
         with RESULTS_LOCK:
             results.update({part.name: outcome, "seconds": round(time.monotonic() - start)})
             write_json(target, results)
@@ -147,6 +150,24 @@ def run_benchmark(
         with ThreadPoolExecutor(len(VARIANTS) if on_gpu and kind in UNTIMED else 1) as pool:
             list(pool.map(run_and_keep, list(group)))
     return results
+
+
+def refuse_other_device(kept: Results, device: Results) -> None:
+    """Figures of two devices in one table would be compared with each other.
+
+    Args:
+        kept: the device of the results that this call adds to; empty where there are none.
+        device: this one.
+
+    Raises:
+        SystemExit: if both are known and are not the same.
+    """
+    known = [found["name"] for found in (kept, device) if "name" in found]
+    if len(set(known)) > 1:
+        sys.exit(
+            f"The results to add to are of {known[0]}, this is {known[1]}: name another file with --results, and leave "
+            "--go-on and --only out to start anew."
+        )
 
 
 def run_part(folder: Path, part: Part, on_gpu: bool, deadline: float) -> Results:
@@ -163,9 +184,9 @@ def run_part(folder: Path, part: Part, on_gpu: bool, deadline: float) -> Results
     """
     if part.unsloth and not (on_gpu and find_spec("unsloth")):
         return {"not_run": "Unsloth is not installed" if on_gpu else "needs an NVIDIA GPU"}
-    if deadline - time.monotonic() < MIN_SECONDS:
-        return {"not_run": "the time was over"}
     base = Path(part.task.base)
+    if deadline - time.monotonic() < LEAST_SECONDS.get(base.name, 0):
+        return {"not_run": "the time was over"}
     with MODEL_LOCK:
         built = {} if base.exists() else build_model(base, deadline - time.monotonic())
     if "failed" in built:
@@ -173,7 +194,7 @@ def run_part(folder: Path, part: Part, on_gpu: bool, deadline: float) -> Results
     path = folder / "tasks" / re.sub(r"\W+", "-", part.name)
     write_json(f"{path}.task.json", asdict(part.task))
     module, *action = part.command.split()
-    limit = LARGE_LIMIT if base.name == "Llama-3-8B" else LIMITS[part.kind]
+    limit = LARGE_LIMIT if base.name == LARGE_SHAPE else LIMITS[part.kind]
     seconds = min(limit, deadline - time.monotonic())
     return call_process(module, [*action, f"{path}.task.json", f"{path}.json"], seconds)
 
@@ -203,44 +224,16 @@ def call_process(module: str, arguments: Sequence[str | Path], seconds: float) -
         What it wrote as JSON, nothing if it wrote a folder; or how it failed, as `failed`.
     """
     target = Path(arguments[-1])
-    log = target.with_name(f"{target.name}.log")
-    log.parent.mkdir(parents=True, exist_ok=True)
     if target.is_file():
         target.unlink()  # an earlier call's result must not pass for this one's
     command = [sys.executable, "-m", module, *map(str, arguments)]
     # Unsloth writes generated code to a folder; processes side by side must not share it.
     environment = ENVIRONMENT | os.environ | {"UNSLOTH_COMPILE_LOCATION": f"{target}.unsloth"}
     try:
-        with log.open("w", encoding="utf-8") as output:
-            run_group(command, environment, output, seconds)
-    except subprocess.TimeoutExpired:
-        return {"failed": f"not done after {seconds:.0f} s"}
-    except subprocess.CalledProcessError:
-        return {"failed": "\n".join(log.read_text(encoding="utf-8").strip().splitlines()[-ERROR_LINES:])}
+        run_in_time(command, target.with_name(f"{target.name}.log"), seconds, environment)
+    except CommandError as failure:
+        return {"failed": str(failure)}
     return read_json(target) if target.is_file() else {}
-
-
-def run_group(command: list[str], environment: dict[str, str], output: IO[str], seconds: float) -> None:
-    """Runs a command, and ends with it whatever it started: a data worker that is left would hold memory of the GPU.
-
-    Args:
-        command: its words.
-        environment: its variables.
-        output: what it prints to.
-        seconds: that it may take.
-
-    Raises:
-        TimeoutExpired: if it takes longer.
-        CalledProcessError: if it fails.
-    """
-    process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
-    try:
-        if status := process.wait(seconds):
-            raise subprocess.CalledProcessError(status, command)
-    finally:
-        with suppress(ProcessLookupError):  # nothing is left of the group
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def print_outcome(part: Part, outcome: Results) -> None:

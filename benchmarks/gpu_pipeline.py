@@ -7,24 +7,24 @@ then resumed: both adapters have to be the same. Each part's results are written
 a small size, by transformers alone. Speed is gpu.py's.
 
     python -m benchmarks.gpu_pipeline
-    python -m benchmarks.gpu_pipeline --only killed
+    python -m benchmarks.gpu_pipeline --only 'killed*' --minutes 9      # what is not done by then is ended, and said
 """
 
 import argparse
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu import ENVIRONMENT, has_gpu
-from benchmarks.gpu_report import PIPELINE_RESULTS, render_pipeline
+from benchmarks.gpu_report import PIPELINE_RESULTS, missing_reason, render_pipeline
+from benchmarks.process_groups import CommandError, run_in_time, running, tail
 from benchmarks.repeated_training import compare_weights
 from benchmarks.workload import build_model
 from src.files import read_json, write_json
@@ -51,8 +51,11 @@ DVC_CONFIG = """\
 [cache]
     type = "hardlink,copy"
 """
+REPRO = [sys.executable, "-m", "dvc", "repro"]
+TRAIN_AGAIN = ("--force", "--single-item", "train")  # DVC's cache of runs would bring a finished training back
 LOG = "dvc.log"  # in a copy: what its last `dvc repro` has printed
-POLL_SECONDS, TAIL_LINES = 0.1, 15
+MINUTES = 60.0  # for all parts together
+POLL_SECONDS = 0.1
 AROUND_A_FAILURE = ("DVC's cache keeps", "ERROR: failed to reproduce")  # lines after the stage's own, which tells why
 ADAPTER = Path("models/adapter/adapter_model.safetensors")
 
@@ -89,13 +92,14 @@ def main() -> None:
     arguments = parse_arguments()
     on_gpu, folder = has_gpu(), arguments.folder.absolute()
     target = arguments.results or (PIPELINE_RESULTS if on_gpu else CPU_RESULTS)
+    deadline = time.monotonic() + 60 * arguments.minutes
     results = read_json(target) if target.exists() else {}
     for name, part in all_parts(folder, on_gpu).items():
-        if not name.startswith(arguments.only):
+        if not fnmatch(name, arguments.only):
             continue
-        results[name] = run_part(part)
+        results[name] = run_part(part, deadline)
         write_json(target, results)
-        print(f"{name}: {results[name].get('failed', 'done')}", flush=True)
+        print(f"{name}: {missing_reason(results[name]) or 'done'}", flush=True)
     print(f"\n{render_pipeline(results)}\n\nWritten to {target}.")
 
 
@@ -106,7 +110,8 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", default="", metavar="NAME", help="parts whose names begin so; others' results stay")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="for all parts together (default: %(default)s)")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="run parts of such names; others' results stay")
     parser.add_argument("--folder", type=Path, default=Path(".bench/gpu-pipeline"), help="for copies and the model")
     parser.add_argument("--results", type=Path, help=f"the JSON file (default: {PIPELINE_RESULTS}, or {CPU_RESULTS})")
     return parser.parse_args()
@@ -129,47 +134,60 @@ def all_parts(folder: Path, on_gpu: bool) -> dict[str, "partial[Outcome]"]:
     return {**first, "killed and resumed": killed}
 
 
-def run_part(part: Callable[[], Outcome]) -> Outcome:
-    """A part's figures with the seconds it took; of one that fails, the end of what was printed."""
+def run_part(part: Callable[[float], Outcome], deadline: float) -> Outcome:
+    """Runs a part, if there is time left.
+
+    Args:
+        part: what is run, with the deadline.
+        deadline: of time.monotonic(), after which no part goes on.
+
+    Returns:
+        Its figures with the seconds it took; or why there are none, as `not_run` or `failed`.
+    """
     start = time.monotonic()
+    if start > deadline:
+        return {"not_run": "the time was over"}
     try:
-        outcome = part()
-    except subprocess.CalledProcessError as error:
-        printed = [line for line in error.output.splitlines() if not line.startswith(AROUND_A_FAILURE)]
-        outcome = {"failed": "\n".join(printed[-TAIL_LINES:])}
+        outcome = part(deadline)
+    except CommandError as failure:
+        lines = [line for line in str(failure).splitlines() if not line.startswith(AROUND_A_FAILURE)]
+        outcome = {"failed": "\n".join(lines)}
     return outcome | {"seconds": round(time.monotonic() - start)}
 
 
-def run_first(project: Path, settings: Settings) -> Outcome:
+def run_first(project: Path, settings: Settings, deadline: float) -> Outcome:
     """Reproduces the first run.
 
     Args:
         project: the copy's folder; where one backend has run, the other takes its data.
         settings: parameters to change, by their dotted names.
+        deadline: of time.monotonic().
 
     Returns:
-        The loss, the scores, and each exported form's share of prompts that it answers as the adapter does.
+        The device, the loss, the scores, and each exported form's share of prompts that it answers as the adapter does.
     """
     prepare_project(project, DEFAULTS, settings)
-    reproduce(project)
+    reproduce(project, deadline)
     trained, forms = read_json(project / "metrics/train.json"), read_json(project / "data/reports/export.json")["forms"]
     return {
+        "device": trained["device"],
         "validation_loss": trained["validation_loss"],
         "scores": read_json(project / "metrics/evaluate.json"),
         "same_answers": {form: figures["agreement"] for form, figures in forms.items()},
     }
 
 
-def run_killed(folder: Path, shape: str, settings: Settings) -> Outcome:
+def run_killed(folder: Path, shape: str, settings: Settings, deadline: float) -> Outcome:
     """Trains a model with random weights without interruption, then kills a training of it and resumes that.
 
     Args:
         folder: for the model and the copy of the project.
         shape: of the model, a key of workload.SHAPES.
         settings: parameters to change, by their dotted names.
+        deadline: of time.monotonic().
 
     Returns:
-        The step that it went on from, and how far the two adapters differ.
+        The device, the step that it went on from, and how far the two adapters differ.
     """
     from safetensors.torch import load_file
 
@@ -177,13 +195,14 @@ def run_killed(folder: Path, shape: str, settings: Settings) -> Outcome:
     if not base.exists():
         build_model(shape, base)
     prepare_project(project, LARGE_RECIPE, settings | {"base.folder": str(base)})
-    reproduce(project, "train")
+    reproduce(project, deadline, "train")
     whole = load_file(project / ADAPTER)
-    # Forced, as DVC's cache of runs would bring the finished training back.
-    kill_at_checkpoint(project)
-    output = reproduce(project, "--force", "--single-item", "train")
+    kill_at_checkpoint(project, deadline)
+    output = reproduce(project, deadline, *TRAIN_AGAIN)
     resumed = re.search(r"Going on from step (\d+)", output)
-    return {"resumed_from": resumed and int(resumed[1])} | compare_weights(whole, load_file(project / ADAPTER))
+    device = read_json(project / "metrics/train.json")["device"]
+    differing = compare_weights(whole, load_file(project / ADAPTER))
+    return {"device": device, "resumed_from": resumed and int(resumed[1])} | differing
 
 
 def prepare_project(project: Path, recipe: Path, settings: Settings) -> None:
@@ -208,64 +227,46 @@ def prepare_project(project: Path, recipe: Path, settings: Settings) -> None:
     (project / PARAMS).write_text(dump_yaml(document), encoding="utf-8")
 
 
-def reproduce(project: Path, *arguments: str) -> str:
+def reproduce(project: Path, deadline: float, *arguments: str) -> str:
     """Runs `dvc repro` to its end; what it prints.
 
     Args:
         project: the copy's folder.
+        deadline: of time.monotonic().
         arguments: further ones.
 
     Raises:
-        CalledProcessError: if a stage fails.
+        CommandError: if a stage fails, or the time is over.
     """
-    process = start_dvc(project, *arguments)
-    if process.wait():
-        raise failure(process, project)
-    return (project / LOG).read_text(encoding="utf-8")
+    log = project / LOG
+    run_in_time([*REPRO, *arguments], log, deadline - time.monotonic(), stage_environment(), project)
+    return log.read_text(encoding="utf-8", errors="replace")
 
 
-def kill_at_checkpoint(project: Path) -> None:
+def kill_at_checkpoint(project: Path, deadline: float) -> None:
     """Starts the training anew and kills it, and DVC, as soon as it has a complete checkpoint.
-
-    Raises:
-        CalledProcessError: if it ends before.
-    """
-    process = start_dvc(project, "--force", "--single-item", "train")
-    while process.poll() is None and not list(project.glob(f".checkpoints/*/*/*/{MANIFEST}")):
-        time.sleep(POLL_SECONDS)
-    if process.poll() is not None:
-        raise failure(process, project)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def failure(process: "subprocess.Popen[bytes]", project: Path) -> subprocess.CalledProcessError:
-    """The error for a `dvc repro` that has ended, with what it printed.
-
-    Args:
-        process: it.
-        project: where it ran.
-    """
-    return subprocess.CalledProcessError(process.returncode, process.args, (project / LOG).read_text(encoding="utf-8"))
-
-
-def start_dvc(project: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Starts `dvc repro` in a session of its own, whose stages run by this Python.
 
     Args:
         project: the copy's folder.
-        arguments: further ones.
+        deadline: of time.monotonic().
+
+    Raises:
+        CommandError: if it ends before, or the time is over.
     """
+    log = project / LOG
+    with running([*REPRO, *TRAIN_AGAIN], log, stage_environment(), project) as process:
+        while not list(project.glob(f".checkpoints/*/*/*/{MANIFEST}")):
+            if process.poll() is not None:
+                raise CommandError(*tail(log))
+            if time.monotonic() > deadline:
+                raise CommandError(*tail(log), "not done in time: there is no complete checkpoint")
+            time.sleep(POLL_SECONDS)
+
+
+def stage_environment() -> dict[str, str]:
+    """The variables of `dvc repro`, whose stages run by this Python."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with (project / LOG).open("w", encoding="utf-8") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", *arguments],
-            cwd=project,
-            env=ENVIRONMENT | os.environ | {"PATH": path},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    return ENVIRONMENT | os.environ | {"PATH": path}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Covers the results that gpu.py and gpu_pipeline.py write, complete or with parts missing. Does not measure.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ PIPELINE_RESULTS = Path("benchmarks/results/gpu_pipeline.json")
 TRAINER_NAMES = {"plain": "trl, peft and bitsandbytes", "notebook": "Unsloth's notebook"}
 CURVES = ("training_loss", "validation_loss")
 TIMES = "{:.2f} ×"
+REASON = re.compile(r"not done |killed by |[\w.]*(Error|Exception)\b")
 SHOWN_KERNELS, NAME_CHARS = 12, 60
 PUBLISHED_RATE = 24.171  # records a second, experiment A on an A100
 
@@ -113,9 +115,13 @@ def speed_cells(outcome: Results, peak: float | None) -> str:
 
 
 def missing_reason(outcome: Results) -> str:
-    """Why a part has no figures, by the last line of its output where it failed; empty where it has some."""
-    if failure := outcome.get("failed"):
-        return f"failed: {failure.splitlines()[-1]}"
+    """Why a part has no figures; empty where it has some.
+
+    Of one that failed, the last line of its output that names an error, which CUDA follows with advice; else the last.
+    """
+    if "failed" in outcome:
+        lines = outcome["failed"].splitlines()
+        return f"failed: {next(filter(REASON.match, reversed(lines)), lines[-1])}"
     return outcome.get("not_run", "")
 
 

@@ -56,7 +56,7 @@ class Meter(TrainerCallback):
                 count_records(inputs),
                 (inputs["input_ids"] != self.pad_id).sum(),
                 (inputs["labels"][:, 1:] != IGNORE_INDEX).sum(),
-                torch.tensor(inputs["input_ids"].numel(), device=self.counts.device),
+                on_device(inputs["input_ids"].numel(), inputs["input_ids"]),
             ]
         )
         return self.training_step(model, inputs, *given, **named)
@@ -81,7 +81,8 @@ class Meter(TrainerCallback):
         """Figures of the steps after the warm-up: seconds in all, and counts by their names."""
         (start, before), (end, after) = self.marks[WARM_UP - 1], self.marks[-1]
         counts = dict(zip(COUNTS, (after - before).tolist(), strict=True))
-        return {"steps": len(self.marks) - WARM_UP, "seconds": round(end - start, 3), **counts, **memory_figures()}
+        taken = {"steps": len(self.marks) - WARM_UP, "seconds": round(end - start, 3)}
+        return {**taken, **counts, **memory_figures(), "graphs": compiled_graphs()}
 
 
 class StepProfiler(TrainerCallback):
@@ -122,7 +123,17 @@ def count_records(batch: dict[str, Tensor]) -> Tensor:
     """How many records a batch holds: the positions that are 0, or its rows where it has no positions."""
     if "position_ids" in batch:
         return (batch["position_ids"] == 0).sum()
-    return torch.tensor(len(batch["input_ids"]), device=batch["input_ids"].device)
+    return on_device(len(batch["input_ids"]), batch["input_ids"])
+
+
+def on_device(count: int, tensor: Tensor) -> Tensor:
+    """A count beside a tensor. A GPU fills it in turn; to copy it there would wait for all that is still to run.
+
+    Args:
+        count: the number.
+        tensor: on the device that is meant.
+    """
+    return torch.full((), count, device=tensor.device)
 
 
 def memory_figures() -> dict[str, float]:
@@ -131,3 +142,10 @@ def memory_figures() -> dict[str, float]:
         return {}
     taken = {"allocated": torch.cuda.max_memory_allocated(), "reserved": torch.cuda.max_memory_reserved()}
     return {f"peak_{name}_gb": round(size / 2**30, 2) for name, size in taken.items()}
+
+
+def compiled_graphs() -> int:
+    """How many graphs torch.compile has made: layers that it gave up on run all the same, and nothing else tells."""
+    from torch._dynamo.utils import counters
+
+    return counters["stats"]["unique_graphs"]

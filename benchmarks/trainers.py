@@ -4,6 +4,7 @@ Covers building each of them for the same model, the same records and the same s
 them. Does not train or measure: training_speed.py does.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,7 +56,8 @@ def build_ours(
     validation = list(make_rows(encoded[:2], train.max_length, False))  # required, and never evaluated here
     context = TrainingContext(tokenizer=tokenizer, validation=validation, names={}, train=train, attention=kernel)
     rows = make_rows(encoded, train.max_length, kernel.packing)
-    return BuiltTrainer(build_trainer(model, context, rows, Path(base, "checkpoints")), kernel.reason)
+    checkpoints = Path(base, "checkpoints", str(os.getpid()))  # trainings of one base may run side by side
+    return BuiltTrainer(build_trainer(model, context, rows, checkpoints), kernel.reason)
 
 
 def build_plain_trl(

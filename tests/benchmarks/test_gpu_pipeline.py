@@ -3,14 +3,29 @@
 import json
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.gpu_pipeline import DEFAULTS, LARGE_RECIPE, all_parts, prepare_project, run_first, run_part
+from benchmarks import gpu_pipeline
+from benchmarks.gpu_pipeline import (
+    DEFAULTS,
+    LARGE_RECIPE,
+    SMALL_KILLED,
+    all_parts,
+    kill_at_checkpoint,
+    prepare_project,
+    run_first,
+    run_killed,
+    run_part,
+)
 from benchmarks.gpu_report import render_pipeline
+from benchmarks.process_groups import CommandError
 from src.params import find_faults, plain_values, read_yaml
+from src.training.evidence import device_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,22 +34,44 @@ ROOT = Path(__file__).parents[2]
 def test_a_killed_training_is_resumed_to_the_same_adapter(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     results.write_text('{"first run/transformers": {"seconds": 7}}')
-    words = ["--only", "killed", "--folder", str(tmp_path), "--results", str(results)]
+    words = ["--only", "killed*", "--folder", str(tmp_path), "--results", str(results)]
     command = [sys.executable, "-m", "benchmarks.gpu_pipeline", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(results.read_text())
     killed = found["killed and resumed"]
     assert killed["resumed_from"] >= 2 and (killed["matrices"], killed["differing"]) == (28, 0), killed
+    assert killed["device"] == device_name()
     assert found["first run/transformers"] == {"seconds": 7}
     assert not (tmp_path / "killed/.git").exists()
 
 
 def test_a_stage_that_fails_is_told_with_what_it_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    outcome = run_part(lambda: run_first(tmp_path / "first", {"data.raw": "data/sample/README.md"}))
+    part = partial(run_first, tmp_path / "first", {"data.raw": "data/sample/README.md"})
+    outcome = run_part(part, time.monotonic() + 60)
     assert outcome["failed"].splitlines()[-1].startswith("decompress: data/sample/README.md")
     assert outcome["seconds"] >= 0
+
+
+def test_no_part_goes_on_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    first = partial(run_first, tmp_path / "first", {})
+    killed = partial(run_killed, tmp_path, "small", SMALL_KILLED)
+    (tmp_path / "small").mkdir()
+    assert run_part(first, time.monotonic() - 1) == {"not_run": "the time was over"}
+    for part in (first, killed):
+        outcome = run_part(part, time.monotonic() + 1)
+        assert outcome["failed"].splitlines()[-1].startswith("not done after ") and outcome["seconds"] < 20
+
+
+def test_a_training_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_pipeline, "REPRO", [sys.executable, "-c", "import time; print('loading'); time.sleep(60)"])
+    with pytest.raises(CommandError, match="not done in time: there is no complete checkpoint"):
+        kill_at_checkpoint(tmp_path, time.monotonic() + 1)
+    monkeypatch.setattr(gpu_pipeline, "REPRO", [sys.executable, "-c", "print('no GPU')"])
+    with pytest.raises(CommandError, match="no GPU"):
+        kill_at_checkpoint(tmp_path, time.monotonic() + 60)
 
 
 @pytest.mark.parametrize("on_gpu", [True, False])

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from benchmarks.gpu_report import largest_backend_difference, measure_goals, render_table
+import pytest
+
+from benchmarks.gpu_report import largest_backend_difference, measure_goals, missing_reason, render_table
 
 DEVICE = {"name": "a GPU", "matrix": "bfloat16", "matrix_tflops": 800.0, "versions": {"torch": "2.13.0"}}
 
@@ -43,6 +45,22 @@ RESULTS: dict[str, Any] = {
     "profile/all at once": {"not_run": "the time was over"},
     "seconds": 500,
 }
+
+
+REASONS = {
+    "Traceback\nValueError: no such kernel": "ValueError: no such kernel",
+    "Traceback\ntorch.AcceleratorError: CUDA error: illegal address\nSearch for it.\n\nCompile with `DSA`.": (
+        "torch.AcceleratorError: CUDA error: illegal address"
+    ),
+    "OSError: retried\nstep 9\nkilled by SIGKILL": "killed by SIGKILL",
+    "step 9\nnot done after 120 s": "not done after 120 s",
+    "train: no GPU": "train: no GPU",
+}
+
+
+@pytest.mark.parametrize(("output", "reason"), REASONS.items())
+def test_the_reason_of_a_failure_is_found_in_its_output(output: str, reason: str) -> None:
+    assert missing_reason({"failed": output}) == f"failed: {reason}"
 
 
 def test_goals_are_computed_from_the_parts() -> None:

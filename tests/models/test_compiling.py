@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from bitsandbytes.nn import Linear4bit
 
+from src.models import loading
 from src.models.backends.transformers import compile_layers, load_trainable
 from src.models.collation import Row, collate_padded
 from src.numerics import seed_everything
@@ -56,12 +58,24 @@ def adapted(base: Path, train: TrainParams) -> Any:
     return model.train()
 
 
-@pytest.mark.parametrize("changes", [{}, {"four_bit": True, "gradient_checkpointing": True}], ids=["lora", "qlora"])
+QLORA = {"four_bit": True, "gradient_checkpointing": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "quantised"), [({}, False), (QLORA, False), (QLORA, True)], ids=["lora", "qlora", "qlora as on a GPU"]
+)
 def test_compiled_layers_give_the_same_losses_and_gradients(
-    base_folder: Path, train_params: TrainParams, changes: dict[str, Any]
+    base_folder: Path,
+    train_params: TrainParams,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    quantised: bool,
 ) -> None:
+    if quantised:  # which a CPU's layers are not: they would be slower
+        monkeypatch.setattr(loading, "dequantise", lambda model: model)
     train = train_params.model_copy(update=changes)
     plain, model, compiler = adapted(base_folder, train), adapted(base_folder, train), Compiled()
+    assert any(isinstance(module, Linear4bit) for module in model.modules()) == quantised
     compile_layers(model, compiler)
     assert [name for name, _ in model.named_parameters()] == [name for name, _ in plain.named_parameters()]
     for (loss, gradients), (expected, expected_gradients) in zip(trace(model), trace(plain), strict=True):
