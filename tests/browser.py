@@ -63,7 +63,7 @@ def browser() -> Iterator[Browser]:
     if command is None:
         pytest.skip(f"no Chromium on this machine ({', '.join(COMMANDS)}): install Debian's package chromium")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=command)
+        launched = playwright.chromium.launch(executable_path=command, timeout=PATIENCE * 1000)
         yield launched
         launched.close()
 

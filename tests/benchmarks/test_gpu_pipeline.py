@@ -62,7 +62,7 @@ def test_no_part_goes_on_when_the_time_is_over(tmp_path: Path, monkeypatch: pyte
     assert run_part(first, time.monotonic() - 1) == {"not_run": "the time was over"}
     for part in (first, killed):
         outcome = run_part(part, time.monotonic() + 1)
-        assert outcome["failed"].splitlines()[-1].startswith("not done after ") and outcome["seconds"] < 20
+        assert outcome["failed"].splitlines()[-1].startswith("not done after ") and outcome["seconds"] < 60
 
 
 def test_a_training_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,13 +189,13 @@ def test_a_slow_endpoint_is_a_sentence(server: FakeEndpoint, monkeypatch: pytest
     waits = Barrier(2)
 
     def reply(body: dict[str, Any], number: int) -> Reply:
-        waits.wait(5)
+        waits.wait(60)
         return completion("Late.")
 
     server.replies = reply
     with pytest.raises(UserError, match="does not answer in time: try again later"):
         connect(server.address).answer(["Lamp"], GREEDY)
-    waits.wait(5)
+    waits.wait(60)
 
 
 @pytest.mark.parametrize("key", ["", " \n"])

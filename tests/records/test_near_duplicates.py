@@ -203,7 +203,7 @@ def test_a_long_series_does_not_cost_the_square(changed: int, expected: int) -> 
     contents = series(5000, 60, changed)
     start = time.process_time()
     assert len(set(clusters(contents, 0.85))) in range(expected - 30, expected + 1)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 30
 
 
 def test_near_pairs_are_found_in_a_series_of_many_that_are_not_near() -> None:
