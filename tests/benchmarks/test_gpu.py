@@ -127,7 +127,7 @@ def test_a_model_that_cannot_be_built_is_why_a_part_failed(tmp_path: Path) -> No
 def test_a_part_may_not_take_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert gpu.call_process("timeit", ["-n", "1", "import time; time.sleep(60)"], seconds=1) == {
-        "failed": "not done after 1 s"
+        "failed": "it has printed nothing\nnot done after 1 s"
     }
 
 
