@@ -26,6 +26,13 @@ def sorts(value: Any) -> list[list[str]]:
     return own + [order for below in value.values() for order in sorts(below)]
 
 
+def system_words(plot: str) -> dict[str, str]:
+    """What a plot calls the systems that it has words for."""
+    text = (PLOTS / f"{plot}.json").read_text(encoding="utf-8").replace(r"\\'", "’")
+    systems = [system.name for system in SYSTEMS]
+    return {name: words for name, words in re.findall(r"(\w+): '([^']+)'", text) if name in systems}
+
+
 @pytest.mark.parametrize("names", [[score.name for score in SCORES], [system.name for system in SYSTEMS]])
 def test_every_row_has_a_name_of_its_own(names: list[str]) -> None:
     assert len(set(names)) == len(names)
@@ -44,6 +51,13 @@ def test_the_plot_of_facts_orders_and_names_measures_and_systems() -> None:
     assert list(MEASURES) == ["stated", "wrong"]  # in this order, since sorted facets of a grid mix up their cells
     assert all(f"{system}: '" in text for system in systems)  # in the legend
     assert f"datum.system == '{REFERENCE}'" in text
+
+
+@pytest.mark.parametrize("plot", ["differences", "examples", "facts"])
+def test_every_plot_has_the_words_of_the_plot_of_scores_for_a_system(plot: str) -> None:
+    words, expected = system_words(plot), system_words("scores")
+    assert words == {name: expected[name] for name in words}
+    assert len(words) > 2
 
 
 def test_what_is_shown_has_a_value() -> None:

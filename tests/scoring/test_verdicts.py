@@ -9,7 +9,6 @@ import pytest
 
 from src.scoring.scores import SCORES, Score
 from src.scoring.significance import Verdict
-from src.scoring.systems import SYSTEMS
 from src.scoring.verdicts import describe_verdicts, plotted_differences, verdict_in_words
 
 BY_NAME = {score.name: score for score in SCORES}
@@ -65,10 +64,8 @@ def test_every_other_system_has_a_row_of_each_plotted_score() -> None:
     assert shown["BLEU, higher is better", "new"]["estimate"] == shown["BLEU, higher is better", "new"]["verdict"] == ""
 
 
-def test_the_plot_of_differences_knows_every_verdict_and_no_system() -> None:
+def test_the_plot_of_differences_knows_every_verdict() -> None:
     text = (PLOTS / "differences.json").read_text(encoding="utf-8")
     said = {verdict_in_words(score, row(sign, verdict)) for score in KINDS for sign in (-1, 1) for verdict in Verdict}
     found = re.findall(r'"domain": \[("[^]]+)\]', text)
     assert [set(json.loads(f"[{domain}]")) for domain in found] == [said, said]  # of the colours and of the shapes
-    names = {system.name for system in SYSTEMS} - {"title"}  # which is a word of Vega's
-    assert not any(name in text.replace("tuned minus", "") for name in names)

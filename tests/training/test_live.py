@@ -5,6 +5,7 @@ import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -77,6 +78,8 @@ def wandb_records(path: Path) -> Iterator[bytes]:
             at += BLOCK - at % BLOCK
             continue
         length, kind = struct.unpack_from("<HB", data, at + 4)
+        if at + 7 + length > len(data):  # being written
+            return
         record += data[at + 7 : at + 7 + length]
         at += 7 + length
         if kind in (WHOLE, LAST):
@@ -84,12 +87,21 @@ def wandb_records(path: Path) -> Iterator[bytes]:
             record = b""
 
 
-def wandb_curve(name: str) -> Curve:
+def finished_wandb_run(path: Path) -> list[Any]:
+    """The records of a run that has ended: W&B's own process writes the last of them a moment after it said so."""
     from wandb.proto.wandb_internal_pb2 import Record
 
+    deadline = monotonic() + 60
+    records: list[Any] = []
+    while monotonic() < deadline and not any(record.HasField("exit") for record in records):
+        records = [Record.FromString(record) for record in wandb_records(path)]
+    return records
+
+
+def wandb_curve(name: str) -> Curve:
     points: Curve = []
     for path in sorted(live.LIVE.glob("wandb/offline-run-*/*.wandb")):
-        for history in (Record.FromString(record).history for record in wandb_records(path)):
+        for history in (record.history for record in finished_wandb_run(path)):
             values = {(*item.nested_key, item.key)[0]: json.loads(item.value_json) for item in history.item}
             points += [(values["_step"], values[name])] if name in values else []
     return points
