@@ -32,7 +32,7 @@ class Goal(NamedTuple):
 
 
 def render_table(results: Results) -> str:
-    """What was measured, and how it compares to the goals."""
+    """What was measured, and how it compares to the goals; without a table for a kind of parts that did not run."""
     paragraphs = [
         describe_device(results["device"]),
         *(speed_table(results, shape) for shape in measured_shapes(results)),
@@ -42,7 +42,7 @@ def render_table(results: Results) -> str:
         goals_table(results),
         *(profile_table(way, outcome) for way, outcome in parts_named(results, "profile/")),
     ]
-    return "\n\n".join(paragraphs)
+    return "\n\n".join(filter(None, paragraphs))
 
 
 def describe_device(device: Results) -> str:
@@ -134,7 +134,7 @@ def agreement_table(results: Results) -> str:
     for name, outcome in parts_named(results, "agreement/"):
         reloaded = results.get(f"reload/{name}", {})
         rows.append(f"| {name.replace('/', ', ')} | {agreement_cells(outcome, reloaded)} |")
-    return "\n".join(rows)
+    return join_table(rows)
 
 
 def agreement_cells(outcome: Results, reloaded: Results) -> str:
@@ -196,7 +196,12 @@ def parts_table(results: Results, prefix: str, head: str, cells: Callable[[Resul
     for name, outcome in parts_named(results, prefix):
         reason = missing_reason(outcome)
         rows.append(f"| {name} | {f'{reason} |' if reason else cells(outcome)} |")
-    return "\n".join(rows)
+    return join_table(rows)
+
+
+def join_table(rows: list[str]) -> str:
+    """A table of its head, the line below it, and rows; empty without any."""
+    return "\n".join(rows) if len(rows) > 2 else ""
 
 
 def goals_table(results: Results) -> str:

@@ -107,6 +107,12 @@ def test_without_the_rate_of_the_device_the_rest_is_shown() -> None:
     assert "| Llama-3.2-1B's utilisation | not measured | at least 40% |" in text
 
 
+def test_what_did_not_run_has_no_table() -> None:
+    table = render_table({"device": DEVICE, "answering/4-bit": RESULTS["answering/4-bit"]})
+    heads = [paragraph.splitlines()[0] for paragraph in table.split("\n\n")[1:]]
+    assert heads == ["| the base answers | answers/s | tokens/s |", "| goal | measured | wanted |"]
+
+
 def test_wrong_labels_are_shouted() -> None:
     wrong = RESULTS | {"agreement/transformers/4-bit": losses(8.0, 4.0) | {"labels_right": False}}
     assert "| transformers, 4-bit | NO |" in render_table(wrong)
