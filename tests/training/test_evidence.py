@@ -54,4 +54,4 @@ def test_speed_is_what_was_counted_by_seconds() -> None:
     measured = training_throughput(finished(6), 3)
     assert (measured["tokens_per_second"], measured["trained_tokens_per_second"]) == (200, 100)
     assert (measured["samples_per_second"], measured["training_seconds"], measured["processes"]) == (4.0, 10.0, 1)
-    assert measured["torch"] == torch.__version__
+    assert torch.__version__.startswith(measured["torch"])  # which may add the CUDA it was built for: 2.13.0+cu130
