@@ -60,6 +60,12 @@ def test_every_plot_has_the_words_of_the_plot_of_scores_for_a_system(plot: str) 
     assert len(words) > 2
 
 
+@pytest.mark.parametrize("plot", ["differences", "examples", "facts", "scores"])
+def test_a_plot_shows_a_system_without_words_by_its_name(plot: str) -> None:
+    lookups = re.findall(r"base: '[^}]*}(\[[^]]+]( \|\| datum)?)", (PLOTS / f"{plot}.json").read_text(encoding="utf-8"))
+    assert lookups and all(fallback for _, fallback in lookups)
+
+
 def test_what_is_shown_has_a_value() -> None:
     assert all(score.compute for score in SCORES if score.plotted or score.in_tables)
     assert all(score.sums for score in SCORES if score.plotted or score.headline)
